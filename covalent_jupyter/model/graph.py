@@ -1,0 +1,188 @@
+"""The transport graph as data: what the kernel builds and the service runs.
+
+A :class:`Manifest` is plain JSON. Functions and values are in it by digest (sha256, hex) only; their
+bytes are *blobs* that travel beside it (see :mod:`covalent_jupyter.model.wire`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Union
+
+from msgspec import Struct
+
+Digest = str  # 64 lower-case hex digits of a sha256
+
+#: One step of a selector: ``["item", key]`` for ``e[key]``, ``["attr", name]`` for ``e.name``,
+#: ``["pick", digest]`` for ``e[key]`` where key is no JSON literal (digest of the pickled key).
+Step = tuple[str, Union[int, str, float, bool, None]]
+
+
+class Lit(Struct, tag="l", array_like=True, frozen=True):
+    """A JSON literal: None, bool, int of 64 bits, finite float, str of at most 1 kB."""
+
+    value: bool | int | float | str | None
+
+
+class Val(Struct, tag="v", array_like=True, frozen=True):
+    """A value, as the digest of its blob. ``hint`` is a short repr for people, made in the kernel."""
+
+    digest: Digest
+    hint: str = ""
+
+
+class Ref(Struct, tag="r", array_like=True, frozen=True):
+    """The output of a node, or the part of it that ``path`` selects."""
+
+    node: int
+    path: tuple[Step, ...] = ()
+
+
+class Tpl(Struct, tag="t", array_like=True, frozen=True):
+    """A container with references in it: the pickle of a template whose slot ``i`` (a pickle
+    persistent id) is ``refs[i]``."""
+
+    digest: Digest
+    refs: tuple[Ref, ...]
+
+
+Input = Union[Lit, Val, Ref, Tpl]
+
+
+def refs_of(value: Input) -> tuple[Ref, ...]:
+    """The references inside one input."""
+    if isinstance(value, Ref):
+        return (value,)
+    return value.refs if isinstance(value, Tpl) else ()
+
+
+class FunctionDef(Struct, omit_defaults=True):
+    """A user's function: its pickle, its code, and what people want to read about it."""
+
+    digest: Digest  # blob: cloudpickle of the function
+    code: str  # code digest: changes if and only if what the function does may change
+    name: str
+    source: str = ""
+    file: str = ""
+    line: int = 0
+    signature: str = ""
+    doc: str = ""
+    captured: dict[str, str] = {}  # name of a captured global or closure variable -> short repr
+    globals: dict[str, Digest] = {}  # captured values kept as blobs of their own
+    modules: tuple[Digest, ...] = ()  # local modules that it reaches
+
+
+class CallDep(Struct, array_like=True, frozen=True):
+    """A ``DepsCall``: blob of the pickled ``(function, args, kwargs)``."""
+
+    digest: Digest
+    name: str = ""
+    retval_keyword: str = ""
+
+
+class Deps(Struct, omit_defaults=True, frozen=True):
+    """What is prepared in the electron's environment, in the order bash, pip, before, (function), after."""
+
+    bash: tuple[str, ...] = ()
+    pip: tuple[str, ...] = ()
+    before: tuple[CallDep, ...] = ()
+    after: tuple[CallDep, ...] = ()
+
+
+class ExecutorSpec(Struct, omit_defaults=True, frozen=True):
+    """An executor as data.
+
+    ``name`` is a short name (``"dask"``, ``"local"``, an entry point). ``options`` are its JSON options.
+    ``instance`` is the blob of a pickled instance of the user's own class: then a plug-in host runs it.
+    """
+
+    name: str = "dask"
+    options: dict[str, Any] = {}
+    instance: Digest | None = None
+
+
+class Options(Struct, omit_defaults=True, frozen=True):
+    """The resolved options of an electron; see ``docs/electrons.md``. Seconds and bytes."""
+
+    executor: int = 0  # index into Manifest.executors
+    retries: int = 0
+    retry_delay: float = 0.0
+    timeout: float | None = None
+    on_interrupt: Literal["run_again", "fail"] = "run_again"
+    on_error: Literal["fail", "value"] = "fail"
+    resources: dict[str, Any] = {}
+    keep: Literal["always", "until_done", "never"] = "always"
+    deps: Deps = Deps()
+
+
+class Node(Struct, omit_defaults=True):
+    """One thing that runs. Its id is its position in ``Manifest.nodes``."""
+
+    function: int  # index into Manifest.functions
+    name: str
+    kind: Literal["electron", "sublattice", "operator"] = "electron"
+    args: list[Input] = []
+    kwargs: dict[str, Input] = {}
+    options: int = 0  # index into Manifest.options
+    after: tuple[int, ...] = ()  # ct.wait: further nodes to wait for
+    key: str = ""  # digest of code, inputs (by the keys of their nodes) and deps: reuse goes by it
+    line: int = 0  # of the call, in the lattice's file
+    params: tuple[str, ...] = ()  # names of the parameters that ``args`` bind, for display
+
+
+class Environment(Struct, omit_defaults=True):
+    """The kernel's world at the dispatch. Variables' *values* travel outside the manifest."""
+
+    interpreter: str  # sys.executable
+    prefix: str
+    python: str  # "3.11.7"
+    cloudpickle: str
+    packages: dict[str, str] = {}
+    digest: str = ""  # of interpreter, prefix and packages: one executor host each
+    package_path: str = ""  # folder that holds the covalent_jupyter package of the kernel
+    cwd: str = ""
+    sys_path: tuple[str, ...] = ()  # additions of the user, in order
+    variables: tuple[str, ...] = ()  # names
+    modules: dict[str, Digest] = {}  # path relative to the snapshot's root -> blob of the file
+    host: str = ""
+
+
+class Manifest(Struct, omit_defaults=True):
+    """A whole lattice, ready to run."""
+
+    dispatch_id: str
+    name: str
+    nodes: list[Node]
+    output: Input
+    lattice: FunctionDef
+    environment: Environment | None  # None in a sublattice: its root's
+    functions: list[FunctionDef] = []
+    options: list[Options] = []
+    executors: list[ExecutorSpec] = []
+    blobs: dict[Digest, int] = {}  # every digest that the manifest names -> size in bytes
+    inputs: dict[str, Input] = {}  # the lattice's own arguments, for display and redispatch
+    call: Digest | None = None  # blob of the pickled (args, kwargs) of the lattice
+    key: str = ""  # digest of all node keys and the output: what ``once`` and a repeated POST compare
+    seed: int = 0
+    tags: tuple[str, ...] = ()
+    label: str = ""
+    notebook: str = ""
+    redispatch_of: str | None = None
+    reuse: Literal["none", "changed", "failed"] = "none"  # what of ``redispatch_of`` is taken over
+    parent: tuple[str, int] | None = None  # (dispatch id, node) of the sublattice's node
+    root: str | None = None
+    warnings: tuple[str, ...] = ()
+    client: dict[str, str] = {}
+    created: float = 0.0  # seconds since the epoch
+    version: int = 1
+
+
+def dependencies(node: Node) -> set[int]:
+    """Ids of the nodes that must have a value before ``node`` may run."""
+    found = set(node.after)
+    for value in node.args:
+        found.update(r.node for r in refs_of(value))
+    for value in node.kwargs.values():
+        found.update(r.node for r in refs_of(value))
+    return found
+
+

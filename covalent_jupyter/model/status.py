@@ -1,0 +1,40 @@
+"""The states of dispatches and electrons, with the words and signs that every view shares."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Status(str, Enum):
+    """State of a dispatch or an electron; equal to its name as a string, as in Covalent."""
+
+    NEW_OBJECT = "NEW_OBJECT"  # not ready, or ready and waiting for a place
+    PENDING_REUSE = "PENDING_REUSE"  # will take the recorded value of an earlier dispatch
+    DISPATCHING = "DISPATCHING"  # handed to an executor, not yet begun
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    SKIPPED = "SKIPPED"  # an electron that it depends on gave no value
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def ended(self) -> bool:
+        return self in ENDED
+
+
+ENDED = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.SKIPPED})
+
+#: state -> (sign, word); one sign and one word wherever a person looks
+SIGNS: dict[Status, tuple[str, str]] = {
+    Status.NEW_OBJECT: ("○", "waiting"),
+    Status.PENDING_REUSE: ("○", "waiting"),
+    Status.DISPATCHING: ("○", "queued"),
+    Status.RUNNING: ("◐", "running"),
+    Status.COMPLETED: ("✓", "completed"),
+    Status.FAILED: ("✕", "failed"),
+    Status.CANCELLED: ("⊘", "cancelled"),
+    Status.SKIPPED: ("⤼", "skipped"),
+}
