@@ -8,14 +8,14 @@ from .status import ENDED, SIGNS, Status
 from .views import ConnectionFile, Counts, DispatchRow, ElectronRow
 from .work import (
     INLINE, PROTOCOL, Ack, Attempt, Began, CancelAttempts, Close, Composite, Error, ExecutorState, Fact, Facts, Frame,
-    Hello, HostMessage, Log, LogGrew, Outcome, Output, Pack, PackEnded, Part, Preview, Produced, Release, Returned, Revoke, Run,
+    Hello, Hole, HostMessage, Log, LogGrew, Outcome, Output, Pack, PackEnded, Part, Preview, Produced, Release, Returned, Revoke, Run,
     ServiceMessage, Task, Welcome,
 )
 
 __all__ = [
     "ENDED", "INLINE", "PROTOCOL", "SIGNS", "Ack", "Attempt", "Began", "CallDep", "CancelAttempts", "Close", "Composite",
     "ConnectionFile", "Counts", "Deps", "Digest", "DispatchRow", "ElectronRow", "Environment", "Error",
-    "ExecutorSpec", "ExecutorState", "Fact", "Facts", "Frame", "FunctionDef", "Hello", "HostMessage", "Input",
+    "ExecutorSpec", "ExecutorState", "Fact", "Facts", "Frame", "FunctionDef", "Hello", "Hole", "HostMessage", "Input",
     "Lit", "Log", "LogGrew", "Manifest", "Node", "Options", "Outcome", "Output", "Pack", "PackEnded", "Part", "Preview", "Produced",
     "Ref", "Release", "Returned", "Revoke", "Run", "ServiceMessage", "Status", "Step", "Task", "Tpl", "Val",
     "Welcome", "dependencies", "refs_of",

@@ -20,10 +20,18 @@ class Output(Struct, tag="o", array_like=True, frozen=True):
     data: bytes | None = None
 
 
+class Hole(Struct, tag="h", array_like=True, frozen=True):
+    """In the place of a value: node ``node`` failed and has ``on_error="value"``. Read as ``ct.Failed``."""
+
+    node: int
+    type: str
+    message: str
+
+
 class Part(Struct, array_like=True, frozen=True):
     """A piece of a composite: the value, or what ``path`` selects of it."""
 
-    value: Output | Composite
+    value: Output | Composite | Hole
     path: tuple[Step, ...] = ()
 
 
@@ -36,7 +44,7 @@ class Composite(Struct, tag="c", array_like=True, frozen=True):
     parts: tuple[Part, ...]
 
 
-Produced = Union[Output, Composite]
+Produced = Union[Output, Composite, Hole]
 
 
 class Frame(Struct, array_like=True, frozen=True):
@@ -96,7 +104,6 @@ class Pack(Struct):
     options: list[Options]
     outputs: dict[int, Produced]
     values: dict[Digest, bytes]
-    failures: dict[int, Error] = {}  # nodes with on_error="value" that failed: consumers get ct.Failed
     blob_root: str = ""  # folder with the blobs, "" where the worker cannot see it
     log_root: str = ""  # folder for files of logs: <log_root>/<dispatch>/<node>.<attempt>.{out,err}
     work_root: str = ""  # folder for get_context().workdir and checkpoint_dir
