@@ -24,7 +24,7 @@ class Hole(Struct, tag="h", array_like=True, frozen=True):
     """In the place of a value: node ``node`` failed and has ``on_error="value"``. Read as ``ct.Failed``."""
 
     node: int
-    type: str
+    error: str  # type of the exception
     message: str
 
 
