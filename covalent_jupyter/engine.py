@@ -1,0 +1,481 @@
+"""What a fact means for a dispatch: ``advance(run, event) -> events``. Pure: no clock, no disk, no await.
+
+Two functions change a :class:`Run`. :func:`apply` folds one recorded event and nothing else; replaying the
+log through it gives the state again. :func:`advance` folds a new event, derives what follows from it (skips,
+cancellations, the end of the dispatch) and returns all of these in the order in which they must be recorded.
+What is to be *done* is left in the run's work lists, which the dispatcher drains with :func:`todo`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from typing import Iterable, NamedTuple
+
+from .model import Error, Hole, Log, Manifest, Options, Outcome, Preview, Produced, Status, dependencies
+from .model.events import (
+    Cancelled, CancelRequested, ChildEnded, Closed, Event, Finished, GivenBack, Launched, RetryDue, Skipped,
+    Started, Submitted, TakenOver,
+)  # fmt: skip
+from .model.outputs import produced_by
+
+#: An electron that was cut off this often by the death of workers, not by its own fault, fails.
+MAX_INTERRUPTIONS = 10
+
+_NEW, _QUEUED, _RUNNING = Status.NEW_OBJECT, Status.DISPATCHING, Status.RUNNING
+_COMPLETED, _FAILED, _CANCELLED, _SKIPPED = Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.SKIPPED
+
+
+class NodeState:
+    """What is known of one node. Times are seconds since the epoch."""
+
+    __slots__ = (
+        "status", "attempt", "failures", "interruptions", "unmet", "host", "pack", "cancel", "started", "ended",
+        "duration", "worker", "output", "preview", "error", "stdout", "stderr", "child", "reused", "rss",
+        "warnings", "progress",
+    )  # fmt: skip
+
+    def __init__(self, unmet: int) -> None:
+        self.status = _NEW
+        self.attempt = 1
+        self.failures = 0
+        self.interruptions = 0
+        self.unmet = unmet  # dependencies without a value
+        self.host = ""
+        self.pack = ""
+        self.cancel = False
+        self.started: float | None = None
+        self.ended: float | None = None
+        self.duration: float | None = None
+        self.worker = ""
+        self.output: Produced | None = None
+        self.preview: Preview | None = None
+        self.error: Error | None = None
+        self.stdout = _NO_LOG
+        self.stderr = _NO_LOG
+        self.child: str | None = None
+        self.reused = False
+        self.rss = 0
+        self.warnings: tuple[str, ...] = ()
+        self.progress: dict[str, object] = {}
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether an executor holds the current attempt."""
+        return self.host != ""
+
+
+_NO_LOG = Log()
+
+
+class Topology:
+    """Who waits for whom; read-only."""
+
+    __slots__ = ("parents", "children")
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.parents: list[tuple[int, ...]] = []
+        self.children: list[list[int]] = [[] for _ in manifest.nodes]
+        for node_id, node in enumerate(manifest.nodes):
+            parents = tuple(sorted(dependencies(node)))
+            self.parents.append(parents)
+            for parent in parents:
+                self.children[parent].append(node_id)
+
+
+class Run:
+    """The state of one dispatch, as decided so far."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self.dispatch_id = manifest.dispatch_id
+        self.root = manifest.root or manifest.dispatch_id
+        self.topology = Topology(manifest)
+        self.nodes = [NodeState(len(p)) for p in self.topology.parents]
+        self.status = _NEW
+        self.created = manifest.created
+        self.started: float | None = None
+        self.ended: float | None = None
+        self.output: Produced | None = None
+        self.error = ""
+        self.cancel_requested = False
+        self.unfinished = len(self.nodes)
+        self.counts = {s: 0 for s in Status}
+        self.counts[_NEW] = len(self.nodes)
+        self.reused = 0
+        self.failed: list[int] = []  # in the order in which they failed
+        # work lists, drained by todo()
+        self.ready: dict[int, None] = {i: None for i, p in enumerate(self.topology.parents) if not p}
+        self.to_stop: dict[int, None] = {}
+        self.to_expand: dict[int, bytes] = {}
+        self.to_cancel_children: dict[str, None] = {}
+        self.delayed: dict[int, float] = {}
+        self.changed: set[int] = set()  # nodes whose row is out of date
+
+    def options(self, node_id: int) -> Options:
+        index = self.manifest.nodes[node_id].options
+        return self.manifest.options[index] if self.manifest.options else _DEFAULTS
+
+
+_DEFAULTS = Options()
+
+
+class Todo(NamedTuple):
+    """What the dispatcher is to do for a run, besides launching what is ready."""
+
+    stop: list[int]  # in flight: tell the host to stop them
+    expand: list[tuple[int, bytes]]  # sublattices: (node, framed manifest) to submit as a child
+    cancel_children: list[str]
+    delayed: list[tuple[int, float]]  # (node, seconds): send RetryDue then
+
+
+def todo(run: Run) -> Todo:
+    """The commands that are due; each is handed out once."""
+    result = Todo(list(run.to_stop), list(run.to_expand.items()), list(run.to_cancel_children), list(run.delayed.items()))
+    run.to_stop, run.to_expand, run.to_cancel_children, run.delayed = {}, {}, {}, {}
+    return result
+
+
+def child_id(dispatch_id: str, node: int, attempt: int) -> str:
+    """The id of a sublattice's run: the same for the same attempt, so that nothing starts twice."""
+    d = hashlib.sha256(f"{dispatch_id}/{node}/{attempt}".encode()).hexdigest()
+    return f"{d[:8]}-{d[8:12]}-5{d[13:16]}-8{d[17:20]}-{d[20:32]}"
+
+
+def task_seed(seed: int, node: int) -> int:
+    """The seed of a node, 32 bits, from the dispatch's."""
+    return int.from_bytes(hashlib.blake2b(f"{seed}:{node}".encode(), digest_size=4).digest(), "big")
+
+
+# Folding
+
+
+def advance(run: Run, event: Event) -> list[Event]:
+    """Folds a new event; returns it with all that follows from it, to be recorded in this order."""
+    if run.ended is not None:
+        return []
+    events: list[Event] = [event]
+    lost = apply(run, event)
+    if isinstance(event, CancelRequested):
+        gone = _cancellable(run, event.nodes)
+        if gone:
+            cancelled = Cancelled(gone, event.time)
+            events.append(cancelled)
+            lost += apply(run, cancelled)
+    if lost:
+        skipped = _descendants(run, lost)
+        if skipped:
+            event_ = Skipped(skipped, _time_of(event, run))
+            events.append(event_)
+            apply(run, event_)
+    closed = _closing(run, _time_of(event, run))
+    if closed is not None:
+        events.append(closed)
+        apply(run, closed)
+    return events
+
+
+def apply(run: Run, event: Event) -> list[int]:
+    """Folds one event as it is; returns the nodes that ended without a value for those behind them."""
+    fold = _FOLDS[type(event)]
+    return fold(run, event) or []
+
+
+def replay(manifest: Manifest, events: Iterable[Event]) -> Run:
+    """The run as the log tells it."""
+    run = Run(manifest)
+    for event in events:
+        apply(run, event)
+    return run
+
+
+def _set(run: Run, node_id: int, status: Status) -> None:
+    state = run.nodes[node_id]
+    run.counts[state.status] -= 1
+    run.counts[status] += 1
+    state.status = status
+    run.changed.add(node_id)
+
+
+def _end(run: Run, node_id: int, status: Status, when: float | None) -> None:
+    state = run.nodes[node_id]
+    _set(run, node_id, status)
+    state.ended = when
+    state.host = state.pack = ""
+    run.unfinished -= 1
+    run.ready.pop(node_id, None)
+    run.to_stop.pop(node_id, None)
+    run.delayed.pop(node_id, None)
+
+
+def _satisfy(run: Run, node_id: int) -> None:
+    """The node has a value: those behind it come one step nearer."""
+    nodes, ready = run.nodes, run.ready
+    for child in run.topology.children[node_id]:
+        state = nodes[child]
+        state.unmet -= 1
+        if state.unmet == 0 and state.status is _NEW and not state.cancel:
+            ready[child] = None
+
+
+def _submitted(run: Run, event: Submitted) -> None:
+    run.status = _RUNNING
+    run.created = event.created
+
+
+def _taken_over(run: Run, event: TakenOver) -> None:
+    for item in event.nodes:
+        state = run.nodes[item.node]
+        state.output, state.preview, state.child = item.output, item.preview, item.child
+        state.started, state.reused = item.started, True
+        run.reused += 1
+        _end(run, item.node, _COMPLETED, item.ended)
+        _satisfy(run, item.node)
+
+
+def _launched(run: Run, event: Launched) -> None:
+    if run.started is None:
+        run.started = event.time
+    for node_id, attempt in event.tasks:
+        state = run.nodes[node_id]
+        state.attempt = attempt
+        state.host, state.pack = event.host, event.pack_id
+        run.ready.pop(node_id, None)
+        _set(run, node_id, _QUEUED)
+
+
+def _started(run: Run, event: Started) -> None:
+    for node_id, attempt, when, worker in event.items:
+        state = run.nodes[node_id]
+        if state.attempt == attempt and state.status is _QUEUED:
+            state.started, state.worker = when, worker
+            _set(run, node_id, _RUNNING)
+
+
+def is_current(run: Run, outcome: Outcome) -> bool:
+    """Whether this outcome is the end of the node's present attempt; others are dropped."""
+    if not 0 <= outcome.node < len(run.nodes):
+        return False
+    state = run.nodes[outcome.node]
+    return state.attempt == outcome.attempt and not state.status.ended and state.child is None
+
+
+def _finished(run: Run, event: Finished) -> list[int]:
+    lost: list[int] = []
+    for outcome in event.outcomes:
+        if not is_current(run, outcome):
+            continue
+        node_id, state = outcome.node, run.nodes[outcome.node]
+        state.host = state.pack = ""
+        state.started = outcome.started or state.started
+        state.duration, state.worker, state.rss = outcome.duration, outcome.worker or state.worker, outcome.rss
+        state.stdout, state.stderr, state.warnings = outcome.stdout, outcome.stderr, outcome.warnings
+        if outcome.reports:
+            state.progress = outcome.reports[-1]
+        status = outcome.status
+        if status == "completed":
+            if outcome.child is not None:
+                state.child = child_id(run.dispatch_id, node_id, outcome.attempt)
+                state.preview = outcome.preview
+                _set(run, node_id, _RUNNING)
+                if outcome.child:
+                    run.to_expand[node_id] = outcome.child
+                if state.cancel:
+                    run.to_cancel_children[state.child] = None
+                continue
+            state.output, state.preview, state.error = outcome.output, outcome.preview, None
+            _end(run, node_id, _COMPLETED, outcome.finished)
+            _satisfy(run, node_id)
+        elif status == "failed":
+            lost += _failure(run, node_id, outcome.error or Error("Error", ""), outcome.finished)
+        elif status == "interrupted":
+            lost += _interruption(run, node_id, outcome)
+        else:
+            _end(run, node_id, _CANCELLED, outcome.finished)
+            lost.append(node_id)
+    return lost
+
+
+def _failure(run: Run, node_id: int, error: Error, when: float) -> list[int]:
+    """A failed attempt: again, or the end."""
+    state, options = run.nodes[node_id], run.options(node_id)
+    state.error = error
+    state.failures += 1
+    if state.cancel:
+        _end(run, node_id, _CANCELLED, when)
+        return [node_id]
+    if state.failures <= options.retries:
+        _again(run, node_id)
+        if options.retry_delay > 0:
+            run.ready.pop(node_id, None)
+            run.delayed[node_id] = options.retry_delay
+        return []
+    return _final_failure(run, node_id, when)
+
+
+def _final_failure(run: Run, node_id: int, when: float) -> list[int]:
+    state = run.nodes[node_id]
+    run.failed.append(node_id)
+    _end(run, node_id, _FAILED, when)
+    if run.options(node_id).on_error == "value" and state.error is not None:
+        state.output = Hole(node_id, state.error.type, state.error.message)
+        _satisfy(run, node_id)
+        return []
+    return [node_id]
+
+
+def _again(run: Run, node_id: int) -> None:
+    """The node is to run once more, as its next attempt."""
+    state = run.nodes[node_id]
+    state.attempt += 1
+    state.host = state.pack = ""
+    state.child = None
+    _set(run, node_id, _NEW)
+    if state.unmet == 0:
+        run.ready[node_id] = None
+
+
+def _interruption(run: Run, node_id: int, outcome: Outcome) -> list[int]:
+    state = run.nodes[node_id]
+    state.interruptions += 1
+    if state.cancel:
+        _end(run, node_id, _CANCELLED, outcome.finished)
+        return [node_id]
+    if run.options(node_id).on_interrupt == "run_again" and state.interruptions <= MAX_INTERRUPTIONS:
+        _again(run, node_id)
+        return []
+    state.error = outcome.error or Error("ElectronInterrupted", "it was cut off", cause="interrupted")
+    return _final_failure(run, node_id, outcome.finished)
+
+
+def _given_back(run: Run, event: GivenBack) -> None:
+    for node_id, attempt in event.items:
+        state = run.nodes[node_id]
+        if state.attempt != attempt or not state.in_flight or state.status.ended:
+            continue
+        state.host = state.pack = ""
+        run.to_stop.pop(node_id, None)
+        _set(run, node_id, _NEW)
+        if state.unmet == 0 and not state.cancel:
+            run.ready[node_id] = None
+
+
+def _retry_due(run: Run, event: RetryDue) -> None:
+    for node_id in event.nodes:
+        state = run.nodes[node_id]
+        run.delayed.pop(node_id, None)
+        if state.status is _NEW and state.unmet == 0 and not state.cancel:
+            run.ready[node_id] = None
+
+
+def _skipped(run: Run, event: Skipped) -> None:
+    for node_id, _reason in event.items:
+        if not run.nodes[node_id].status.ended:
+            _end(run, node_id, _SKIPPED, event.time)
+
+
+def _cancel_requested(run: Run, event: CancelRequested) -> None:
+    if event.nodes is None:
+        run.cancel_requested = True
+    for node_id in range(len(run.nodes)) if event.nodes is None else event.nodes:
+        state = run.nodes[node_id]
+        if state.status.ended:
+            continue
+        state.cancel = True
+        run.ready.pop(node_id, None)
+        if state.in_flight:
+            run.to_stop[node_id] = None
+        elif state.child is not None:
+            run.to_cancel_children[state.child] = None
+
+
+def _cancelled(run: Run, event: Cancelled) -> list[int]:
+    for node_id in event.nodes:
+        _end(run, node_id, _CANCELLED, event.time)
+    return event.nodes
+
+
+def _child_ended(run: Run, event: ChildEnded) -> list[int]:
+    state = run.nodes[event.node]
+    if state.child != event.child or state.status.ended:
+        return []
+    if event.status is _COMPLETED:
+        state.output = event.output
+        _end(run, event.node, _COMPLETED, event.time)
+        _satisfy(run, event.node)
+        return []
+    if event.status is _CANCELLED:
+        _end(run, event.node, _CANCELLED, event.time)
+        return [event.node]
+    return _failure(run, event.node, event.error or Error("DispatchFailed", "the sublattice failed"), event.time)
+
+
+def _closed(run: Run, event: Closed) -> None:
+    run.status, run.output, run.error, run.ended = event.status, event.output, event.error, event.time
+    run.ready.clear()
+
+
+_FOLDS = {
+    Submitted: _submitted, TakenOver: _taken_over, Launched: _launched, Started: _started, Finished: _finished,
+    GivenBack: _given_back, RetryDue: _retry_due, Skipped: _skipped, CancelRequested: _cancel_requested,
+    Cancelled: _cancelled, ChildEnded: _child_ended, Closed: _closed,
+}  # fmt: skip
+
+
+# Deriving
+
+
+def _time_of(event: Event, run: Run) -> float:
+    when = getattr(event, "time", 0.0) or getattr(event, "created", 0.0)
+    if isinstance(event, Finished):
+        when = max((o.finished for o in event.outcomes), default=0.0)
+    return when or run.created
+
+
+def _cancellable(run: Run, nodes: list[int] | None) -> list[int]:
+    """Of the nodes to be cancelled, those that no executor and no child dispatch holds."""
+    wanted = range(len(run.nodes)) if nodes is None else nodes
+    return [
+        i for i in wanted if not (s := run.nodes[i]).status.ended and not s.in_flight and s.child is None
+    ]
+
+
+def _descendants(run: Run, lost: list[int]) -> list[tuple[int, int]]:
+    """All nodes behind these that have not ended, each with the lost node that it goes back to."""
+    found: dict[int, int] = {}
+    queue = deque((i, i) for i in lost)
+    while queue:
+        node_id, reason = queue.popleft()
+        for child in run.topology.children[node_id]:
+            if child not in found and not run.nodes[child].status.ended:
+                found[child] = reason
+                queue.append((child, reason))
+    return sorted(found.items())
+
+
+def _closing(run: Run, when: float) -> Closed | None:
+    if run.unfinished or run.ended is not None:
+        return None
+    fatal = [i for i in run.failed if run.options(i).on_error == "fail"]
+    cancelled = run.counts[_CANCELLED] > 0
+    if cancelled and (run.cancel_requested or not fatal):
+        status = _CANCELLED
+    else:
+        status = _FAILED if fatal else _COMPLETED
+    output = produced_by(run.manifest, [s.output for s in run.nodes]) if status is _COMPLETED else None
+    return Closed(status, output, _story(run, fatal) if status is _FAILED else "", when)
+
+
+def _story(run: Run, failed: list[int], most: int = 10) -> str:
+    """The dispatch's error: a readable list of the electrons that failed."""
+    lines = []
+    for node_id in failed[:most]:
+        error = run.nodes[node_id].error
+        what = f"{error.type}: {error.message}" if error else "failed"
+        lines.append(f"{run.manifest.nodes[node_id].name} ({node_id}): {what}")
+    if len(failed) > most:
+        lines.append(f"... and {len(failed) - most} more")
+    if run.counts[_SKIPPED]:
+        lines.append(f"{run.counts[_SKIPPED]} skipped because of that")
+    return "\n".join(lines)
+
