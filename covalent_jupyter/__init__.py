@@ -1,0 +1,118 @@
+"""Lattices of electrons, dispatched from a notebook: ``import covalent_jupyter as ct``.
+
+Every public name is loaded when it is first used, so that importing this package costs next to nothing
+(every worker imports it).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from . import executor as executor
+    from .client.control import covalent_start, covalent_stop, is_covalent_running
+    from .client.dispatching import as_completed, cancel, dispatch, dispatch_sync, redispatch
+    from .client.fetching import get_result, get_result_manager, latest
+    from .client.handle import DispatchId
+    from .client.result import Result
+    from .client.tables import disk, dispatches, sql
+    from .client.transportable import TransportableObject
+    from .config import get_config, reload_config, set_config
+    from .covalent_names import install_as_covalent
+    from .errors import (
+        BuildError, ConfigError, CovalentError, DecodeError, DispatchCancelled, DispatchError, DispatchFailed,
+        ElectronCrashed, ElectronError, ElectronInterrupted, ElectronTimeout, EncodeError, MemoryLimitExceeded,
+        NotFinished, NotFound, ServiceError, ServiceUnavailable, VersionMismatch,
+    )
+    from .model.status import Status as Status
+    from .model.status import Status as status
+    from .workflow import (
+        DepsBash, DepsCall, DepsModule, DepsPip, Failed, completed, electron, lattice, wait,
+    )
+
+#: public name -> module that defines it, relative to this package
+_HOMES = {
+    "electron": "workflow",
+    "lattice": "workflow",
+    "wait": "workflow",
+    "DepsBash": "workflow",
+    "DepsCall": "workflow",
+    "DepsModule": "workflow",
+    "DepsPip": "workflow",
+    "Failed": "workflow",
+    "completed": "workflow",
+    "dispatch": "client.dispatching",
+    "dispatch_sync": "client.dispatching",
+    "redispatch": "client.dispatching",
+    "cancel": "client.dispatching",
+    "as_completed": "client.dispatching",
+    "get_result": "client.fetching",
+    "get_result_manager": "client.fetching",
+    "latest": "client.fetching",
+    "DispatchId": "client.handle",
+    "Result": "client.result",
+    "dispatches": "client.tables",
+    "sql": "client.tables",
+    "disk": "client.tables",
+    "covalent_start": "client.control",
+    "covalent_stop": "client.control",
+    "is_covalent_running": "client.control",
+    "TransportableObject": "client.transportable",
+    "install_as_covalent": "covalent_names",
+    "get_config": "config",
+    "set_config": "config",
+    "reload_config": "config",
+    "Status": "model.status",
+    **dict.fromkeys(
+        (
+            "BuildError", "ConfigError", "CovalentError", "DecodeError", "DispatchCancelled", "DispatchError",
+            "DispatchFailed", "ElectronCrashed", "ElectronError", "ElectronInterrupted", "ElectronTimeout",
+            "EncodeError", "MemoryLimitExceeded", "NotFinished", "NotFound", "ServiceError", "ServiceUnavailable",
+            "VersionMismatch",
+        ),
+        "errors",
+    ),
+}  # fmt: skip
+
+#: public names that are modules, or have another name at home
+_ALIASES = {"executor": ("executor", None), "status": ("model.status", "Status")}
+
+__all__ = sorted([*_HOMES, *_ALIASES, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ALIASES:
+        module_name, attribute = _ALIASES[name]
+    elif name in _HOMES:
+        module_name, attribute = _HOMES[name], name
+    else:
+        raise AttributeError(f"module 'covalent_jupyter' has no attribute {name!r}")
+    module = importlib.import_module(f".{module_name}", __name__)
+    value = module if attribute is None else getattr(module, attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """``%load_ext covalent_jupyter``."""
+    importlib.import_module(".notebook", __name__).load_ipython_extension(ipython)
+
+
+def unload_ipython_extension(ipython: Any) -> None:
+    importlib.import_module(".notebook", __name__).unload_ipython_extension(ipython)
+
+
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    extension = importlib.import_module(".extension", __name__)
+    return [{"module": "covalent_jupyter", "app": extension.CovalentApp}]
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    return [{"src": "labextension", "dest": "covalent-jupyter"}]
