@@ -45,7 +45,7 @@ _PYTHON = (sys.version_info.major, sys.version_info.minor)
 _PLAIN = frozenset({int, float, complex, str, bool, type(None)})
 _SMALL = 1 << 16  # bytes: a frame up to this size is one chunk
 _ZEROS = bytes(ALIGN)
-_OWN = __name__.partition(".")[0]
+_UNVERSIONED = sys.stdlib_module_names | {__name__.partition(".")[0]}
 
 
 class Notes(msgspec.Struct, omit_defaults=True):
@@ -61,18 +61,25 @@ _notes_decoder = msgspec.json.Decoder(Notes)
 # Making frames
 
 
-def encode(obj: Any, *, slot_of: Callable[[Any], int | None] | None = None, name: str = "value") -> list[Buffer]:
+def encode(
+    obj: Any,
+    *,
+    slot_of: Callable[[Any], int | None] | None = None,
+    name: str = "value",
+    modules: set[str] | None = None,
+) -> list[Buffer]:
     """The chunks of the value's frame; large ones are the memory of the value itself, so use them at once.
 
     ``slot_of`` may give a number for an object: then only the number is written, and ``decode`` puts
-    ``slots[number]`` there. ``name`` is what an error calls the value.
+    ``slots[number]`` there. ``name`` is what an error calls the value. ``modules`` collects the names of the
+    modules whose functions and classes the frame names: loading it imports them.
 
     Raises EncodeError naming the path to what cannot be pickled; a BuildError that an object raises when it is
     pickled (a reference to an electron's output) is passed on with the path.
     """
     if slot_of is None and type(obj) in _PLAIN:
         return [_plain_frame(obj)]
-    return _encode(obj, None if slot_of is None else _Slots(slot_of), name)
+    return _encode(obj, None if slot_of is None else _Slots(slot_of), name, modules=modules)
 
 
 def encode_function(
@@ -81,6 +88,7 @@ def encode_function(
     *,
     external: Callable[[Any], str | None] | None = None,
     name: str = "",
+    modules: set[str] | None = None,
 ) -> list[Buffer]:
     """The chunks of a function's frame.
 
@@ -89,7 +97,8 @@ def encode_function(
     ``external`` may give the digest of a captured object's own blob: then only the digest is written.
     """
     persistent = None if external is None else _External(external)
-    return _encode(function, persistent, name or getattr(function, "__name__", "function"), frozenset(local_modules))
+    name = name or getattr(function, "__name__", "function")
+    return _encode(function, persistent, name, frozenset(local_modules), modules)
 
 
 def encode_exception(exception: BaseException) -> list[Buffer] | None:
@@ -101,7 +110,7 @@ def encode_exception(exception: BaseException) -> list[Buffer] | None:
     while (cause := chain[-1].__cause__) is not None and id(cause) not in seen and len(chain) < 20:
         chain.append(cause)
         seen.add(id(cause))
-    for candidate in (chain, chain[:1]) if len(chain) > 1 else (chain,):
+    for candidate in (chain, chain[:1]) if len(chain) > 1 else (chain,):  # a cause that cannot be pickled is left out
         try:
             chunks = encode(_Chain(candidate), name="exception")
             back = decode(b"".join(chunks))
@@ -155,49 +164,68 @@ class _External(_Slots):
 
 
 def _encode(
-    obj: Any, persistent: _Slots | None, name: str, local_modules: frozenset[str] = frozenset()
+    obj: Any,
+    persistent: _Slots | None,
+    name: str,
+    local_modules: frozenset[str] = frozenset(),
+    modules: set[str] | None = None,
 ) -> list[Buffer]:
     file, buffers = io.BytesIO(), list[pickle.PickleBuffer]()
-    pickler = _pickler_class(persistent is not None)(file, buffers.append, local_modules)
-    if persistent is not None:
-        pickler.id_of = persistent.id_of
+    pickler = _pickler(file, buffers.append, persistent, local_modules)
     try:
-        pickler.dump(obj)
+        pickle.Pickler.dump(pickler, obj)
     except BuildError as error:
         raise type(error)(f"{_where(obj, persistent, name, local_modules)}: {error}") from error
     except Exception as error:  # border: pickling runs the value's own code
         raise _encode_error(obj, error, persistent, name, local_modules) from error
     finally:
-        pickler.restore()
-    return _frame(file.getbuffer(), [buffer.raw() for buffer in buffers], pickler, persistent)
+        if pickler.forced:
+            pickler.restore()
+    if modules is not None:
+        modules |= pickler.modules
+    return _frame(file.getbuffer(), buffers, pickler, persistent)
 
 
-def _frame(body: memoryview, buffers: list[memoryview], pickler: Any, persistent: _Slots | None) -> list[Buffer]:
+def _pickler(
+    file: io.BytesIO, on_buffer: Callable[[Any], Any], persistent: _Slots | None, local_modules: frozenset[str]
+) -> Any:
+    pickler = _pickler_class(persistent is not None)(file, on_buffer)
+    if persistent is not None:
+        pickler.id_of = persistent.id_of
+    if local_modules:
+        pickler.local_modules = local_modules
+    return pickler
+
+
+def _frame(body: memoryview, buffers: list[pickle.PickleBuffer], pickler: Any, persistent: _Slots | None) -> list[Buffer]:
     flags = (CODE if pickler.has_code else 0) | (persistent.flag if persistent is not None else 0)
-    notes = _notes_of(pickler.modules, pickler.has_code)
-    table = struct.pack(f"<{len(buffers)}Q", *(view.nbytes for view in buffers))
-    lead = notes + table
-    crc = zlib.crc32(body, zlib.crc32(lead))
-    head = _HEAD.pack(MAGIC, VERSION, *_PYTHON, flags, crc, len(notes), len(buffers), len(body)) + lead
+    lead = _notes_of(pickler.modules, pickler.has_code) if pickler.modules or flags else b""
+    notes_size = len(lead)
+    views = [buffer.raw() for buffer in buffers]
+    if views:
+        lead += struct.pack(f"<{len(views)}Q", *[view.nbytes for view in views])
+    crc = zlib.crc32(body, zlib.crc32(lead) if lead else 0)
+    head = _HEAD.pack(MAGIC, VERSION, *_PYTHON, flags, crc, notes_size, len(views), len(body)) + lead
     chunks: list[Buffer] = [head, body]
     at = len(head) + len(body)
-    for view in buffers:
-        chunks.append(_ZEROS[: -at % ALIGN])
+    for view in views:
+        gap = -at % ALIGN
+        chunks.append(_ZEROS[:gap])
         chunks.append(view)
-        at += -at % ALIGN + view.nbytes
+        at += gap + view.nbytes
     return [b"".join(chunks)] if at <= _SMALL else [chunk for chunk in chunks if len(chunk)]
 
 
 def _notes_of(modules: set[str], has_code: bool) -> bytes:
-    packages = {
-        name: version
-        for name in sorted(modules)
-        if name not in sys.stdlib_module_names
-        and name != _OWN
-        and isinstance(version := getattr(sys.modules.get(name), "__version__", None), str)
-    }
-    notes = Notes(_cloudpickle_version() if has_code else "", packages)
-    return msgspec.json.encode(notes) if packages or has_code else b""
+    packages = {}
+    for name in {module.partition(".")[0] for module in modules}:
+        if name not in _UNVERSIONED:
+            version = getattr(sys.modules.get(name), "__version__", None)
+            if isinstance(version, str):
+                packages[name] = version
+    if not packages and not has_code:
+        return b""
+    return msgspec.json.encode(Notes(_cloudpickle_version() if has_code else "", packages), order="deterministic")
 
 
 # Pickling
@@ -208,25 +236,30 @@ def _pickler_class(persistent: bool) -> Any:
     """The pickler, made when first needed: importing cloudpickle takes 15 ms and more."""
     import cloudpickle
 
+    by_value = cloudpickle.list_registry_pickle_by_value
+
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         """C pickler; cloudpickle for what other processes cannot import."""
 
-        def __init__(self, file: Any, on_buffer: Callable[[Any], Any], local_modules: frozenset[str]) -> None:
-            super().__init__(file, 5, on_buffer)
+        has_code = False
+        local_modules: frozenset[str] = frozenset()
+
+        def __init__(self, file: Any, on_buffer: Callable[[Any], Any]) -> None:
+            pickle.Pickler.__init__(self, file, 5, buffer_callback=on_buffer)
+            self.globals_ref: dict[int, Any] = {}  # this and ``proto`` are what cloudpickle's own __init__ sets
+            self.proto = 5
             self.modules: set[str] = set()
-            self.has_code = False
-            self.local_modules = local_modules
-            self.forced: list[ModuleType] = []
+            self.forced: list[str] = []
 
         def reducer_override(self, obj: Any) -> Any:
             kind = type(obj)
             if kind is FunctionType or issubclass(kind, type):
                 return self.reduce_code(obj, kind)
-            if kind in _REFUSED_KINDS or isinstance(obj, _REFUSED):
+            if issubclass(kind, _REFUSED):
                 raise EncodeError(f"{culprit.type_name(obj)} cannot be pickled")
             if kind is ModuleType:
                 return self.reduce_module(obj)
-            module = getattr(kind, "__module__", None)
+            module = kind.__module__
             if type(module) is str and module.startswith("torch"):
                 return _reduce_tensor(obj)
             return NotImplemented
@@ -234,34 +267,37 @@ def _pickler_class(persistent: bool) -> Any:
         def reduce_code(self, obj: Any, kind: type) -> Any:
             module = getattr(obj, "__module__", None)
             if type(module) is str:
-                top = module.partition(".")[0]
-                self.modules.add(top)
-                if kind is FunctionType and (route := _route_to(obj, module)) is not None:
-                    return _follow, route
-                self.force_by_value(module)
+                self.modules.add(module)
+                if module in self.local_modules or _importable(module):
+                    if _lookup(module, obj.__qualname__) is obj and not by_value():
+                        return NotImplemented
+                    if kind is FunctionType and (route := _route_to(obj, module)) is not None:
+                        return _follow, route
+                else:
+                    self.force_by_value(module)
             reduced = super().reducer_override(obj)
             if reduced is not NotImplemented and reduced[0] is not type:
                 self.has_code = True
             return reduced
 
         def reduce_module(self, obj: ModuleType) -> Any:
-            self.force_by_value(obj.__name__)
-            if not _importable(obj.__name__) and obj.__name__ not in self.local_modules:
+            self.modules.add(obj.__name__)
+            if obj.__name__ not in self.local_modules and not _importable(obj.__name__):
+                self.force_by_value(obj.__name__)
                 self.has_code = True
             return NotImplemented  # cloudpickle's dispatch table has modules
 
         def force_by_value(self, module: str) -> None:
-            """cloudpickle takes everything in ``sys.modules`` for importable; other processes may differ."""
+            """cloudpickle takes everything in ``sys.modules`` for importable elsewhere."""
             found = sys.modules.get(module)
-            if found is None or module == "__main__" or module in self.local_modules or _importable(module):
-                return
-            if module not in cloudpickle.list_registry_pickle_by_value():
+            if found is not None and module != "__main__" and module not in by_value():
                 cloudpickle.register_pickle_by_value(found)
-                self.forced.append(found)
+                self.forced.append(module)
 
         def restore(self) -> None:
             for module in self.forced:
-                cloudpickle.unregister_pickle_by_value(module)
+                if module in by_value():
+                    cloudpickle.unregister_pickle_by_value(sys.modules[module])
             self.forced.clear()
 
     if not persistent:
@@ -346,7 +382,6 @@ def _place_tensor(tensor: Any, device: str, requires_grad: bool, parameter: bool
 
 
 _REFUSED = (io.FileIO, io.BufferedReader, io.BufferedWriter, io.BufferedRandom, io.TextIOWrapper)
-_REFUSED_KINDS = frozenset(_REFUSED)
 
 
 @lru_cache(maxsize=None)
@@ -360,11 +395,9 @@ def _attempt(persistent: _Slots | None, local_modules: frozenset[str]) -> Callab
     """A trial whether one object can be pickled, for the search of the culprit."""
 
     def attempt(obj: Any) -> Exception | None:
-        pickler = _pickler_class(persistent is not None)(io.BytesIO(), lambda _: None, local_modules)
-        if persistent is not None:
-            pickler.id_of = persistent.id_of
+        pickler = _pickler(io.BytesIO(), lambda _: None, persistent, local_modules)
         try:
-            pickler.dump(obj)
+            pickle.Pickler.dump(pickler, obj)
         except Exception as error:  # border: pickling runs the value's own code
             return error
         finally:
