@@ -1,0 +1,158 @@
+"""Waiting for dispatches: long polls on "what came after N?"."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from typing import Any, Callable, Iterable, Iterator
+
+from ..errors import NotFinished, NotFound
+from ..model import DispatchRow
+from .rest import EventsAnswer, Rest
+
+#: seconds that one long poll waits at the service
+POLL = 20.0
+#: seconds between polls that came back at once with nothing
+PAUSE = 0.05
+
+
+def wait_for(
+    rest: Rest,
+    dispatch_id: str,
+    timeout: float | None = None,
+    on_change: Callable[[DispatchRow], None] | None = None,
+    stop: threading.Event | None = None,
+) -> DispatchRow:
+    """The row of the dispatch once it has ended, or as it is after ``timeout`` seconds (or when ``stop`` is set).
+
+    Ctrl-C stops the waiting and nothing else; it says how to cancel the dispatch.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    row = rest.dispatch(dispatch_id)
+    try:
+        for row in _changes(rest, row, deadline, stop):
+            if on_change is not None:
+                on_change(row)
+    except KeyboardInterrupt:
+        print(
+            f"\nStopped waiting; {row.name or 'the dispatch'} {row.dispatch_id[:8]} runs on. "
+            f'Cancel it with ct.cancel("{row.dispatch_id}").',
+            file=sys.stderr,
+        )
+        raise
+    return row
+
+
+def _changes(rest: Rest, row: DispatchRow, deadline: float | None, stop: threading.Event | None) -> Iterator[DispatchRow]:
+    """The row now, and whenever it changed, until it has ended or time is over."""
+    yield row
+    after = row.seq
+    while not row.status.ended and not (stop is not None and stop.is_set()):
+        wait = POLL if stop is None else 2.0  # an abandoned wait lets go of its connection soon
+        if deadline is not None:
+            wait = min(wait, deadline - time.monotonic())
+            if wait <= 0:
+                return
+        asked = time.monotonic()
+        answer = rest.events(after, wait=round(wait, 3), dispatch=row.dispatch_id, electrons=0)
+        changed = _row_in(rest, answer, row)
+        after = _cursor(answer, after)
+        if changed is not None:
+            row = changed
+            yield row
+        elif time.monotonic() - asked < min(wait, PAUSE) / 2:
+            time.sleep(min(wait, PAUSE))
+
+
+def _row_in(rest: Rest, answer: EventsAnswer, row: DispatchRow) -> DispatchRow | None:
+    if row.dispatch_id in answer.deleted:
+        raise NotFound(f"dispatch {row.dispatch_id} was deleted while it was waited for")
+    if answer.reset:
+        return rest.dispatch(row.dispatch_id)
+    return next((d for d in answer.dispatches if d.dispatch_id == row.dispatch_id), None)
+
+
+def _cursor(answer: EventsAnswer, after: int) -> int:
+    return answer.next if answer.next is not None else max(answer.seq, after)
+
+
+def require_ended(row: DispatchRow, timeout: float | None) -> DispatchRow:
+    """``row``; NotFinished if it has not ended."""
+    if not row.status.ended:
+        done, total = row.counts.completed, row.counts.total
+        raise NotFinished(
+            f"dispatch {row.dispatch_id} ({row.name}) is still {row.status} after {timeout or 0:g} s: "
+            f"{done} of {total} electrons completed. It runs on; ask again, or cancel it with ct.cancel."
+        )
+    return row
+
+
+async def ended(rest: Rest, dispatch_id: str) -> DispatchRow:
+    """The row once the dispatch has ended; the event loop goes on meanwhile.
+
+    Cancelling the awaiting task ends the waiting, not the dispatch.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[DispatchRow] = loop.create_future()
+    stop = threading.Event()
+
+    def run() -> None:
+        try:
+            outcome: Any = wait_for(rest, dispatch_id, stop=stop)
+            call: Any = future.set_result
+        except BaseException as error:  # border of the thread: whatever it was goes to the awaiting task
+            outcome, call = error, future.set_exception
+        finally:
+            rest.disconnect()
+        if not stop.is_set():
+            try:
+                loop.call_soon_threadsafe(_resolve, future, call, outcome)
+            except RuntimeError:
+                pass  # the loop is closed, nobody waits any more
+
+    # a thread of its own, not the loop's pool: a hundred of these may wait for hours
+    threading.Thread(target=run, name=f"covalent-wait-{dispatch_id[:8]}", daemon=True).start()
+    try:
+        return await future
+    finally:
+        stop.set()
+
+
+def _resolve(future: asyncio.Future[DispatchRow], call: Callable[[Any], None], outcome: Any) -> None:
+    if not future.done():
+        call(outcome)
+
+
+def completion_order(rest: Rest, dispatch_ids: Iterable[str], timeout: float | None = None) -> Iterator[DispatchRow]:
+    """Rows of these dispatches in the order in which they end; one feed for all of them.
+
+    Raises NotFinished naming those that run after ``timeout`` seconds.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    rows = {row.dispatch_id: row for row in map(rest.dispatch, dispatch_ids)}
+    open_rows: dict[str, DispatchRow] = {}
+    after = min((row.seq for row in rows.values()), default=0)
+    for row in sorted(rows.values(), key=lambda r: r.ended or 0.0):
+        if row.status.ended:
+            yield row
+        else:
+            open_rows[row.dispatch_id] = row
+    while open_rows:
+        wait = POLL if deadline is None else min(POLL, deadline - time.monotonic())
+        if wait <= 0:
+            names = ", ".join(f"{r.name} {r.dispatch_id[:8]}" for r in open_rows.values())
+            raise NotFinished(f"still running after {timeout or 0:g} s: {names}")
+        asked = time.monotonic()
+        answer = rest.events(after, wait=round(wait, 3), electrons=0)
+        found = [rest.dispatch(i) for i in open_rows] if answer.reset else answer.dispatches
+        after = _cursor(answer, after)
+        for row in found:
+            if row.status.ended and open_rows.pop(row.dispatch_id, None) is not None:
+                yield row
+        gone = set(open_rows).intersection(answer.deleted)
+        if gone:
+            raise NotFound(f"deleted while they were waited for: {', '.join(sorted(gone))}")
+        if not found and time.monotonic() - asked < min(wait, PAUSE) / 2:
+            time.sleep(min(wait, PAUSE))
