@@ -36,7 +36,7 @@ ALREADY_RUNNING = 3
 #: What belongs to the process that starts the service, or is a credential: the service outlives it and must not have it.
 PRIVATE_VARIABLES = (
     "JPY_API_TOKEN", "JPY_PARENT_PID", "JPY_SESSION_NAME", "JUPYTERHUB_API_TOKEN", "JUPYTER_TOKEN", "MPLBACKEND",
-    "PYTHONSTARTUP", "COVALENT_TOKEN", "COVALENT_URL",
+    "PYTHONSTARTUP", "COVALENT_JUPYTER_TOKEN", "COVALENT_JUPYTER_URL",
 )  # fmt: skip
 _POLL = 0.02  # seconds
 
@@ -238,7 +238,7 @@ def _elsewhere(store: Path, connection: ConnectionFile) -> str:
         f"the service of this store runs on {connection.host} (process {connection.pid}, store {store}), "
         f"and can be reached from that machine only. Stop it there (`jupyter covalent stop`), or give this machine a store "
         f"of its own (COVALENT_STORE_DIR=/a/local/folder), or reach the other one through its Jupyter server "
-        f"(COVALENT_URL and COVALENT_TOKEN)."
+        f"(COVALENT_JUPYTER_URL and COVALENT_JUPYTER_TOKEN)."
     )
 
 
