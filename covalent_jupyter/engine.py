@@ -1,6 +1,6 @@
 """What a fact means for a dispatch: ``advance(run, event) -> events``. Pure: no clock, no disk, no await.
 
-Two functions change a :class:`Run`. :func:`apply` folds one recorded event and nothing else; replaying the
+Two functions change a :class:`DispatchRun`. :func:`apply` folds one recorded event and nothing else; replaying the
 log through it gives the state again. :func:`advance` folds a new event, derives what follows from it (skips,
 cancellations, the end of the dispatch) and returns all of these in the order in which they must be recorded.
 What is to be *done* is left in the run's work lists, which the dispatcher drains with :func:`todo`.
@@ -83,7 +83,7 @@ class Topology:
                 self.children[parent].append(node_id)
 
 
-class Run:
+class DispatchRun:
     """The state of one dispatch, as decided so far."""
 
     def __init__(self, manifest: Manifest) -> None:
@@ -105,12 +105,25 @@ class Run:
         self.reused = 0
         self.failed: list[int] = []  # in the order in which they failed
         # work lists, drained by todo()
-        self.ready: dict[int, None] = {i: None for i, p in enumerate(self.topology.parents) if not p}
+        self.ready: list[dict[int, None]] = [{} for _ in manifest.executors]  # by executor, in order
+        for node_id, parents in enumerate(self.topology.parents):
+            if not parents:
+                self.set_ready(node_id)
         self.to_stop: dict[int, None] = {}
         self.to_expand: dict[int, bytes] = {}
         self.to_cancel_children: dict[str, None] = {}
         self.delayed: dict[int, float] = {}
         self.changed: set[int] = set()  # nodes whose row is out of date
+
+    def set_ready(self, node_id: int) -> None:
+        """The node waits for a place on its executor."""
+        self.ready[self.options(node_id).executor][node_id] = None
+
+    def unset_ready(self, node_id: int) -> None:
+        self.ready[self.options(node_id).executor].pop(node_id, None)
+
+    def has_ready(self) -> bool:
+        return any(self.ready)
 
     def options(self, node_id: int) -> Options:
         index = self.manifest.nodes[node_id].options
@@ -129,7 +142,7 @@ class Todo(NamedTuple):
     delayed: list[tuple[int, float]]  # (node, seconds): send RetryDue then
 
 
-def todo(run: Run) -> Todo:
+def todo(run: DispatchRun) -> Todo:
     """The commands that are due; each is handed out once."""
     result = Todo(list(run.to_stop), list(run.to_expand.items()), list(run.to_cancel_children), list(run.delayed.items()))
     run.to_stop, run.to_expand, run.to_cancel_children, run.delayed = {}, {}, {}, {}
@@ -150,18 +163,21 @@ def task_seed(seed: int, node: int) -> int:
 # Folding
 
 
-def advance(run: Run, event: Event) -> list[Event]:
+def advance(run: DispatchRun, event: Event) -> list[Event]:
     """Folds a new event; returns it with all that follows from it, to be recorded in this order."""
     if run.ended is not None:
         return []
     events: list[Event] = [event]
     lost = apply(run, event)
+    gone: list[int] = []
     if isinstance(event, CancelRequested):
         gone = _cancellable(run, event.nodes)
-        if gone:
-            cancelled = Cancelled(gone, event.time)
-            events.append(cancelled)
-            lost += apply(run, cancelled)
+    elif isinstance(event, GivenBack):  # asked to stop before it began
+        gone = [i for i in _cancellable(run, [n for n, _ in event.items]) if run.nodes[i].cancel]
+    if gone:
+        cancelled = Cancelled(gone, _time_of(event, run))
+        events.append(cancelled)
+        lost += apply(run, cancelled)
     if lost:
         skipped = _descendants(run, lost)
         if skipped:
@@ -175,21 +191,21 @@ def advance(run: Run, event: Event) -> list[Event]:
     return events
 
 
-def apply(run: Run, event: Event) -> list[int]:
+def apply(run: DispatchRun, event: Event) -> list[int]:
     """Folds one event as it is; returns the nodes that ended without a value for those behind them."""
     fold = _FOLDS[type(event)]
     return fold(run, event) or []
 
 
-def replay(manifest: Manifest, events: Iterable[Event]) -> Run:
+def replay(manifest: Manifest, events: Iterable[Event]) -> DispatchRun:
     """The run as the log tells it."""
-    run = Run(manifest)
+    run = DispatchRun(manifest)
     for event in events:
         apply(run, event)
     return run
 
 
-def _set(run: Run, node_id: int, status: Status) -> None:
+def _set(run: DispatchRun, node_id: int, status: Status) -> None:
     state = run.nodes[node_id]
     run.counts[state.status] -= 1
     run.counts[status] += 1
@@ -197,33 +213,33 @@ def _set(run: Run, node_id: int, status: Status) -> None:
     run.changed.add(node_id)
 
 
-def _end(run: Run, node_id: int, status: Status, when: float | None) -> None:
+def _end(run: DispatchRun, node_id: int, status: Status, when: float | None) -> None:
     state = run.nodes[node_id]
     _set(run, node_id, status)
     state.ended = when
     state.host = state.pack = ""
     run.unfinished -= 1
-    run.ready.pop(node_id, None)
+    run.unset_ready(node_id)
     run.to_stop.pop(node_id, None)
     run.delayed.pop(node_id, None)
 
 
-def _satisfy(run: Run, node_id: int) -> None:
+def _satisfy(run: DispatchRun, node_id: int) -> None:
     """The node has a value: those behind it come one step nearer."""
-    nodes, ready = run.nodes, run.ready
+    nodes = run.nodes
     for child in run.topology.children[node_id]:
         state = nodes[child]
         state.unmet -= 1
         if state.unmet == 0 and state.status is _NEW and not state.cancel:
-            ready[child] = None
+            run.set_ready(child)
 
 
-def _submitted(run: Run, event: Submitted) -> None:
+def _submitted(run: DispatchRun, event: Submitted) -> None:
     run.status = _RUNNING
     run.created = event.created
 
 
-def _taken_over(run: Run, event: TakenOver) -> None:
+def _taken_over(run: DispatchRun, event: TakenOver) -> None:
     for item in event.nodes:
         state = run.nodes[item.node]
         state.output, state.preview, state.child = item.output, item.preview, item.child
@@ -233,18 +249,18 @@ def _taken_over(run: Run, event: TakenOver) -> None:
         _satisfy(run, item.node)
 
 
-def _launched(run: Run, event: Launched) -> None:
+def _launched(run: DispatchRun, event: Launched) -> None:
     if run.started is None:
         run.started = event.time
     for node_id, attempt in event.tasks:
         state = run.nodes[node_id]
         state.attempt = attempt
         state.host, state.pack = event.host, event.pack_id
-        run.ready.pop(node_id, None)
+        run.unset_ready(node_id)
         _set(run, node_id, _QUEUED)
 
 
-def _started(run: Run, event: Started) -> None:
+def _started(run: DispatchRun, event: Started) -> None:
     for node_id, attempt, when, worker in event.items:
         state = run.nodes[node_id]
         if state.attempt == attempt and state.status is _QUEUED:
@@ -252,7 +268,7 @@ def _started(run: Run, event: Started) -> None:
             _set(run, node_id, _RUNNING)
 
 
-def is_current(run: Run, outcome: Outcome) -> bool:
+def is_current(run: DispatchRun, outcome: Outcome) -> bool:
     """Whether this outcome is the end of the node's present attempt; others are dropped."""
     if not 0 <= outcome.node < len(run.nodes):
         return False
@@ -260,7 +276,7 @@ def is_current(run: Run, outcome: Outcome) -> bool:
     return state.attempt == outcome.attempt and not state.status.ended and state.child is None
 
 
-def _finished(run: Run, event: Finished) -> list[int]:
+def _finished(run: DispatchRun, event: Finished) -> list[int]:
     lost: list[int] = []
     for outcome in event.outcomes:
         if not is_current(run, outcome):
@@ -296,7 +312,7 @@ def _finished(run: Run, event: Finished) -> list[int]:
     return lost
 
 
-def _failure(run: Run, node_id: int, error: Error, when: float) -> list[int]:
+def _failure(run: DispatchRun, node_id: int, error: Error, when: float) -> list[int]:
     """A failed attempt: again, or the end."""
     state, options = run.nodes[node_id], run.options(node_id)
     state.error = error
@@ -307,13 +323,13 @@ def _failure(run: Run, node_id: int, error: Error, when: float) -> list[int]:
     if state.failures <= options.retries:
         _again(run, node_id)
         if options.retry_delay > 0:
-            run.ready.pop(node_id, None)
+            run.unset_ready(node_id)
             run.delayed[node_id] = options.retry_delay
         return []
     return _final_failure(run, node_id, when)
 
 
-def _final_failure(run: Run, node_id: int, when: float) -> list[int]:
+def _final_failure(run: DispatchRun, node_id: int, when: float) -> list[int]:
     state = run.nodes[node_id]
     run.failed.append(node_id)
     _end(run, node_id, _FAILED, when)
@@ -324,7 +340,7 @@ def _final_failure(run: Run, node_id: int, when: float) -> list[int]:
     return [node_id]
 
 
-def _again(run: Run, node_id: int) -> None:
+def _again(run: DispatchRun, node_id: int) -> None:
     """The node is to run once more, as its next attempt."""
     state = run.nodes[node_id]
     state.attempt += 1
@@ -332,10 +348,10 @@ def _again(run: Run, node_id: int) -> None:
     state.child = None
     _set(run, node_id, _NEW)
     if state.unmet == 0:
-        run.ready[node_id] = None
+        run.set_ready(node_id)
 
 
-def _interruption(run: Run, node_id: int, outcome: Outcome) -> list[int]:
+def _interruption(run: DispatchRun, node_id: int, outcome: Outcome) -> list[int]:
     state = run.nodes[node_id]
     state.interruptions += 1
     if state.cancel:
@@ -348,7 +364,7 @@ def _interruption(run: Run, node_id: int, outcome: Outcome) -> list[int]:
     return _final_failure(run, node_id, outcome.finished)
 
 
-def _given_back(run: Run, event: GivenBack) -> None:
+def _given_back(run: DispatchRun, event: GivenBack) -> None:
     for node_id, attempt in event.items:
         state = run.nodes[node_id]
         if state.attempt != attempt or not state.in_flight or state.status.ended:
@@ -357,24 +373,24 @@ def _given_back(run: Run, event: GivenBack) -> None:
         run.to_stop.pop(node_id, None)
         _set(run, node_id, _NEW)
         if state.unmet == 0 and not state.cancel:
-            run.ready[node_id] = None
+            run.set_ready(node_id)
 
 
-def _retry_due(run: Run, event: RetryDue) -> None:
+def _retry_due(run: DispatchRun, event: RetryDue) -> None:
     for node_id in event.nodes:
         state = run.nodes[node_id]
         run.delayed.pop(node_id, None)
         if state.status is _NEW and state.unmet == 0 and not state.cancel:
-            run.ready[node_id] = None
+            run.set_ready(node_id)
 
 
-def _skipped(run: Run, event: Skipped) -> None:
+def _skipped(run: DispatchRun, event: Skipped) -> None:
     for node_id, _reason in event.items:
         if not run.nodes[node_id].status.ended:
             _end(run, node_id, _SKIPPED, event.time)
 
 
-def _cancel_requested(run: Run, event: CancelRequested) -> None:
+def _cancel_requested(run: DispatchRun, event: CancelRequested) -> None:
     if event.nodes is None:
         run.cancel_requested = True
     for node_id in range(len(run.nodes)) if event.nodes is None else event.nodes:
@@ -382,20 +398,20 @@ def _cancel_requested(run: Run, event: CancelRequested) -> None:
         if state.status.ended:
             continue
         state.cancel = True
-        run.ready.pop(node_id, None)
+        run.unset_ready(node_id)
         if state.in_flight:
             run.to_stop[node_id] = None
         elif state.child is not None:
             run.to_cancel_children[state.child] = None
 
 
-def _cancelled(run: Run, event: Cancelled) -> list[int]:
+def _cancelled(run: DispatchRun, event: Cancelled) -> list[int]:
     for node_id in event.nodes:
         _end(run, node_id, _CANCELLED, event.time)
     return event.nodes
 
 
-def _child_ended(run: Run, event: ChildEnded) -> list[int]:
+def _child_ended(run: DispatchRun, event: ChildEnded) -> list[int]:
     state = run.nodes[event.node]
     if state.child != event.child or state.status.ended:
         return []
@@ -410,9 +426,10 @@ def _child_ended(run: Run, event: ChildEnded) -> list[int]:
     return _failure(run, event.node, event.error or Error("DispatchFailed", "the sublattice failed"), event.time)
 
 
-def _closed(run: Run, event: Closed) -> None:
+def _closed(run: DispatchRun, event: Closed) -> None:
     run.status, run.output, run.error, run.ended = event.status, event.output, event.error, event.time
-    run.ready.clear()
+    for ready in run.ready:
+        ready.clear()
 
 
 _FOLDS = {
@@ -425,14 +442,14 @@ _FOLDS = {
 # Deriving
 
 
-def _time_of(event: Event, run: Run) -> float:
+def _time_of(event: Event, run: DispatchRun) -> float:
     when = getattr(event, "time", 0.0) or getattr(event, "created", 0.0)
     if isinstance(event, Finished):
         when = max((o.finished for o in event.outcomes), default=0.0)
     return when or run.created
 
 
-def _cancellable(run: Run, nodes: list[int] | None) -> list[int]:
+def _cancellable(run: DispatchRun, nodes: list[int] | None) -> list[int]:
     """Of the nodes to be cancelled, those that no executor and no child dispatch holds."""
     wanted = range(len(run.nodes)) if nodes is None else nodes
     return [
@@ -440,7 +457,7 @@ def _cancellable(run: Run, nodes: list[int] | None) -> list[int]:
     ]
 
 
-def _descendants(run: Run, lost: list[int]) -> list[tuple[int, int]]:
+def _descendants(run: DispatchRun, lost: list[int]) -> list[tuple[int, int]]:
     """All nodes behind these that have not ended, each with the lost node that it goes back to."""
     found: dict[int, int] = {}
     queue = deque((i, i) for i in lost)
@@ -453,7 +470,7 @@ def _descendants(run: Run, lost: list[int]) -> list[tuple[int, int]]:
     return sorted(found.items())
 
 
-def _closing(run: Run, when: float) -> Closed | None:
+def _closing(run: DispatchRun, when: float) -> Closed | None:
     if run.unfinished or run.ended is not None:
         return None
     fatal = [i for i in run.failed if run.options(i).on_error == "fail"]
@@ -466,7 +483,7 @@ def _closing(run: Run, when: float) -> Closed | None:
     return Closed(status, output, _story(run, fatal) if status is _FAILED else "", when)
 
 
-def _story(run: Run, failed: list[int], most: int = 10) -> str:
+def _story(run: DispatchRun, failed: list[int], most: int = 10) -> str:
     """The dispatch's error: a readable list of the electrons that failed."""
     lines = []
     for node_id in failed[:most]:

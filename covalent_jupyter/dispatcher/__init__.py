@@ -1,0 +1,6 @@
+"""The shell round the pure engine: fold, record, announce, act; in this order."""
+
+from .bus import Bus
+from .dispatcher import Dispatcher
+
+__all__ = ["Bus", "Dispatcher"]

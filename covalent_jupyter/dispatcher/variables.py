@@ -1,0 +1,52 @@
+"""Environment variables of unfinished dispatches. They live outside the store, in files of mode 0600 in
+Jupyter's runtime directory, until the root dispatch ends."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import msgspec
+
+from ..paths import variables_file
+
+log = logging.getLogger(__name__)
+
+
+class Variables:
+    """The values, by root dispatch."""
+
+    def __init__(self, store_dir: Path) -> None:
+        self._store_dir = Path(store_dir)
+        self._values: dict[str, dict[str, str]] = {}
+        self.lost: dict[str, tuple[str, ...]] = {}  # root -> names that are gone
+
+    def keep(self, root: str, values: dict[str, str]) -> None:
+        """Remembers them, in memory and in a file that only the user can read."""
+        self._values[root] = values
+        path = variables_file(self._store_dir, root)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "wb") as f:
+            f.write(msgspec.json.encode(values))
+
+    def load(self, root: str, names: tuple[str, ...]) -> None:
+        """After a restart; what cannot be found is listed in ``lost``."""
+        try:
+            data = variables_file(self._store_dir, root).read_bytes()
+            self._values[root] = msgspec.json.decode(data, type=dict[str, str])
+        except (OSError, ValueError) as e:
+            log.warning("the environment variables of dispatch %s are gone: %s", root, e)
+            self._values[root] = {}
+        missing = tuple(n for n in names if n not in self._values[root])
+        if missing:
+            self.lost[root] = missing
+
+    def get(self, root: str) -> dict[str, str]:
+        return self._values.get(root, {})
+
+    def drop(self, root: str) -> None:
+        self._values.pop(root, None)
+        self.lost.pop(root, None)
+        variables_file(self._store_dir, root).unlink(missing_ok=True)
