@@ -1,0 +1,332 @@
+"""One command, one table: the figures that covalent-jupyter promises, each against raw Dask where that applies."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Figure:
+    """One line of the table. ``value`` is what counts; ``good`` whether it reaches the floor."""
+
+    name: str
+    value: str
+    floor: str
+    good: bool
+    details: str = ""
+
+
+def median_time(function: Callable[[], Any], repeat: int) -> float:
+    times = []
+    for _ in range(repeat):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+class Bench:
+    """Both sides, warm: a service with its cluster, and a raw Dask client."""
+
+    def __init__(self, repeat: int) -> None:
+        self.repeat = repeat
+        self._client: Any = None
+        self._cluster: Any = None
+
+    @property
+    def client(self) -> Any:
+        """The raw Dask client, started when first needed."""
+        if self._client is None:
+            from dask.distributed import Client, LocalCluster
+
+            self._cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1")
+            self._client = Client(self._cluster)
+            self._client.gather(self._client.map(abs, range(10)))
+        return self._client
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._cluster.close()
+
+    def paired(self, ours: Callable[[], Any], raw: Callable[[], Any]) -> tuple[float, float, float]:
+        """Medians of both in seconds, and the median of the ratios raw / ours, run in turn."""
+        mine, theirs = [], []
+        for _ in range(self.repeat):
+            mine.append(median_time(ours, 1))
+            theirs.append(median_time(raw, 1))
+        return (
+            statistics.median(mine),
+            statistics.median(theirs),
+            statistics.median(b / a for a, b in zip(mine, theirs, strict=True)),
+        )
+
+
+def increment(x: int) -> int:
+    return x + 1
+
+
+def wide(bench: Bench) -> list[Figure]:
+    import covalent_jupyter as ct
+
+    n = 10_000
+    electron = ct.electron(increment)
+
+    @ct.lattice
+    def many(n: int) -> Any:
+        return [electron(i) for i in range(n)]
+
+    def ours() -> None:
+        result = ct.dispatch_sync(many)(n)
+        assert result.value == list(range(1, n + 1)), result.error
+
+    def raw() -> None:
+        client = bench.client
+        got = client.gather([client.submit(increment, i, pure=False) for i in range(n)])
+        assert got == list(range(1, n + 1))
+
+    ct.dispatch_sync(many)(100)
+    a, b, ratio = bench.paired(ours, raw)
+    return [Figure("10,000 independent electrons", f"{ratio:.1f}x faster", "8x", ratio >= 8, f"{a:.2f} s, raw Dask {b:.2f} s")]
+
+
+def chain(bench: Bench) -> list[Figure]:
+    import covalent_jupyter as ct
+
+    n = 1_000
+    electron = ct.electron(increment)
+
+    @ct.lattice
+    def line(n: int) -> Any:
+        x: Any = 0
+        for _ in range(n):
+            x = electron(x)
+        return x
+
+    def ours() -> None:
+        result = ct.dispatch_sync(line)(n)
+        assert result.value == n, result.error
+
+    def raw() -> None:
+        x: Any = 0
+        for _ in range(n):
+            x = bench.client.submit(increment, x, pure=False)
+        assert x.result() == n
+
+    ct.dispatch_sync(line)(50)
+    a, b, ratio = bench.paired(ours, raw)
+    return [Figure("a chain of 1,000", f"{ratio:.1f}x faster", "20x", ratio >= 20, f"{a * 1e3:.0f} ms, raw Dask {b * 1e3:.0f} ms")]
+
+
+def make_array(i: int) -> Any:
+    import numpy as np
+
+    return np.full(1_000_000, float(i))
+
+
+def hand_on(a: Any) -> Any:
+    return a + 1.0
+
+
+def total(a: Any) -> float:
+    return float(a.sum())
+
+
+def arrays(bench: Bench) -> list[Figure]:
+    import covalent_jupyter as ct
+
+    make, hand, add = ct.electron(make_array), ct.electron(hand_on), ct.electron(total)
+
+    @ct.lattice
+    def pipeline(seed: float) -> Any:
+        last = []
+        for i in range(4):
+            a = make(seed + i)
+            for _ in range(4):
+                a = hand(a)
+            last.append(add(a))
+        return last
+
+    turn = iter(range(1, 1_000_000))
+
+    def ours() -> None:
+        seed = float(next(turn))  # other values each time: equal ones would be stored already
+        result = ct.dispatch_sync(pipeline)(seed)
+        assert result.value[0] == (seed + 4) * 1e6, result.error
+
+    def raw() -> None:
+        seed = float(next(turn))
+        submit = bench.client.submit
+        last = []
+        for i in range(4):
+            a = submit(make_array, seed + i, pure=False)
+            for _ in range(4):
+                a = submit(hand_on, a, pure=False)
+            last.append(submit(total, a, pure=False))
+        assert bench.client.gather(last)[0] == (seed + 4) * 1e6
+
+    ours()
+    raw()
+    a, b, ratio = bench.paired(ours, raw)
+    slower = 1 / ratio
+    return [Figure("20 electrons hand on 8 MB arrays", f"{slower:.2f}x slower", "2.5x", slower <= 2.5, f"{a * 1e3:.0f} ms, raw Dask {b * 1e3:.0f} ms")]
+
+
+def latency(bench: Bench) -> list[Figure]:
+    import covalent_jupyter as ct
+
+    electron = ct.electron(increment)
+
+    @ct.lattice
+    def one(x: int) -> Any:
+        return electron(x)
+
+    for _ in range(10):
+        ct.dispatch_sync(one)(1)
+    returns, whole = [], []
+    for i in range(30):
+        start = time.perf_counter()
+        dispatch_id = ct.dispatch(one)(i)
+        returns.append(time.perf_counter() - start)
+        ct.get_result(dispatch_id, wait=True)
+        start = time.perf_counter()
+        assert ct.dispatch_sync(one)(i).value == i + 1
+        whole.append(time.perf_counter() - start)
+    a, b = statistics.median(returns) * 1e3, statistics.median(whole) * 1e3
+    return [
+        Figure("one electron: dispatch returns", f"{a:.1f} ms", "15 ms", a <= 15),
+        Figure("one electron: dispatch_sync returns", f"{b:.1f} ms", "60 ms", b <= 60),
+    ]
+
+
+def scale(bench: Bench) -> list[Figure]:
+    import covalent_jupyter as ct
+
+    electron = ct.electron(increment)
+
+    @ct.lattice
+    def many(n: int) -> Any:
+        for i in range(n):
+            last = electron(i)
+        return last
+
+    def run(n: int) -> float:
+        start = time.perf_counter()
+        result = ct.dispatch_sync(many)(n)
+        assert result.value == n, result.error
+        return (time.perf_counter() - start) / n
+
+    run(1_000)
+    small = statistics.median(run(1_000) for _ in range(5))
+    large = run(100_000)
+    ratio = large / small
+    memory = service_memory()
+    return [
+        Figure("cost per electron, 100,000 against 1,000", f"{ratio:.2f}x", "1.5x", ratio <= 1.5, f"{large * 1e6:.0f} and {small * 1e6:.0f} us"),
+        Figure("service memory after 100,000", f"{memory / 2**20:.0f} MiB", "1 GiB", memory < 2**30),
+    ]
+
+
+def service_memory() -> int:
+    """Resident bytes of the service."""
+    import psutil
+
+    from covalent_jupyter import launch, paths
+
+    found = launch.find(paths.default_store_dir())
+    assert found is not None
+    return int(psutil.Process(found.pid).memory_info().rss)
+
+
+def imports(bench: Bench) -> list[Figure]:
+    def seconds(code: str) -> float:
+        return median_time(lambda: subprocess.run([sys.executable, "-c", code], check=True), 7)
+
+    cost = (seconds("import covalent_jupyter") - seconds("pass")) * 1e3
+    return [Figure("import covalent_jupyter", f"{cost:.0f} ms", "150 ms", cost <= 150)]
+
+
+COLD = """
+import sys, time
+start = time.perf_counter()
+import covalent_jupyter as ct
+@ct.electron
+def f(x): return x + 1
+@ct.lattice
+def one(x): return f(x)
+assert ct.dispatch_sync(one)(1).value == 2
+print(time.perf_counter() - start)
+ct.covalent_stop()
+"""
+
+
+def cold(bench: Bench) -> list[Figure]:
+    times = []
+    for _ in range(3):
+        with tempfile.TemporaryDirectory() as folder:
+            env = {**os.environ, **folders(Path(folder))}
+            script = Path(folder) / "cold.py"
+            script.write_text(COLD)
+            done = subprocess.run([sys.executable, str(script)], env=env, check=True, capture_output=True, text=True)
+            times.append(float(done.stdout.split()[-1]))
+    value = statistics.median(times)
+    return [Figure("first dispatch on a cold machine", f"{value:.1f} s", "8 s", value <= 8)]
+
+
+BENCHES: dict[str, Callable[[Bench], list[Figure]]] = {
+    "import": imports, "cold": cold, "latency": latency, "wide": wide, "chain": chain, "arrays": arrays, "scale": scale,
+}  # fmt: skip
+
+
+def folders(root: Path) -> dict[str, str]:
+    """Environment for a store, runtime and configuration of its own."""
+    return {
+        "COVALENT_STORE_DIR": str(root / "store"),
+        "JUPYTER_DATA_DIR": str(root / "data"),
+        "JUPYTER_RUNTIME_DIR": str(root / "runtime"),
+        "JUPYTER_CONFIG_DIR": str(root / "config"),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=sorted(BENCHES), help="these figures alone")
+    parser.add_argument("--repeat", type=int, default=3, help="pairs per comparison (default 3)")
+    parser.add_argument("--json", type=Path, help="also write the figures there")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.update(folders(Path(folder)))
+        import covalent_jupyter as ct
+
+        ct.set_config(n_workers=1, threads_per_worker=2)
+        bench = Bench(args.repeat)
+        figures: list[Figure] = []
+        try:
+            for name in args.only or BENCHES:
+                figures += BENCHES[name](bench)
+                print(f"  {name} done", file=sys.stderr, flush=True)
+        finally:
+            bench.close()
+            ct.covalent_stop()
+    width = max(len(f.name) for f in figures)
+    print(f"{'figure':<{width}}  {'measured':>14}  {'at least':>8}")
+    for f in figures:
+        print(f"{f.name:<{width}}  {f.value:>14}  {f.floor:>8}  {'ok' if f.good else 'NOT REACHED'}  {f.details}")
+    if args.json:
+        args.json.write_text(json.dumps([asdict(f) for f in figures], indent=1))
+    return 0 if all(f.good for f in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
