@@ -6,7 +6,7 @@ import json
 import os
 import threading
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from .. import config, launch
@@ -37,18 +37,10 @@ class Settings(NamedTuple):
 
 
 def settings() -> Settings:
-    """The present settings: environment variables first, then configuration."""
-    url = os.environ.get("COVALENT_JUPYTER_URL") or str(_configured("url") or "")
-    token = os.environ.get("COVALENT_JUPYTER_TOKEN") or str(_configured("token") or "")
-    if os.environ.get("COVALENT_STORE_DIR"):
-        return Settings(default_store_dir(), url, token)
-    store_dir = _configured("store_dir")
-    return Settings(Path(str(store_dir)).expanduser().absolute() if store_dir else default_store_dir(), url, token)
-
-
-def _configured(name: str) -> Any:
-    """A setting, None where it is not set."""
-    return getattr(config.load(), name, None)
+    """The present settings; see :mod:`covalent_jupyter.config`."""
+    found = config.load()
+    store_dir = Path(found.store_dir).expanduser().absolute() if found.store_dir else default_store_dir()
+    return Settings(store_dir, found.url, found.token)
 
 
 def endpoint_of(file: ConnectionFile) -> Endpoint:
@@ -123,7 +115,7 @@ class Connector:
         if self.settings.url:
             return server_endpoint(self.settings.url, self.settings.token)
         try:
-            file = launch.ensure_running(self.settings.store_dir)
+            file = launch.ensure_running(self.settings.store_dir, variables=config.environment(config.load()))
         except (StoreError, ServiceUnavailable, VersionMismatch) as error:
             server = parent_server()
             if server is None:

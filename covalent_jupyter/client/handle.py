@@ -1,0 +1,88 @@
+"""What ``ct.dispatch`` gives: the dispatch id, a string that knows its dispatch."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from ..errors import CovalentError
+from ..model import Status
+from .display import dispatch_html, outcome_text
+from .electrons import Electrons
+from .rest import Rest, connect
+from .result import Result
+from .waiting import ended, require_ended, wait_for
+
+#: electrons that the static panel shows
+PANEL = 12
+
+
+class DispatchId(str):
+    """A dispatch id. ``await`` on it gives the :class:`Result` once the dispatch has ended."""
+
+    _rest: Rest | None
+    attached: bool
+
+    def __new__(cls, text: str, rest: Rest | None = None, *, attached: bool = False) -> DispatchId:
+        self = super().__new__(cls, text)
+        self._rest = rest
+        self.attached = attached  # whether ``once=True`` found it, instead of starting it
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return DispatchId, (str(self),)
+
+    def __str__(self) -> str:
+        return str.__str__(self)
+
+    @property
+    def rest(self) -> Rest:
+        return self._rest if self._rest is not None else connect()
+
+    @property
+    def status(self) -> Status:
+        """The present status."""
+        return self.rest.dispatch(self).status
+
+    def wait(self, timeout: float | None = None) -> Status:
+        """Wait until it has ended, at most ``timeout`` seconds; the status then. Ctrl-C stops the waiting only."""
+        return wait_for(self.rest, self, timeout).status
+
+    def value(self, timeout: float | None = None) -> Any:
+        """What the lattice returned, waited for. Raises as :attr:`Result.value` does; NotFinished after ``timeout`` seconds."""
+        return Result(self.rest, require_ended(wait_for(self.rest, self, timeout), timeout)).value
+
+    def result(self, timeout: float | None = None) -> Result:
+        """The Result, waited for. Raises NotFinished after ``timeout`` seconds."""
+        return Result(self.rest, require_ended(wait_for(self.rest, self, timeout), timeout))
+
+    def cancel(self, task_ids: list[int] | None = None) -> dict[str, Any]:
+        """Stop it, or some of its electrons; says what was done to which electron."""
+        return self.rest.cancel(self, task_ids)
+
+    @property
+    def electrons(self) -> Electrons:
+        return Result(self.rest, self.rest.dispatch(self)).electrons
+
+    def show(self) -> Any:
+        """Display the panel (in a notebook); elsewhere print the state and the electrons."""
+        from IPython.display import display
+
+        display(self)
+
+    def __await__(self) -> Generator[Any, None, Result]:
+        return self._result().__await__()
+
+    async def _result(self) -> Result:
+        return Result(self.rest, await ended(self.rest, self))
+
+    def _repr_html_(self) -> str | None:
+        try:
+            row = self.rest.dispatch(self)
+            electrons = self.rest.electrons(self, limit=PANEL).electrons
+            value = ""
+            if row.status is Status.COMPLETED and row.counts.total == 1 and electrons:
+                value = outcome_text(electrons[0])
+        except CovalentError:
+            return None  # the text, the id itself, is shown instead
+        return dispatch_html(row, electrons, value)

@@ -1,0 +1,273 @@
+"""The result of a dispatch, finished or not."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Generator, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Callable
+
+from ..errors import NotFinished
+from ..model import DispatchRow, ElectronRow, Hole, Produced, Status, refs_of
+from ..model.outputs import place
+from .display import DISPATCH_HEADER, dispatch_cells, dispatch_html, plain, text_table
+from .electrons import SHOWN, Electron, Electrons, Source, moment
+from .failures import exception_for, failed_electrons, failure_text
+from .rest import Rest
+from .values import Values, store_folder
+from .waiting import ended
+
+#: sublattices inside sublattices that ``partial`` opens
+DEPTH = 100
+
+
+class Lazy(Mapping[str, Any]):
+    """A mapping whose values are fetched when they are touched; keys are there at once."""
+
+    def __init__(self, loaders: Mapping[str, Callable[[], Any]]) -> None:
+        self._loaders = loaders
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self._loaded:
+            self._loaded[key] = self._loaders[key]()
+        return self._loaded[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._loaders)
+
+    def __len__(self) -> int:
+        return len(self._loaders)
+
+    def __repr__(self) -> str:
+        return "{" + ", ".join(f"{k!r}: {self._loaded[k]!r}" if k in self._loaded else f"{k!r}: ..." for k in self) + "}"
+
+
+class Result:
+    """A dispatch as it was when it was asked for; :meth:`refresh` looks again, ``await result`` waits for its end.
+
+    Values are fetched when they are touched.
+    """
+
+    def __init__(self, rest: Rest, row: DispatchRow, *, workflow_output: bool = True, intermediate_outputs: bool = True,
+                 sublattice_results: bool = True) -> None:  # fmt: skip
+        self._rest = rest
+        self._values = Values(rest)
+        self._row = row
+        self._source = Source(self._values, row.dispatch_id)
+        self._workflow_output = workflow_output
+        self._intermediate_outputs = intermediate_outputs
+        self._sublattice_results = sublattice_results
+        self._warned = False
+
+    # what is known at once
+
+    @property
+    def row(self) -> DispatchRow:
+        """Everything that lists show of it."""
+        return self._row
+
+    @property
+    def status(self) -> Status:
+        return self._row.status
+
+    @property
+    def dispatch_id(self) -> str:
+        return self._row.dispatch_id
+
+    @property
+    def root_dispatch_id(self) -> str:
+        return self._row.root_id
+
+    @property
+    def name(self) -> str:
+        return self._row.name
+
+    @property
+    def start_time(self) -> datetime | None:
+        """When its first electron began (UTC)."""
+        return moment(self._row.started)
+
+    @property
+    def end_time(self) -> datetime | None:
+        return moment(self._row.ended)
+
+    @property
+    def results_dir(self) -> str:
+        """Folder of the store, where that is on this machine."""
+        return store_folder(self._rest)
+
+    @property
+    def error(self) -> str | None:
+        """Which electrons failed and why, readable; None if none did."""
+        if self.status is not Status.FAILED:
+            return self._row.error or None
+        return failure_text(self._row, list(failed_electrons(self._rest, self.dispatch_id)))
+
+    def refresh(self) -> Result:
+        """Look again; gives itself."""
+        self._row = self._rest.dispatch(self.dispatch_id)
+        return self
+
+    def __await__(self) -> Generator[Any, None, Result]:
+        return self._ended().__await__()
+
+    async def _ended(self) -> Result:
+        if not self.status.ended:
+            self._row = await ended(self._rest, self.dispatch_id)
+        return self
+
+    # values
+
+    @property
+    def value(self) -> Any:
+        """What the lattice returned.
+
+        Raises NotFinished while it runs; if it failed, the exception of the electron that failed (its cause being a
+        DispatchFailed with the whole story), or DispatchFailed itself; DispatchCancelled if it was cancelled.
+        """
+        row = self._row
+        if not row.status.ended:
+            raise NotFinished(
+                f"dispatch {row.dispatch_id} ({plain(row.name)}) is {row.status}: {row.counts.completed} of "
+                f"{row.counts.total} electrons completed. Wait for it with ct.get_result(..., wait=True), or read .partial"
+            )
+        if row.status is not Status.COMPLETED:
+            raise exception_for(self._rest, self._values, row)
+        if row.output is None:
+            return None
+        return self._values.load(row.output)
+
+    @property
+    def result(self) -> Any:
+        """What the lattice returned, as in Covalent: None, with one warning, while it runs or if it failed."""
+        if not self._workflow_output:
+            return None
+        if self.status is not Status.COMPLETED:
+            if not self._warned:
+                self._warned = True
+                warnings.warn(f"dispatch {self.dispatch_id} is {self.status}: its result is None. "
+                              "`value` raises the reason instead; `partial` has what is there.", stacklevel=2)  # fmt: skip
+            return None
+        return self.value
+
+    def raise_for_status(self) -> Result:
+        """Itself if COMPLETED; otherwise raises what ``value`` raises."""
+        if self.status is not Status.COMPLETED:
+            _ = self.value
+        return self
+
+    @property
+    def partial(self) -> Any:
+        """The return value with :class:`covalent_jupyter.Failed` in the place of everything that has no value."""
+        if self.status is Status.COMPLETED:
+            return self.value
+        return self._values.load(self._partial(self._source, 0))
+
+    def _partial(self, source: Source, depth: int) -> Produced:
+        manifest = source.manifest
+        wanted = sorted({ref.node for ref in refs_of(manifest.output)})
+        outputs: list[Produced | None] = [None] * len(manifest.nodes)
+        for node, row in source.rows(wanted).items():
+            if row.output is not None:
+                outputs[node] = row.output
+            elif row.child and depth < DEPTH:
+                outputs[node] = self._partial(Source(self._values, row.child), depth + 1)
+            else:
+                outputs[node] = _hole(row)
+        return place(manifest.output, outputs, manifest.blobs)
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """``{"args": (...), "kwargs": {...}}`` of the dispatch; loaded now."""
+        manifest = self._source.manifest
+        args, kwargs = self._values.decode(manifest.call) if manifest.call is not None else ((), {})
+        return {"args": args, "kwargs": kwargs}
+
+    @property
+    def lattice(self) -> Any:
+        """The lattice as it was dispatched (a copy in this process)."""
+        return self._values.function(self._source.manifest.lattice.digest)
+
+    # electrons
+
+    @property
+    def electrons(self) -> Electrons:
+        """Its electrons: ``electrons[12]``, ``electrons["train"]``, iteration, a table."""
+        return Electrons(self._source)
+
+    def get_node_result(self, node_id: int) -> Lazy:
+        """One electron as a mapping: ``node_id, node_name, start_time, end_time, status, output, error, stdout, stderr,
+        sublattice_result``; ``output`` is None where there is none."""
+        return self._node_result(self.electrons[node_id])
+
+    def _node_result(self, electron: Electron) -> Lazy:
+        row = electron.row
+        found: dict[str, Any] = {
+            "node_id": row.node, "node_name": row.name, "start_time": electron.start_time, "end_time": electron.end_time,
+            "status": row.status, "error": electron.error,
+        }  # fmt: skip
+        loaders: dict[str, Callable[[], Any]] = {k: (lambda v=v: v) for k, v in found.items()}
+        loaders["stdout"] = lambda: electron.stdout
+        loaders["stderr"] = lambda: electron.stderr
+        if self._intermediate_outputs:
+            loaders["output"] = lambda: electron.value if row.output is not None else None
+        if self._sublattice_results:
+            loaders["sublattice_result"] = lambda: Result(self._rest, self._rest.dispatch(row.child)) if row.child else None
+        return Lazy(loaders)
+
+    def get_all_node_results(self) -> list[Lazy]:
+        """:meth:`get_node_result` of every electron."""
+        return [self._node_result(electron) for electron in self.electrons]
+
+    def get_all_node_outputs(self) -> Lazy:
+        """``{"name(id)": value}`` of every electron; values are fetched when touched, None where there is none."""
+        found: dict[str, Callable[[], Any]] = {}
+        for electron in self.electrons:
+            key = f"{electron.name}({electron.node_id})"
+            found[key] = lambda e=electron: e.value if e.row.output is not None else None  # type: ignore[misc]
+        return Lazy(found)
+
+    def logs(self, node: int | str) -> str:
+        """What an electron (by id, or by name where that is one electron) printed: stdout, then stderr."""
+        found = self.electrons[node]
+        several = isinstance(found, list)
+        chosen = found if isinstance(found, list) else [found]
+        parts = []
+        for electron in chosen:
+            head = f"--- {electron.name} [{electron.node_id}]\n" if several else ""
+            parts.append(head + electron.stdout + electron.stderr)
+        return "".join(parts)
+
+    @property
+    def graph(self) -> Any:
+        """The transport graph as a ``networkx.MultiDiGraph``: nodes with ``name, kind, status``, edges with ``parameter``."""
+        import networkx
+
+        found = self._rest.graph(self.dispatch_id)
+        graph = networkx.MultiDiGraph(dispatch_id=self.dispatch_id, name=self.name)
+        for node, name, kind, status, child, *_ in found["nodes"]:
+            graph.add_node(node, name=name, kind=kind, status=status, child=child)
+        for start, end, parameter, *_ in found["edges"]:
+            graph.add_edge(start, end, parameter=parameter)
+        return graph
+
+    # display
+
+    def __repr__(self) -> str:
+        table = text_table(DISPATCH_HEADER, [dispatch_cells(self._row)])
+        return f"{table}\n{plain(self._row.error, lines=True)}" if self._row.error else table
+
+    def _repr_html_(self) -> str:
+        rows = self._rest.electrons(self.dispatch_id, limit=SHOWN).electrons
+        return dispatch_html(self._row, rows)
+
+
+def _hole(row: ElectronRow) -> Hole:
+    if row.error is not None:
+        return Hole(row.node, row.error.type, row.error.message)
+    if row.status is Status.SKIPPED:
+        return Hole(row.node, "Skipped", f"{row.name} was skipped, because an electron that it depends on gave no value")
+    if row.status.ended:
+        return Hole(row.node, str(row.status).capitalize(), f"{row.name} is {row.status}")
+    return Hole(row.node, "NotFinished", f"{row.name} has no value yet: it is {row.status}")
