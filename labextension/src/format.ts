@@ -1,0 +1,53 @@
+import { DispatchRow } from './types';
+
+const DAY = 86_400_000;
+
+/** 7 -> "0:07", 190 -> "3:10", 3700 -> "1:01:40". */
+export function elapsed(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds));
+  const two = (n: number) => String(n).padStart(2, '0');
+  const hours = Math.floor(whole / 3600);
+  const minutes = Math.floor(whole / 60) % 60;
+  return hours
+    ? `${hours}:${two(minutes)}:${two(whole % 60)}`
+    : `${minutes}:${two(whole % 60)}`;
+}
+
+/** Time of day, such as "10:41". */
+export function clock(seconds: number): string {
+  return new Date(seconds * 1000).toLocaleTimeString([], {
+    hour: '2-digit',
+    minute: '2-digit'
+  });
+}
+
+export function dateAndTime(seconds: number): string {
+  return new Date(seconds * 1000).toLocaleString();
+}
+
+/** Whole days between the day of `seconds` and the day of `now` (0: today, 1: yesterday). */
+export function daysAgo(seconds: number, now: number): number {
+  const midnight = (s: number) => new Date(s * 1000).setHours(0, 0, 0, 0);
+  return Math.round((midnight(now) - midnight(seconds)) / DAY);
+}
+
+/** The length, at least four, at which the ids on the page are still told apart. */
+export function idLength(rows: readonly DispatchRow[]): number {
+  const ids = rows.map(row => row.dispatch_id).sort();
+  let length = 4;
+  for (let i = 1; i < ids.length; i++) {
+    if (ids[i] === ids[i - 1]) {
+      continue;
+    }
+    let common = 0;
+    while (common < ids[i].length && ids[i][common] === ids[i - 1][common]) {
+      common++;
+    }
+    length = Math.max(length, common + 1);
+  }
+  return length;
+}
+
+export function firstLine(text: string): string {
+  return text.split('\n').find(line => line.trim() !== '')?.trim() ?? '';
+}
