@@ -45,7 +45,8 @@ export async function requestAPI<T>(
   const url = address(settings, path, query);
   let response: Response;
   try {
-    response = await ServerConnection.makeRequest(url, init, settings);
+    // no time stamp in the URL: every answer says itself that it is not to be kept
+    response = await ServerConnection.makeRequest(url, { cache: 'no-cache', ...init }, settings);
   } catch (error) {
     if (init.signal?.aborted) {
       throw error;
