@@ -14,7 +14,7 @@ from typing import Iterable, NamedTuple
 
 from .model import Error, Hole, Log, Manifest, Options, Outcome, Preview, Produced, Status, dependencies
 from .model.events import (
-    Cancelled, CancelRequested, ChildEnded, Closed, Event, Finished, GivenBack, Launched, RetryDue, Skipped,
+    Annotated, Cancelled, CancelRequested, ChildEnded, Closed, Event, Finished, GivenBack, Launched, RetryDue, Skipped,
     Started, Submitted, TakenOver,
 )  # fmt: skip
 from .model.outputs import produced_by
@@ -98,6 +98,7 @@ class DispatchRun:
         self.ended: float | None = None
         self.output: Produced | None = None
         self.error = ""
+        self.note = ""
         self.cancel_requested = False
         self.unfinished = len(self.nodes)
         self.counts = {s: 0 for s in Status}
@@ -426,6 +427,15 @@ def _child_ended(run: DispatchRun, event: ChildEnded) -> list[int]:
     return _failure(run, event.node, event.error or Error("DispatchFailed", "the sublattice failed"), event.time)
 
 
+def _annotated(run: DispatchRun, event: Annotated) -> None:
+    if event.label is not None:
+        run.manifest.label = event.label
+    if event.tags is not None:
+        run.manifest.tags = tuple(event.tags)
+    if event.note is not None:
+        run.note = event.note
+
+
 def _closed(run: DispatchRun, event: Closed) -> None:
     run.status, run.output, run.error, run.ended = event.status, event.output, event.error, event.time
     for ready in run.ready:
@@ -435,7 +445,7 @@ def _closed(run: DispatchRun, event: Closed) -> None:
 _FOLDS = {
     Submitted: _submitted, TakenOver: _taken_over, Launched: _launched, Started: _started, Finished: _finished,
     GivenBack: _given_back, RetryDue: _retry_due, Skipped: _skipped, CancelRequested: _cancel_requested,
-    Cancelled: _cancelled, ChildEnded: _child_ended, Closed: _closed,
+    Cancelled: _cancelled, ChildEnded: _child_ended, Annotated: _annotated, Closed: _closed,
 }  # fmt: skip
 
 

@@ -92,7 +92,7 @@ def dispatch_row(run: DispatchRun) -> DispatchRow:
         error=run.error,
         environment=_environment(m),
         output=bare(run.output),
-        note="",
+        note=run.note,
     )
 
 

@@ -107,6 +107,14 @@ class ChildEnded(Struct, tag="child_ended"):
     time: float
 
 
+class Annotated(Struct, tag="annotated"):
+    """What people wrote on the dispatch; None: unchanged."""
+
+    label: str | None
+    tags: list[str] | None
+    note: str | None
+
+
 class Closed(Struct, tag="closed"):
     """The dispatch ended."""
 
@@ -118,7 +126,7 @@ class Closed(Struct, tag="closed"):
 
 Event = Union[
     Submitted, TakenOver, Launched, Started, Finished, GivenBack, RetryDue, Skipped, CancelRequested, Cancelled,
-    ChildEnded, Closed,
+    ChildEnded, Annotated, Closed,
 ]  # fmt: skip
 
 _encoder = msgspec.json.Encoder()

@@ -1,0 +1,145 @@
+"""Fold, record, announce, act, in this order: what was decided becomes durable before anything acts on it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+import msgspec
+
+from .. import engine
+from ..engine import DispatchRun
+from ..model import Outcome, Output
+from ..model.events import Event, encode_event, kind_of
+from ..rows import bare, dispatch_row, electron_row
+from ..store import Batch, Store
+from .bus import Bus
+from .packs import ValueCache
+
+log = logging.getLogger(__name__)
+
+Action = Callable[[], Any]
+
+
+class Ledger:
+    """Collects the decisions of one turn of the event loop and appends them to the store as one batch.
+
+    ``runs`` are the dispatches that have not ended. Runs hold the *decided* state; the store the *durable* one.
+    Actions (answers, messages to hosts) wait until the batch of their turn is committed.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.bus = Bus(store.last_seq)
+        self.runs: dict[str, DispatchRun] = {}
+        self.cache = ValueCache()
+        self.touched: dict[str, DispatchRun] = {}
+        self._leaving: dict[str, str] = {}  # ended, and their end is not durable yet: id -> key
+        self._new: set[str] = set()
+        self._batch = Batch()
+        self._actions: list[Action] = []
+
+    def key_of(self, dispatch_id: str) -> str | None:
+        """The manifest's key of a run that is in memory."""
+        run = self.runs.get(dispatch_id)
+        return run.manifest.key if run is not None else self._leaving.get(dispatch_id)
+
+    def enter(self, run: DispatchRun, manifest: bytes, small: dict[str, bytes]) -> None:
+        """A new run: its manifest, small values and references go into this turn's batch."""
+        self.runs[run.dispatch_id] = run
+        self._batch.manifests.append((run.dispatch_id, manifest))
+        for digest, data in small.items():
+            self.keep(digest, data)
+        self._batch.references.extend((run.dispatch_id, digest) for digest in run.manifest.blobs)
+        self._new.add(run.dispatch_id)
+
+    def keep(self, digest: str, data: bytes) -> None:
+        """A small value: into the store, and into the cache for the packs that need it soon."""
+        self.cache.put(digest, data)
+        self._batch.values.append((digest, data))
+
+    def take_values(self, outcome: Outcome) -> Outcome:
+        """Keeps the small values of an outcome; returns it as the log has it, by digest only."""
+        error = outcome.error
+        for output in (outcome.output, error.exception if error is not None else None):
+            if output is not None:
+                self._batch.references.append((outcome.dispatch_id, output.digest))
+                if output.data is not None:
+                    self.keep(output.digest, output.data)
+        if error is not None and error.exception is not None and error.exception.data is not None:
+            error = msgspec.structs.replace(error, exception=_bare(error.exception))
+        child = b"" if outcome.child is not None else None
+        return msgspec.structs.replace(outcome, output=_bare(outcome.output), error=error, child=child)
+
+    def step(self, run: DispatchRun, event: Event) -> None:
+        """Folds one event; it, and what follows from it, is recorded by the next flush."""
+        events = engine.advance(run, event)
+        self._batch.events.extend((run.dispatch_id, kind_of(e), encode_event(e)) for e in events)
+        self.touched[run.dispatch_id] = run
+
+    def act(self, action: Action) -> None:
+        """To be done when this turn is durable."""
+        self._actions.append(action)
+
+    def flush(self) -> Future[int] | None:
+        """Appends this turn's batch; None if there was nothing to record."""
+        batch, actions = self._batch, self._actions
+        batch.new_electrons = bool(self._new) and all(d in self._new for d in self.touched)
+        for run in self.touched.values():
+            nodes = range(len(run.nodes)) if run.dispatch_id in self._new else sorted(run.changed)
+            batch.electrons.extend([electron_row(run, n) for n in nodes])
+            batch.dispatches.append(dispatch_row(run))
+            run.changed.clear()
+            if run.ended is not None:
+                self._leave(run)
+        self.touched, self._new = {}, set()
+        self._batch, self._actions = Batch(), []
+        if not (batch.events or batch.values or batch.references):
+            for action in actions:
+                action()
+            return None
+        future = self.store.append(batch)
+        loop = asyncio.get_running_loop()
+        future.add_done_callback(lambda f: loop.call_soon_threadsafe(self._committed, f, actions))
+        return future
+
+    async def flushed(self) -> None:
+        """Flushes, and waits until that is durable."""
+        future = self.flush()
+        if future is not None:
+            await asyncio.shield(asyncio.wrap_future(future))
+
+    async def durable(self) -> None:
+        """Waits until everything decided so far is durable."""
+        await self.flushed()
+        await asyncio.shield(asyncio.wrap_future(self.store.append(Batch())))
+
+    async def append(self, batch: Batch) -> None:
+        """Records something beside the runs, and announces it."""
+        self.bus.publish(await asyncio.wrap_future(self.store.append(batch)))
+
+    def _leave(self, run: DispatchRun) -> None:
+        """Ended runs leave memory."""
+        self.runs.pop(run.dispatch_id, None)
+        self._leaving[run.dispatch_id] = run.manifest.key
+        self.act(lambda: self._leaving.pop(run.dispatch_id, None))
+
+    def _committed(self, future: Future[int], actions: list[Action]) -> None:
+        if future.cancelled():
+            return
+        error = future.exception()
+        if error is not None:  # the store refuses only a batch that is itself faulty: a bug, not a full disk
+            log.error("the store refused a batch", exc_info=error)
+            return
+        self.bus.publish(future.result())
+        for action in actions:
+            action()
+
+
+def _bare(output: Output | None) -> Output | None:
+    result = bare(output)
+    assert result is None or isinstance(result, Output)
+    return result

@@ -1,0 +1,335 @@
+"""Where electrons run: executors, their free places, packs on their way, and what a lost host held."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from .. import packing
+from ..engine import DispatchRun
+from ..model import (
+    Attempt,
+    CancelAttempts,
+    Environment,
+    Error,
+    ExecutorSpec,
+    ExecutorState,
+    Hello,
+    Outcome,
+    Pack,
+    Release,
+    Run,
+    Status,
+)
+from ..model.events import Finished, GivenBack, Launched
+from .capacity import Executor, SentPack, amount, executor_key
+from .ledger import Ledger
+from .packs import make_pack, small_digests
+from .reading import Reading
+from .variables import Variables
+
+#: A host that is lost this often in a row, without ever having been ready, will not come.
+MAX_HOST_FAILURES = 3
+
+
+class HostsPort(Protocol):
+    """What is needed of the executor hosts; :class:`covalent_jupyter.service.hosts.Hosts` is it."""
+
+    def ensure(self, environment: Environment, *, plugin: ExecutorSpec | None = None, root_id: str = "") -> str: ...
+    def send(self, host_id: str, message: Any) -> bool: ...
+
+
+class Placement:
+    """Plans packs of what is ready, sends them, and takes back what was not run."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        reading: Reading,
+        variables: Variables,
+        *,
+        executor_options: Callable[[str], dict[str, Any]],
+        clock: Callable[[], float],
+    ) -> None:
+        self.statistics = packing.Statistics()
+        self.environments: dict[str, Environment] = {}  # by root dispatch
+        self.hosts: HostsPort
+        self._ledger = ledger
+        self._reading = reading
+        self._variables = variables
+        self._executor_options = executor_options
+        self._clock = clock
+        self._executors: dict[tuple[str, str], Executor] = {}
+        self._packs: dict[str, SentPack] = {}
+        self._failures: dict[str, int] = {}
+        self._sending: set[asyncio.Future[None]] = set()
+        folder = Path(ledger.store.folder)
+        self._folders = (str(folder / "blobs"), str(folder / "logs"), str(folder / "work"))
+
+    def executors(self) -> list[Executor]:
+        return list(self._executors.values())
+
+    def tell_state(self, host_id: str, state: ExecutorState) -> None:
+        """What an executor says of itself."""
+        self._executor(host_id, state.spec).state = state
+
+    # Planning
+
+    def plan(self) -> None:
+        """Gives ready nodes to executors with free places, one dispatch after another."""
+        waiting = [run for run in self._ledger.runs.values() if run.has_ready()]
+        fair, progress = len(waiting) > 1, True
+        while waiting and progress:
+            progress = False
+            for run in waiting:
+                progress |= self._plan_run(run, fair)
+            waiting = [run for run in waiting if run.has_ready()]
+
+    def _plan_run(self, run: DispatchRun, fair: bool) -> bool:
+        """Plans packs of one run; with ``fair`` at most one per executor, so that others have their turn."""
+        environment = self.environments.get(run.root)
+        if environment is None:
+            return False
+        planned = False
+        for index, ready in enumerate(run.ready):
+            if not ready:
+                continue
+            executor = self._executor_of(run, index, environment)
+            free = executor.free()
+            if free <= 0:
+                continue
+            packable = executor.spec.instance is None
+            for pack in packing.plan(run, index, 1 if fair else free, executor.slots, self.statistics, packable):
+                if self._admit(run, executor, pack):
+                    self._launch(run, executor, pack)
+                    planned = True
+        return planned
+
+    def _admit(self, run: DispatchRun, executor: Executor, pack: packing.PlannedPack) -> bool:
+        """Whether the executor has the resources now; a wish that it can never meet fails the electron."""
+        wanted = run.options(pack.nodes[0]).resources if len(pack.nodes) == 1 else {}
+        for name in ("cpu", "gpu", "memory"):
+            limit = executor.limit(name) if wanted.get(name) else None
+            if limit is None:
+                continue
+            need = amount(wanted[name])
+            if need > limit:
+                text = f"asks for {name}={wanted[name]}; executor '{executor.spec.name}' has {limit:g}"
+                self._refuse(run, pack.nodes[0], text, f"ask for less {name}, or use another executor")
+                return False
+            if executor.packs and executor.in_use(name) + need > limit * (packing.PER_SLOT if name == "cpu" else 1):
+                return False
+        return True
+
+    def _launch(self, run: DispatchRun, executor: Executor, planned: packing.PlannedPack) -> None:
+        tasks = [(n, run.nodes[n].attempt) for n in planned.nodes]
+        wanted = run.options(planned.nodes[0]).resources if len(tasks) == 1 else {}
+        resources = {k: amount(wanted[k]) for k in ("cpu", "gpu", "memory") if wanted.get(k)}
+        key = executor_key(executor.spec)
+        pack = SentPack(uuid.uuid4().hex, executor.host, key, run.dispatch_id, tasks, planned.cost, resources)
+        self._packs[pack.pack_id] = executor.packs[pack.pack_id] = pack
+        self._ledger.step(run, Launched(pack.pack_id, executor.host, executor.spec.name, tasks, self._clock()))
+        self._ledger.act(lambda: self._send(pack))
+
+    def _refuse(self, run: DispatchRun, node_id: int, reason: str, hint: str) -> None:
+        """Fails a node that can never be placed, whatever its retries."""
+        name, now = run.manifest.nodes[node_id].name, self._clock()
+        error = Error("ExecutorError", f"{name} (node {node_id}) {reason}", cause="executor", hint=hint)
+        while not (state := run.nodes[node_id]).status.ended:
+            outcome = Outcome(run.dispatch_id, node_id, state.attempt, "failed", now, now, error=error)
+            self._ledger.step(run, Finished([outcome]))
+
+    # Sending
+
+    def _send(self, sent: SentPack) -> None:
+        """Sends a pack whose launch is durable; what was cancelled meanwhile stays here."""
+        run = self._ledger.runs.get(sent.dispatch_id)
+        if run is None or sent.pack_id not in self._packs or sent.sent:
+            return
+        gone = [(n, a) for n, a in sent.tasks if run.nodes[n].cancel or run.nodes[n].pack != sent.pack_id]
+        if gone:
+            sent.tasks = [t for t in sent.tasks if t not in gone]
+            self.given_back(sent.dispatch_id, sent.pack_id, gone)
+            if not sent.tasks:
+                self.pack_ended(sent.pack_id)
+            self._settled()
+            if not sent.tasks or sent.dispatch_id not in self._ledger.runs:
+                return
+        spec = self._executors[(sent.host, sent.key)].spec
+        environment, variables = self.environments[run.root], self._variables.get(run.root)
+        pack = make_pack(run, sent.pack_id, sent.tasks, spec, environment, variables, self._folders)
+        missing = []
+        for digest in small_digests(run, pack):
+            data = self._ledger.cache.get(digest)
+            if data is None:
+                missing.append(digest)
+            else:
+                pack.values[digest] = data
+        if missing:
+            task = asyncio.ensure_future(self._send_filled(sent, pack, missing))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+        else:
+            sent.sent = self.hosts.send(sent.host, Run(pack))
+
+    async def _send_filled(self, sent: SentPack, pack: Pack, missing: list[str]) -> None:
+        found = await self._reading.run(self._ledger.store.values, missing)
+        for digest, data in found.items():
+            self._ledger.cache.put(digest, data)
+            pack.values[digest] = data
+        if sent.pack_id in self._packs and not sent.sent:
+            sent.sent = self.hosts.send(sent.host, Run(pack))
+
+    def _settled(self) -> None:
+        """Decisions made outside a handler of the dispatcher; it replaces this by its own flush."""
+        self._ledger.flush()
+
+    def on_settle(self, flush: Callable[[], Any]) -> None:
+        """Who records what is decided while packs are sent."""
+        self._settled = flush  # type: ignore[method-assign]
+
+    def stop(self, run: DispatchRun, nodes: list[int]) -> None:
+        """Asks the hosts to stop these attempts."""
+        by_host: dict[str, list[Attempt]] = {}
+        for node_id in nodes:
+            state = run.nodes[node_id]
+            by_host.setdefault(state.host, []).append((run.dispatch_id, node_id, state.attempt))
+        for host_id, attempts in by_host.items():
+            message = CancelAttempts(attempts)
+            self._ledger.act(lambda h=host_id, m=message: self.hosts.send(h, m))  # type: ignore[misc]
+
+    def release(self, run: DispatchRun) -> None:
+        """A root dispatch has ended: its runners, folders and variables may go."""
+        environment = self.environments.pop(run.root, None)
+        if environment is None:
+            return
+        for host_id in {key[0] for key in self._executors}:
+            self._ledger.act(lambda h=host_id: self.hosts.send(h, Release(run.root)))  # type: ignore[misc]
+        self._ledger.act(lambda: self._variables.drop(run.root))
+
+    # Coming back
+
+    def given_back(self, dispatch_id: str, pack_id: str, attempts: list[tuple[int, int]]) -> None:
+        """Members of a pack that never began."""
+        run = self._ledger.runs.get(dispatch_id)
+        if run is None:
+            return
+        items = [(n, a) for n, a in attempts if 0 <= n < len(run.nodes) and run.nodes[n].pack == pack_id]
+        if items:
+            self._ledger.step(run, GivenBack(items))
+
+    def pack_ended(self, pack_id: str) -> None:
+        """A place is free; whatever the pack did not account for never began."""
+        pack = self._packs.pop(pack_id, None)
+        if pack is None:
+            return
+        executor = self._executors.get((pack.host, pack.key))
+        if executor is not None:
+            executor.packs.pop(pack_id, None)
+        self.given_back(pack.dispatch_id, pack_id, pack.tasks)
+
+    def host_ready(self, host_id: str, hello: Hello) -> list[Attempt]:
+        """A host is connected (again). Returns the attempts that it may drop."""
+        self._failures.pop(host_id, None)
+        held: set[Attempt] = {(d, n, a) for d, n, a in hello.held}
+        self._reconcile(host_id, set(hello.packs), held, "its executor host was replaced")
+        wanted = {a for a in held if self._is_wanted(a)}
+        stop = [a for a in sorted(wanted) if self._ledger.runs[a[0]].nodes[a[1]].cancel]
+        if stop:
+            self._ledger.act(lambda: self.hosts.send(host_id, CancelAttempts(stop)))
+        for pack in [p for p in self._packs.values() if p.host == host_id and not p.sent]:
+            self._ledger.act(lambda p=pack: self._send(p))  # type: ignore[misc]
+        return sorted(held - wanted)
+
+    def host_lost(self, host_id: str, reason: str) -> None:
+        """A host's process is gone; what its spools held has been folded before."""
+        failures = self._failures[host_id] = self._failures.get(host_id, 0) + 1
+        self._reconcile(host_id, set(), set(), reason)
+        for key in [k for k in self._executors if k[0] == host_id]:
+            self._executors[key].state = None
+        if failures >= MAX_HOST_FAILURES:
+            del self._failures[host_id]
+            self._give_up(host_id, reason)
+
+    def _reconcile(self, host_id: str, packs: set[str], held: set[Attempt], reason: str) -> None:
+        """Packs that were sent to a host and that it does not hold: begun members were cut off, others go back."""
+        for pack in [p for p in self._packs.values() if p.host == host_id and p.sent and p.pack_id not in packs]:
+            run = self._ledger.runs.get(pack.dispatch_id)
+            if run is not None:
+                self._cut_off(run, pack, held, reason)
+            if not held.intersection(pack.attempts()):
+                self.pack_ended(pack.pack_id)
+
+    def _cut_off(self, run: DispatchRun, pack: SentPack, held: set[Attempt], reason: str) -> None:
+        now, cut = self._clock(), []
+        for node_id, attempt in pack.tasks:
+            state = run.nodes[node_id]
+            if state.pack != pack.pack_id or (run.dispatch_id, node_id, attempt) in held:
+                continue
+            if state.status is Status.RUNNING:
+                error = Error(
+                    "ElectronInterrupted",
+                    f"{run.manifest.nodes[node_id].name} (node {node_id}) was cut off: {reason}",
+                    cause="interrupted",
+                    hint='it may have done part of its work; on_interrupt="run_again" lets it run once more',
+                )
+                began = state.started or now
+                cut.append(
+                    Outcome(run.dispatch_id, node_id, attempt, "interrupted", began, now, now - began, error=error)
+                )
+        if cut:
+            self._ledger.step(run, Finished(cut))
+
+    def _is_wanted(self, attempt: Attempt) -> bool:
+        run = self._ledger.runs.get(attempt[0])
+        if run is None or not 0 <= attempt[1] < len(run.nodes):
+            return False
+        state = run.nodes[attempt[1]]
+        return state.attempt == attempt[2] and not state.status.ended
+
+    def _give_up(self, host_id: str, reason: str) -> None:
+        """The environment cannot be started: what needs it fails, with the reason."""
+        for run in list(self._ledger.runs.values()):
+            environment = self.environments.get(run.root)
+            if environment is None:
+                continue
+            for index, ready in enumerate(run.ready):
+                if ready and self._executor_of(run, index, environment).host == host_id:
+                    for node_id in list(ready):
+                        hint = "jupyter covalent doctor shows the environments that dispatches come from"
+                        self._refuse(run, node_id, f"has no executor host: {reason}", hint)
+
+    def recover(self, run: DispatchRun) -> None:
+        """The packs that were decided before the service ended; their hosts will say what they hold."""
+        for node_id, state in enumerate(run.nodes):
+            if not state.in_flight:
+                continue
+            pack = self._packs.get(state.pack)
+            if pack is None:
+                index = run.options(node_id).executor
+                executor = self._executor_of(run, index, self.environments[run.root])
+                key = executor_key(executor.spec)
+                pack = SentPack(state.pack, executor.host, key, run.dispatch_id, [], sent=True)
+                self._packs[pack.pack_id] = executor.packs[pack.pack_id] = pack
+            pack.tasks.append((node_id, state.attempt))
+
+    # Executors
+
+    def _executor_of(self, run: DispatchRun, index: int, environment: Environment) -> Executor:
+        spec = run.manifest.executors[index]
+        if spec.instance is not None:
+            return self._executor(self.hosts.ensure(environment, plugin=spec, root_id=run.root), spec)
+        defaults = self._executor_options(spec.name)
+        if defaults:  # the configuration's options, under those of the dispatch
+            spec = ExecutorSpec(spec.name, {**defaults, **spec.options})
+        return self._executor(self.hosts.ensure(environment), spec)
+
+    def _executor(self, host_id: str, spec: ExecutorSpec) -> Executor:
+        key = (host_id, executor_key(spec))
+        executor = self._executors.get(key)
+        if executor is None:
+            executor = self._executors[key] = Executor(host_id, spec)
+        return executor
