@@ -1,0 +1,65 @@
+"""What goes into the store in one transaction, and what changes look like when they are read back."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+
+from ..model.graph import Digest
+from ..model.views import DispatchRow, ElectronRow
+from ..model.work import Preview, Produced
+
+
+class Batch(Struct):
+    """Everything here becomes visible at once, or not at all.
+
+    Each event gets the next sequence number. A row gets the number of the last event of its dispatch in
+    this batch, or the batch's last number (electrons beyond the first thousand of one dispatch get numbers
+    of their own after it, so that readers can take them in portions); whatever ``seq`` the row came with is
+    ignored. Of two rows with one key the last counts. ``deletes`` come first: rows of the same batch stay.
+    """
+
+    events: list[tuple[str, str, bytes]] = []  # (dispatch id, kind, JSON)
+    dispatches: list[DispatchRow] = []
+    electrons: list[ElectronRow] = []
+    manifests: list[tuple[str, bytes]] = []  # (dispatch id, JSON)
+    values: list[tuple[Digest, bytes]] = []  # small values; one that is there stays as it is
+    references: list[tuple[str, Digest]] = []  # (dispatch id, digest) that keep a value alive
+    dereferences: list[tuple[str, Digest]] = []
+    deletes: list[str] = []  # dispatch ids: everything of them goes, a tombstone stays
+    settings: dict[str, str] = {}
+    new_electrons: bool = False  # a promise: none of ``electrons`` is in the store yet (faster)
+
+
+class Changes(Struct):
+    """What has changed after a sequence number. Continue from ``seq``; ``more``: at once, there is more.
+
+    ``reset``: the asked number is older than what the store remembers of deletions, or newer than anything
+    in it: take a snapshot and continue from ``seq``.
+    """
+
+    seq: int
+    dispatches: list[DispatchRow]
+    electrons: list[ElectronRow]
+    deleted: list[str]
+    reset: bool = False
+    more: bool = False
+
+
+class Table(Struct):
+    """Answer of a query: ``rows`` are lists of JSON values; ``truncated`` when there were more."""
+
+    columns: list[str]
+    types: list[str]
+    rows: list[list[Any]]
+    truncated: bool
+
+
+class Reusable(NamedTuple):
+    """A completed electron whose value another dispatch may take over, by ``key``."""
+
+    node: int
+    key: str
+    output: Produced
+    preview: Preview | None

@@ -1,0 +1,247 @@
+"""Opening the store's folder: lock, database file, repair of its log, migrations.
+
+The database file is never read by other means while it is open: any ``open()`` and ``close()`` of it in this
+process would drop DuckDB's own lock (POSIX record locks belong to the process).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import socket
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ..errors import StoreDamaged, StoreError, StoreLocked, StoreTooNew
+
+DATABASE = "store.duckdb"
+LOCK = "store.lock"
+MIGRATIONS = Path(__file__).with_name("migrations")
+#: DuckDB takes 80% of the machine unless told otherwise. No files, no network, no extensions for anyone.
+CONFIG: dict[str, Any] = {
+    "memory_limit": "512MB",
+    "threads": 2,
+    "enable_external_access": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "python_enable_replacements": "false",
+}
+_BROKEN_LOG = re.compile(r"entry at byte position (\d+)")
+_NEWER_FILE = re.compile(r"newer version|newer DuckDB|version number|unsupported storage|not supported by this version", re.I)
+_REPAIRS = 100  # damaged entries of one log; each repair shortens it
+
+
+def boot_id() -> str:
+    """Differs from boot to boot; "" where the system does not tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def make_folder(folder: Path) -> None:
+    """The store's folder, private to the user. StoreError says why it cannot be used."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not folder.is_dir():
+            raise NotADirectoryError(str(folder))
+        if folder.stat().st_uid == os.getuid():
+            folder.chmod(0o700)
+    except OSError as e:
+        raise unusable(folder, e) from e
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise unusable(folder, PermissionError("no permission to write there"))
+
+
+def unusable(folder: Path, error: Exception) -> StoreError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return StoreError(
+        f"the store folder {folder} cannot be used: {reason}. Make it writable for you, or choose another one "
+        "with the environment variable COVALENT_STORE_DIR or the setting store_dir"
+    )
+
+
+class FolderLock:
+    """Exclusive ownership of the folder. The system frees it when the process ends, however it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / LOCK
+        try:
+            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as e:
+            raise unusable(folder, e) from e
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as e:
+            message = _owner(self._fd, folder)
+            os.close(self._fd)
+            raise StoreLocked(message) from e
+        except OSError as e:
+            os.close(self._fd)
+            raise unusable(folder, e) from e
+        note = {"pid": os.getpid(), "host": socket.gethostname(), "boot_id": boot_id(), "since": time.time()}
+        with suppress(OSError):  # a full disk: the note is for people, the lock holds without it
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, json.dumps(note).encode(), 0)
+
+    def release(self) -> None:
+        """The file stays: a lock on a removed file would be no lock."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _owner(fd: int, folder: Path) -> str:
+    try:
+        note = json.loads(os.pread(fd, 4096, 0))
+        pid, host = int(note["pid"]), str(note["host"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"the store {folder} is in use by another process, which has left no note: look with `fuser {folder / LOCK}`"
+    if host != socket.gethostname():
+        return (
+            f"the store {folder} is in use by process {pid} on host {host}. Work there, stop it there with "
+            "`jupyter covalent stop`, or choose a store on this machine with COVALENT_STORE_DIR"
+        )
+    return (
+        f"the store {folder} is in use by process {pid} on this host. Use the service that runs there, stop it with "
+        "`jupyter covalent stop`, or choose another store with COVALENT_STORE_DIR"
+    )
+
+
+def connect(path: Path) -> duckdb.DuckDBPyConnection:
+    """The one place where a database is opened. The caller holds the folder's lock."""
+    before = os.umask(0o077)
+    try:
+        connection = duckdb.connect(str(path), config=CONFIG)
+    finally:
+        os.umask(before)
+    connection.execute("SET GLOBAL TimeZone = 'UTC'; SET GLOBAL lock_configuration = true")
+    return connection
+
+
+def open_database(folder: Path, repairs: list[str]) -> duckdb.DuckDBPyConnection:
+    """Open it, mending a log that a power cut has torn. What was done is told in ``repairs``."""
+    path = folder / DATABASE
+    for _ in range(_REPAIRS):
+        try:
+            return connect(path)
+        except (duckdb.Error, OSError) as e:
+            position = _BROKEN_LOG.search(str(e))
+            if position is None or not _repair(folder, int(position.group(1)), repairs):
+                raise _opening_error(folder, e) from e
+    raise _damaged(folder, f"its log was still damaged after {_REPAIRS} repairs")
+
+
+def _repair(folder: Path, position: int, repairs: list[str]) -> bool:
+    """Cut the log where its first damaged entry begins: what is before it is the exact committed prefix."""
+    for name in (f"{DATABASE}.wal", f"{DATABASE}.wal.checkpoint", f"{DATABASE}.wal.recovery"):
+        log = folder / name
+        if not log.is_file() or log.stat().st_size <= position:
+            continue
+        copy = log.with_name(f"{name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}")
+        try:
+            shutil.copyfile(log, copy)
+            copy.chmod(0o600)
+            lost = log.stat().st_size - position
+            with open(log, "r+b") as file:
+                file.truncate(position)
+                os.fsync(file.fileno())
+        except OSError as e:
+            raise unusable(folder, e) from e
+        repairs.append(
+            f"{log.name} was damaged at byte {position} (as after a power cut): its last {lost} bytes, which no "
+            f"acknowledged record needs unless the disk lost it, were cut off; a copy is {copy}"
+        )
+        return True
+    return False
+
+
+def _opening_error(folder: Path, error: Exception) -> StoreError:
+    text = str(error).split("\n")[0]
+    if isinstance(error, OSError) or "Could not set lock" in text or "ermission denied" in text:
+        return unusable(folder, error)
+    if re.search(r"No space left|Read-only file system|quota", text):
+        return unusable(folder, error)
+    if _NEWER_FILE.search(text):
+        return StoreTooNew(
+            f"the store {folder} was written by a newer DuckDB ({text}). Upgrade covalent-jupyter in this environment, "
+            "or choose another store with COVALENT_STORE_DIR"
+        )
+    return _damaged(folder, text)
+
+
+def _damaged(folder: Path, reason: str) -> StoreDamaged:
+    backups = sorted(p.name for p in folder.glob(f"{DATABASE}.before-*"))
+    way = f"put a backup in its place ({', '.join(backups)}), or " if backups else ""
+    return StoreDamaged(
+        f"the store {folder / DATABASE} is damaged: {reason}. Nothing was changed. To go on, {way}move the folder "
+        f"away (`mv {folder} {folder}.damaged`) and start again with an empty store; values stay readable in its blobs/"
+    )
+
+
+def migrations() -> list[tuple[int, str]]:
+    """Numbered schema changes in order: (version, SQL)."""
+    found = [(int(p.stem), p.read_text("utf-8")) for p in MIGRATIONS.glob("[0-9]*.sql")]
+    return sorted(found)
+
+
+def migrate(folder: Path, connection: duckdb.DuckDBPyConnection, repairs: list[str]) -> duckdb.DuckDBPyConnection:
+    """Bring the schema up to date; gives the connection to go on with (the file is backed up while closed)."""
+    steps = migrations()
+    newest = steps[-1][0]
+    version = _version(folder, connection)
+    if version > newest:
+        connection.close()
+        raise StoreTooNew(
+            f"the store {folder} has schema {version}, written by a newer covalent-jupyter; this one knows {newest}. "
+            "Upgrade it (`pip install -U covalent-jupyter`), or choose another store with COVALENT_STORE_DIR"
+        )
+    if version == newest:
+        return connection
+    if version:
+        connection.execute("CHECKPOINT")
+        connection.close()
+        backup = folder / f"{DATABASE}.before-{steps[-1][0]}"
+        try:
+            shutil.copyfile(folder / DATABASE, backup)
+            backup.chmod(0o600)
+        except OSError as e:
+            raise unusable(folder, e) from e
+        connection = open_database(folder, repairs)
+    for number, script in steps:
+        if number > version:
+            _apply(folder, connection, number, script)
+    connection.execute("CHECKPOINT")
+    return connection
+
+
+def _version(folder: Path, connection: duckdb.DuckDBPyConnection) -> int:
+    tables = {r[0] for r in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    if "schema_version" in tables:
+        row = connection.execute("SELECT max(version) FROM schema_version").fetchone()
+        return int(row[0] or 0) if row else 0
+    if tables:
+        connection.close()
+        raise _damaged(folder, f"it holds tables that are none of ours ({', '.join(sorted(tables)[:5])})")
+    return 0
+
+
+def _apply(folder: Path, connection: duckdb.DuckDBPyConnection, number: int, script: str) -> None:
+    try:
+        connection.begin()
+        connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER, applied DOUBLE)")
+        connection.execute(script)
+        connection.execute("INSERT INTO schema_version VALUES (?, ?)", [number, time.time()])
+        connection.commit()
+    except duckdb.Error as e:
+        connection.close()
+        raise StoreError(f"the store {folder} could not be brought to schema {number}: {e}") from e

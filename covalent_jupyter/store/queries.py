@@ -1,0 +1,240 @@
+"""Reads. Each function takes a cursor that nobody else uses meanwhile."""
+
+from __future__ import annotations
+
+from types import EllipsisType
+from typing import Any, Collection, Iterable, Sequence
+
+import duckdb
+
+from ..model.graph import Digest
+from ..model.status import ENDED, Status
+from ..model.views import DispatchRow, ElectronRow
+from . import rows
+from .batch import Changes, Reusable
+from .plan import PORTION
+
+Cursor = duckdb.DuckDBPyConnection
+_ENDED = "(" + ", ".join(f"'{s.value}'" for s in sorted(ENDED)) + ")"
+
+
+def _like(text: str) -> str:
+    """A LIKE pattern for texts that start with this one (escape character ``\\``)."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+
+
+def dispatch(cursor: Cursor, dispatch_id: str) -> DispatchRow | None:
+    row = cursor.execute(f"SELECT {rows.DISPATCH} FROM dispatch WHERE dispatch_id = ?", [dispatch_id]).fetchone()
+    return None if row is None else rows.dispatch_row(row)
+
+
+def find(cursor: Cursor, prefix: str, limit: int) -> list[str]:
+    found = cursor.execute(
+        "SELECT dispatch_id FROM dispatch WHERE dispatch_id LIKE ? ESCAPE '\\' ORDER BY created DESC, dispatch_id LIMIT ?",
+        [_like(prefix), limit],
+    ).fetchall()
+    return [r[0] for r in found]
+
+
+def newest(cursor: Cursor, n: int) -> list[str]:
+    found = cursor.execute("SELECT dispatch_id FROM dispatch ORDER BY created DESC, dispatch_id DESC LIMIT ?", [n]).fetchall()
+    return [r[0] for r in found]
+
+
+def _statuses(status: str | Status | Collection[str | Status]) -> list[str]:
+    given = [status] if isinstance(status, str) else list(status)
+    return [str(s).upper() for s in given]
+
+
+def dispatches(
+    cursor: Cursor,
+    *,
+    limit: int,
+    before: tuple[float, str] | None,
+    status: str | Status | Collection[str | Status] | None,
+    text: str | None,
+    lattice: str | None,
+    notebook: str | None,
+    tag: str | None,
+    parent: str | None | EllipsisType,
+    root: str | None,
+) -> tuple[list[DispatchRow], int]:
+    where: list[str] = ["true"]
+    values: list[Any] = []
+    if status is not None:
+        where.append("status IN (SELECT unnest(?::VARCHAR[]))")
+        values.append(_statuses(status))
+    for column, wanted in (("lattice", lattice), ("notebook", notebook), ("root_id", root)):
+        if wanted is not None:
+            where.append(f"{column} = ?")
+            values.append(wanted)
+    if tag is not None:
+        where.append("list_contains(tags, ?)")
+        values.append(tag)
+    if parent is None:
+        where.append("parent_id IS NULL")
+    elif isinstance(parent, str):
+        where.append("parent_id = ?")
+        values.append(parent)
+    if text:
+        where.append(
+            "contains(lower(concat_ws(chr(10), dispatch_id, name, label, lattice, notebook, note, error, inputs, "
+            "array_to_string(tags, chr(10)))), lower(?))"
+        )
+        values.append(text)
+    condition = " AND ".join(where)
+    counted = cursor.execute(f"SELECT count(*) FROM dispatch WHERE {condition}", values).fetchone()
+    if before is not None:
+        condition += " AND (created < ? OR (created = ? AND dispatch_id < ?))"
+        values += [before[0], before[0], before[1]]
+    found = cursor.execute(
+        f"SELECT {rows.DISPATCH} FROM dispatch WHERE {condition} ORDER BY created DESC, dispatch_id DESC LIMIT ?",
+        [*values, limit],
+    ).fetchall()
+    return [rows.dispatch_row(r) for r in found], int(counted[0]) if counted else 0
+
+
+def electrons(
+    cursor: Cursor,
+    dispatch_id: str,
+    *,
+    offset: int,
+    limit: int,
+    status: str | Status | Collection[str | Status] | None,
+    name: str | None,
+    nodes: Iterable[int] | None,
+) -> tuple[list[ElectronRow], int]:
+    where: list[str] = ["dispatch_id = ?"]
+    values: list[Any] = [dispatch_id]
+    if status is not None:
+        where.append("status IN (SELECT unnest(?::VARCHAR[]))")
+        values.append(_statuses(status))
+    if name:
+        where.append("contains(lower(name), lower(?))")
+        values.append(name)
+    if nodes is not None:
+        where.append("node IN (SELECT unnest(?::BIGINT[]))")
+        values.append([n for n in nodes if -(2**63) <= n < 2**63])
+    condition = " AND ".join(where)
+    counted = cursor.execute(f"SELECT count(*) FROM electron WHERE {condition}", values).fetchone()
+    found = cursor.execute(
+        f"SELECT {rows.ELECTRON} FROM electron WHERE {condition} ORDER BY node LIMIT ? OFFSET ?", [*values, limit, offset]
+    ).fetchall()
+    return [rows.electron_row(r) for r in found], int(counted[0]) if counted else 0
+
+
+def electron(cursor: Cursor, dispatch_id: str, node: int) -> ElectronRow | None:
+    row = cursor.execute(
+        f"SELECT {rows.ELECTRON} FROM electron WHERE dispatch_id = ? AND node = ?", [dispatch_id, node]
+    ).fetchone()
+    return None if row is None else rows.electron_row(row)
+
+
+def changes(cursor: Cursor, after: int, upto: int, dispatch_id: str | None, limit: int) -> Changes:
+    """What has a number above ``after`` and at most ``upto``, in portions of about ``limit`` electrons."""
+    horizon = cursor.execute("SELECT max(value::BIGINT) FROM setting WHERE name = 'horizon'").fetchone()
+    if after > upto or (horizon is not None and horizon[0] is not None and after < horizon[0]):
+        return Changes(upto, [], [], [], reset=True)
+    limit = max(limit, PORTION)
+    end, more = upto, False
+    only = "" if dispatch_id is None else "AND dispatch_id = ?"
+    own: list[Any] = [] if dispatch_id is None else [dispatch_id]
+    for table in ("electron", "dispatch"):
+        row = cursor.execute(
+            f"SELECT seq FROM {table} WHERE seq > ? AND seq <= ? {only} ORDER BY seq LIMIT 1 OFFSET ?",
+            [after, end, *own, limit],
+        ).fetchone()
+        if row is not None:
+            end, more = max(int(row[0]) - 1, after + 1), True
+    found = [
+        cursor.execute(
+            f"SELECT {columns} FROM {table} WHERE seq > ? AND seq <= ? {only} ORDER BY seq", [after, end, *own]
+        ).fetchall()
+        for table, columns in (("dispatch", rows.DISPATCH), ("electron", rows.ELECTRON))
+    ]
+    deleted = cursor.execute(
+        f"SELECT DISTINCT dispatch_id FROM tombstone WHERE seq > ? AND seq <= ? {only} AND dispatch_id NOT IN "
+        "(SELECT dispatch_id FROM dispatch)",
+        [after, end, *own],
+    ).fetchall()
+    return Changes(
+        end, [rows.dispatch_row(r) for r in found[0]], [rows.electron_row(r) for r in found[1]], [r[0] for r in deleted],
+        more=more,
+    )  # fmt: skip
+
+
+def events(cursor: Cursor, dispatch_id: str) -> list[tuple[int, str, bytes]]:
+    return cursor.execute("SELECT seq, kind, data FROM event WHERE dispatch_id = ? ORDER BY seq", [dispatch_id]).fetchall()
+
+
+def unfinished(cursor: Cursor) -> list[str]:
+    found = cursor.execute(f"SELECT dispatch_id FROM dispatch WHERE status NOT IN {_ENDED} ORDER BY created, seq").fetchall()
+    return [r[0] for r in found]
+
+
+def manifest(cursor: Cursor, dispatch_id: str) -> tuple[Digest | None, bytes | None] | None:
+    """Digest of its blob file, or its bytes."""
+    return cursor.execute("SELECT digest, data FROM manifest WHERE dispatch_id = ?", [dispatch_id]).fetchone()
+
+
+def values(cursor: Cursor, digests: Sequence[Digest]) -> dict[Digest, bytes]:
+    heads = [rows.head_of(d) for d in digests]
+    if len(heads) == 1:
+        found = cursor.execute("SELECT digest, data FROM value WHERE head = ?", heads).fetchall()
+    else:
+        found = cursor.execute(
+            "SELECT digest, data FROM value WHERE head IN (SELECT unnest(?::UBIGINT[]))", [heads]
+        ).fetchall()
+    wanted = set(digests)
+    return {digest: data for digest, data in found if digest in wanted}
+
+
+def present(cursor: Cursor, digests: Sequence[Digest]) -> set[Digest]:
+    """Those of the digests that are inline values."""
+    heads = [rows.head_of(d) for d in digests]
+    found = cursor.execute("SELECT digest FROM value WHERE head IN (SELECT unnest(?::UBIGINT[]))", [heads]).fetchall()
+    return {r[0] for r in found} & set(digests)
+
+
+def references(cursor: Cursor, dispatch_id: str) -> list[Digest]:
+    found = cursor.execute(
+        "SELECT DISTINCT digest FROM reference WHERE dispatch_id = ? ORDER BY digest", [dispatch_id]
+    ).fetchall()
+    return [r[0] for r in found]
+
+
+def referenced(cursor: Cursor, digests: Iterable[Digest] | None = None) -> set[Digest]:
+    """Digests that something refers to: all of them, or those among ``digests``."""
+    sources = "(SELECT digest FROM reference UNION ALL SELECT digest FROM manifest WHERE digest IS NOT NULL)"
+    if digests is None:
+        return {r[0] for r in cursor.execute(f"SELECT DISTINCT digest FROM {sources}").fetchall()}
+    found = cursor.execute(
+        f"SELECT DISTINCT digest FROM {sources} WHERE digest IN (SELECT unnest(?::VARCHAR[]))", [list(digests)]
+    ).fetchall()
+    return {r[0] for r in found}
+
+
+def lookup_key(cursor: Cursor, key: str, statuses: Collection[str | Status]) -> str | None:
+    row = cursor.execute(
+        "SELECT dispatch_id FROM dispatch WHERE key = ? AND status IN (SELECT unnest(?::VARCHAR[])) "
+        "ORDER BY created DESC, dispatch_id DESC LIMIT 1",
+        [key, _statuses(statuses)],
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def reusable(cursor: Cursor, dispatch_id: str) -> list[Reusable]:
+    found = cursor.execute(
+        "SELECT node, key, data FROM electron WHERE dispatch_id = ? AND status = 'COMPLETED' ORDER BY node", [dispatch_id]
+    ).fetchall()
+    result = []
+    for node, key, data in found:
+        output, preview = rows.nested_of(data)
+        if output is not None:
+            result.append(Reusable(node, key, output, preview))
+    return result
+
+
+def setting(cursor: Cursor, name: str) -> str | None:
+    row = cursor.execute("SELECT value FROM setting WHERE name = ?", [name]).fetchone()
+    return None if row is None else str(row[0])

@@ -1,0 +1,259 @@
+"""The store of one user: the log of events, its rows, values, manifests, settings."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from pathlib import Path
+from types import EllipsisType
+from typing import Collection, Iterable
+
+from ..blobs import has_blob, is_digest, read_blob
+from ..errors import StoreError
+from ..model.graph import Digest
+from ..model.status import Status
+from ..model.views import DispatchRow, ElectronRow
+from . import queries, sql, upkeep
+from .batch import Batch, Changes, Reusable, Table
+from .database import Database
+from .opening import FolderLock, make_folder
+from .writer import Writer, last_seq
+
+Statuses = str | Status | Collection[str | Status]
+
+
+class Store:
+    """One open store. Every method may be called from any thread; reads block, :meth:`append` does not.
+
+    Reads raise :class:`StoreError` while the database cannot be read.
+    """
+
+    def __init__(self, folder: Path, blob_root: Path, lock: FolderLock) -> None:
+        self.folder = folder
+        self.blob_root = blob_root
+        self._lock = lock
+        self._database = Database(folder)
+        try:
+            start = self._database.read(last_seq)
+        except StoreError:
+            self._database.close()
+            raise
+        self._writer = Writer(self._database, blob_root, start)
+        self._promised = upkeep.Promised()
+        self._checking = threading.Lock()
+        self._probe: Future[int] | None = None
+        self.store_id = self._identify()
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str], *, blob_root: str | os.PathLike[str] | None = None) -> Store:
+        """Open the store, made on first use; ``blob_root`` is where large values lie (default ``<folder>/blobs``).
+
+        Raises StoreLocked (names the owner), StoreTooNew, StoreDamaged, or StoreError (the folder is of no use).
+        """
+        path = Path(folder).expanduser().absolute()
+        make_folder(path)
+        root = Path(blob_root).expanduser().absolute() if blob_root is not None else path / "blobs"
+        make_folder(root)
+        lock = FolderLock(path)
+        try:
+            return cls(path, root, lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    def _identify(self) -> str:
+        found = self.setting("store_id")
+        if found is None:
+            found = uuid.uuid4().hex
+            self.append(Batch(settings={"store_id": found, "created": repr(time.time())})).result(30)
+        return found
+
+    @property
+    def repairs(self) -> list[str]:
+        """What was mended when the store was opened, as sentences."""
+        return self._database.repairs
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be written at present; None while all is well."""
+        return self._writer.problem
+
+    @property
+    def pending(self) -> int:
+        """Batches that are not committed yet."""
+        return self._writer.pending
+
+    @property
+    def last_seq(self) -> int:
+        """Number of the last committed event."""
+        return self._writer.last_seq
+
+    def append(self, batch: Batch) -> Future[int]:
+        """Queue the batch. The future gives the number of its last event once it is durable; it fails only if the
+        batch itself is wrong, or the store is closed while it cannot be written."""
+        return self._writer.append(batch)
+
+    def close(self, timeout: float = 30.0) -> None:
+        """Write what is queued, then close and unlock."""
+        self._writer.close(timeout)
+        self._database.close()
+        self._lock.release()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # Dispatches and electrons
+
+    def dispatch(self, dispatch_id: str) -> DispatchRow | None:
+        return self._database.read(lambda c: queries.dispatch(c, dispatch_id))
+
+    def find(self, prefix: str, limit: int = 10) -> list[str]:
+        """Ids that start with ``prefix``, newest first."""
+        return self._database.read(lambda c: queries.find(c, prefix, limit))
+
+    def newest(self, n: int = 5) -> list[str]:
+        """Ids of the newest dispatches."""
+        return self._database.read(lambda c: queries.newest(c, n))
+
+    def dispatches(
+        self,
+        *,
+        limit: int = 50,
+        before: tuple[float, str] | None = None,
+        status: Statuses | None = None,
+        text: str | None = None,
+        lattice: str | None = None,
+        notebook: str | None = None,
+        tag: str | None = None,
+        parent: str | None | EllipsisType = ...,
+        root: str | None = None,
+    ) -> tuple[list[DispatchRow], int]:
+        """A page, newest first, and how many match in all. ``before`` is (created, id) of the last row of the page
+        before; ``parent`` None means: only roots; ``text`` is looked for in ids, names, labels, tags, notes, inputs."""
+        return self._database.read(
+            lambda c: queries.dispatches(
+                c, limit=limit, before=before, status=status, text=text, lattice=lattice, notebook=notebook, tag=tag,
+                parent=parent, root=root,
+            )
+        )  # fmt: skip
+
+    def electrons(
+        self,
+        dispatch_id: str,
+        *,
+        offset: int = 0,
+        limit: int = 1000,
+        status: Statuses | None = None,
+        name: str | None = None,
+        nodes: Iterable[int] | None = None,
+    ) -> tuple[list[ElectronRow], int]:
+        """A page in the order of nodes, and how many match in all. Values inside have no bytes."""
+        return self._database.read(
+            lambda c: queries.electrons(c, dispatch_id, offset=offset, limit=limit, status=status, name=name, nodes=nodes)
+        )
+
+    def electron(self, dispatch_id: str, node: int) -> ElectronRow | None:
+        return self._database.read(lambda c: queries.electron(c, dispatch_id, node))
+
+    def changes(self, after: int, *, dispatch_id: str | None = None, limit: int = 5000) -> Changes:
+        """The last state of what has changed after number ``after`` (at least 1000 electrons a portion)."""
+        upto = self.last_seq
+        return self._database.read(lambda c: queries.changes(c, after, upto, dispatch_id, limit))
+
+    def events(self, dispatch_id: str) -> list[tuple[int, str, bytes]]:
+        """The log of one dispatch: (seq, kind, JSON)."""
+        return self._database.read(lambda c: queries.events(c, dispatch_id))
+
+    def unfinished(self) -> list[str]:
+        """Dispatches, children included, that have not ended; oldest first."""
+        return self._database.read(queries.unfinished)
+
+    def lookup_key(self, key: str, statuses: Collection[str | Status]) -> str | None:
+        """The newest dispatch with this manifest key in one of these states."""
+        return self._database.read(lambda c: queries.lookup_key(c, key, statuses))
+
+    def reusable(self, dispatch_id: str) -> list[Reusable]:
+        """Its completed electrons with what they produced."""
+        return self._database.read(lambda c: queries.reusable(c, dispatch_id))
+
+    # Values
+
+    def manifest(self, dispatch_id: str) -> bytes | None:
+        """JSON of the manifest. StoreDamaged if its file is gone or changed."""
+        found = self._database.read(lambda c: queries.manifest(c, dispatch_id))
+        if found is None:
+            return None
+        digest, data = found
+        if digest is None:
+            return data
+        try:
+            return read_blob(self.blob_root, digest)
+        except OSError as e:
+            raise StoreError(f"the manifest of dispatch {dispatch_id} cannot be read from {self.blob_root}: {e}") from e
+
+    def value(self, digest: Digest) -> bytes | None:
+        """The bytes of an inline value (not of a blob file)."""
+        return self.values([digest]).get(digest)
+
+    def values(self, digests: Iterable[Digest]) -> dict[Digest, bytes]:
+        """The inline values among these digests."""
+        wanted = [d for d in digests if is_digest(d)]
+        return self._database.read(lambda c: queries.values(c, wanted)) if wanted else {}
+
+    def missing(self, digests: Iterable[Digest], blobs: str | os.PathLike[str] | None = None) -> list[Digest]:
+        """Those that are neither inline values nor files under ``blobs`` (the store's own root by default).
+
+        Those found are safe from :meth:`gc` for a day: the caller is about to refer to them.
+        """
+        root = self.blob_root if blobs is None else blobs
+        wanted = list(dict.fromkeys(digests))
+        rest = [d for d in wanted if not (is_digest(d) and has_blob(root, d, touch=True))]
+        asked = [d for d in rest if is_digest(d)]
+        if asked:
+            self._promised.add(asked)
+            inline = self._database.read(lambda c: queries.present(c, asked))
+            rest = [d for d in rest if d not in inline]
+        return rest
+
+    def references(self, dispatch_id: str) -> list[Digest]:
+        """What the dispatch keeps alive."""
+        return self._database.read(lambda c: queries.references(c, dispatch_id))
+
+    def unreferenced(self, digests: Iterable[Digest]) -> list[Digest]:
+        """Those that no dispatch refers to."""
+        wanted = list(dict.fromkeys(digests))
+        held = self._database.read(lambda c: queries.referenced(c, wanted))
+        return [d for d in wanted if d not in held]
+
+    def setting(self, key: str) -> str | None:
+        return self._database.read(lambda c: queries.setting(c, key))
+
+    def sql(self, query: str, *, max_rows: int = 1000, timeout: float = 30.0) -> Table:
+        """One SELECT over the views ``dispatches``, ``electrons``, ``events``. InvalidRequest says what is wrong."""
+        return sql.run(self._database, query, max_rows=max_rows, timeout=timeout)
+
+    # Upkeep
+
+    def check(self, timeout: float = 5.0) -> tuple[float, float]:
+        """Really write and read; milliseconds of each. StoreError says why it did not work."""
+        start = time.perf_counter()
+        with self._checking:
+            if self._probe is None or self._probe.done():
+                self._probe = self.append(Batch(settings={"checked": repr(time.time())}))
+            probe = self._probe
+        try:
+            probe.result(timeout)
+        except FutureTimeout:
+            raise StoreError(
+                self.problem or f"the store {self.folder} took more than {timeout:g} s to write one record"
+            ) from None
+        written = time.perf_counter()
+        self.setting("checked")
+        return 1000 * (written - start), 1000 * (time.perf_counter() - written)
