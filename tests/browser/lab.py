@@ -1,0 +1,143 @@
+"""A JupyterLab of the test's own: its folders, its process, its address."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psutil
+
+START_SECONDS = 60.0
+
+
+class Lab:
+    """A running JupyterLab with the environment, the folders and the service of nobody else.
+
+    ``root`` is where its notebooks lie. What it started, the service included, ends with ``stop``.
+    """
+
+    def __init__(self, folder: Path, *, theme: str = "JupyterLab Light", options: tuple[str, ...] = ()) -> None:
+        self.root = folder / "notebooks"
+        self.runtime = folder / "runtime"
+        self.log = folder / "lab.log"
+        self.token = secrets.token_hex(16)
+        self.port = free_port()
+        self.env = environment(folder)
+        self.root.mkdir(parents=True)
+        write_settings(folder / "settings", theme)
+        command = [
+            sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
+            f"--port={self.port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={self.token}",
+            f"--ServerApp.root_dir={self.root}", "--LabApp.collaborative=False", *options,
+        ]  # fmt: skip
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, env=self.env, cwd=self.root, stdout=log, stderr=subprocess.STDOUT)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def wait(self) -> Lab:
+        """Until it answers."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
+                self.get("api/status")
+                return self
+            time.sleep(0.1)
+        raise RuntimeError(f"JupyterLab did not start; its log:\n{self.log.read_text()[-4000:]}")
+
+    def get(self, path: str) -> object:
+        """The JSON at ``path`` of the server."""
+        request = urllib.request.Request(f"{self.url}/{path}", headers={"Authorization": f"token {self.token}"})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+    def notebook(self, name: str, *cells: str) -> str:
+        """Write a notebook; its path below the server's root."""
+        content = {
+            "cells": [
+                {"cell_type": "code", "id": f"c{i}", "metadata": {}, "outputs": [], "execution_count": None, "source": cell}
+                for i, cell in enumerate(cells)
+            ],
+            "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+            "nbformat": 4,
+            "nbformat_minor": 5,
+        }
+        (self.root / name).write_text(json.dumps(content))
+        return name
+
+    def service_pids(self) -> list[int]:
+        """The services whose connection files lie in this Lab's runtime directory."""
+        files = self.runtime.glob("covalent-*.json")
+        return [pid for f in files if isinstance(pid := json.loads(f.read_text()).get("pid"), int)]
+
+    def stop(self) -> None:
+        """End the server with its kernels, and then the service."""
+        pids = self.service_pids()
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        for pid in {*pids, *self.service_pids()}:
+            end(pid)
+
+
+def end(pid: int) -> None:
+    """SIGTERM, and SIGKILL for what does not go in ten seconds."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        process.terminate()
+        try:
+            process.wait(10)
+        except psutil.TimeoutExpired:
+            process.kill()
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The environment of a user who has nothing yet."""
+    folders = {
+        "HOME": "home",
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+        "IPYTHONDIR": "ipython",
+        "COVALENT_STORE_DIR": "store",
+    }
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "JPY_", "COVALENT"))}
+    for name, sub in folders.items():
+        (folder / sub).mkdir(parents=True, exist_ok=True, mode=0o700)
+        env[name] = str(folder / sub)
+    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', '')}"
+    return env
+
+
+def write_settings(folder: Path, theme: str) -> None:
+    apputils = folder / "@jupyterlab" / "apputils-extension"
+    apputils.mkdir(parents=True)
+    (apputils / "themes.jupyterlab-settings").write_text(json.dumps({"theme": theme}))
+    quiet = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": False}
+    (apputils / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

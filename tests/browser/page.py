@@ -1,0 +1,93 @@
+"""What a person does in JupyterLab with the Covalent panel, in the words of the tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
+
+from .lab import Lab
+
+PANEL = '[id="covalent-jupyter:panel"]'
+
+
+class LabPage:
+    """A page on a Lab, which notes what it should not do: reach out, or complain."""
+
+    def __init__(self, page: Page, lab: Lab, shots: Path) -> None:
+        self.page = page
+        self.lab = lab
+        self.shots = shots
+        self.elsewhere: list[str] = []
+        self.complaints: list[str] = []
+        page.on("request", self._on_request)
+        page.on("console", self._on_console)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _on_request(self, request: Request) -> None:
+        if not request.url.startswith((self.lab.url, "data:", "blob:")):
+            self.elsewhere.append(request.url)
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        place = message.location.get("url", "")
+        refused = message.text.startswith("Failed to load resource")  # an HTTP status: the panel's to show
+        if message.type == "error" and not refused and ("covalent" in place or "covalent" in message.text):
+            self.complaints.append(f"{message.text} ({place})")
+
+    def open(self, path: str = "") -> None:
+        """Open Lab, or a notebook in it, and wait until it stands."""
+        tree = f"/tree/{path}" if path else ""
+        self.page.goto(f"{self.lab.url}/lab{tree}?token={self.lab.token}")
+        self.wait_for_lab()
+
+    def wait_for_lab(self) -> None:
+        self.page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=60_000)
+        self.page.locator("#jp-main-dock-panel").wait_for()
+
+    def reload(self) -> None:
+        self.page.reload()
+        self.wait_for_lab()
+
+    @property
+    def panel(self) -> Locator:
+        return self.page.locator(PANEL)
+
+    @property
+    def rows(self) -> Locator:
+        return self.panel.locator(".jp-Covalent-row")
+
+    def row(self, name: str) -> Locator:
+        """The row of the dispatch that bears this name."""
+        return self.rows.filter(has=self.page.get_by_role("button", name=name, exact=True))
+
+    @property
+    def health(self) -> Locator:
+        return self.panel.get_by_role("status")
+
+    def open_panel(self) -> None:
+        self.page.locator('[data-id="covalent-jupyter:panel"]').click()
+        self.panel.wait_for()
+
+    def wait_for_service(self) -> None:
+        expect(self.panel.locator(".jp-Covalent-dot.jp-mod-good")).to_be_visible(timeout=60_000)
+
+    def run_all_cells(self) -> None:
+        """Run the open notebook, once its kernel is there."""
+        indicator = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
+        self.page.locator(indicator).wait_for(timeout=60_000)
+        self.page.get_by_role("menuitem", name="Run", exact=True).click()
+        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+
+    def point_away(self) -> None:
+        self.page.mouse.move(700, 500)
+
+    def shot(self, name: str) -> None:
+        self.page.screenshot(path=self.shots / f"{name}.png")
+
+
+def shots_folder(fallback: Path) -> Path:
+    """Where pictures go: ``$COVALENT_SCREENSHOTS``, else a folder of the test's."""
+    folder = Path(os.environ.get("COVALENT_SCREENSHOTS") or fallback)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

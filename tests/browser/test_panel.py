@@ -1,0 +1,53 @@
+"""The panel before anything was dispatched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from .lab import Lab
+from .page import LabPage
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_an_empty_store_shows_health_and_a_first_example(
+    theme: str, browse: Callable[[Lab], LabPage], tmp_path: Path
+) -> None:
+    lab = Lab(tmp_path, theme=theme)
+    try:
+        page = browse(lab.wait())
+        page.open()
+        page.open_panel()
+        page.wait_for_service()
+        expect(page.health).to_contain_text("service")
+        expect(page.panel).to_contain_text("Nothing was dispatched yet")
+        page.shot(f"empty-{theme.split()[-1].lower()}")
+    finally:
+        lab.stop()
+
+
+def test_without_the_server_extension_the_panel_says_what_to_run(
+    browse: Callable[[Lab], LabPage], tmp_path: Path
+) -> None:
+    lab = Lab(tmp_path, options=("--ServerApp.jpserver_extensions={'covalent_jupyter': False}",))
+    try:
+        page = browse(lab.wait())
+        page.open()
+        page.open_panel()
+        expect(page.panel).to_contain_text("jupyter server extension enable covalent_jupyter", timeout=20_000)
+        expect(page.health).to_have_text("server extension missing")
+        page.shot("missing-light")
+    finally:
+        lab.stop()
+
+
+def test_the_palette_has_the_commands(lab: Lab, browse: Callable[[Lab], LabPage]) -> None:
+    page = browse(lab)
+    page.open()
+    page.page.keyboard.press("Control+Shift+C")
+    page.page.locator(".lm-CommandPalette-input, .jp-ModalCommandPalette input").first.fill("covalent dispatches")
+    page.page.locator('.lm-CommandPalette-item[data-command="covalent:show-dispatches"]').click()
+    expect(page.panel).to_be_visible()
