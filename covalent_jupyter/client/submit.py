@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import MissingBlobs
-from ..model import INLINE, Digest, Manifest
+from ..model import Digest, Manifest
 from ..model.wire import pack_body
 from ..workflow.build import Built
 from .rest import Rest
 
-#: bytes of blobs that ride inside the body; what is beyond goes up on its own
-BODY = 64 << 20
+#: blobs up to this size ride inside the body, asked for or not: that is quicker than asking
+RIDES = 128 << 10
+#: bytes of blobs that ride inside one body
+BODY = 1 << 20
 
 
 def submit(rest: Rest, built: Built) -> bool:
@@ -43,7 +45,7 @@ def _split(blobs: dict[Digest, Sequence[Any]]) -> tuple[list[tuple[Digest, bytes
     total = 0
     for digest, chunks in blobs.items():
         size = sum(memoryview(chunk).nbytes for chunk in chunks)
-        if size > INLINE or total + size > BODY:
+        if size > RIDES or total + size > BODY:
             large[digest] = chunks
         else:
             small.append((digest, b"".join(chunks)))

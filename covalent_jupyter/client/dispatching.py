@@ -1,0 +1,224 @@
+"""``dispatch``, ``dispatch_sync``, ``redispatch``, ``cancel``, ``as_completed``: what users call."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Callable, Literal
+
+from ..errors import BuildError
+from ..model import Manifest, Status
+from ..workflow import Electron, Lattice, build
+from .explain import Explanation, explain_reuse
+from .fetching import check_id
+from .handle import DispatchId
+from .inline import InlineDispatch, run_inline
+from .progress import shown_progress
+from .rest import Rest, connect
+from .result import Result
+from .submit import mark, submit
+from .tables import Facts
+from .values import Values
+from .waiting import completion_order, wait_for
+
+log = logging.getLogger(__name__)
+
+#: newest dispatches of a lattice among which ``once`` looks for the same graph
+ONCE = 200
+
+
+def dispatch(
+    lattice: Any,
+    disable_run: bool = False,
+    once: bool = False,
+    seed: int | None = None,
+    inline: bool = False,
+    name: str | None = None,
+    tags: Sequence[str] = (),
+    notify: Any = None,
+) -> Callable[..., DispatchId | InlineDispatch]:
+    """``dispatch(lattice)(*args, **kwargs)`` sends the lattice off and gives its :class:`DispatchId` at once.
+
+    When it returns, the dispatch is recorded durably. An electron is dispatched as a lattice of one.
+
+    ``once`` attaches to the newest running or completed dispatch of the same code and inputs, and says so.
+    ``inline`` runs everything here, as plain calls, with breakpoints; nothing is recorded. ``disable_run`` builds
+    and checks everything and sends nothing. ``seed`` fixes the electrons' random numbers; ``name`` and ``tags`` are for people.
+    Raises BuildError, EncodeError or ServiceUnavailable, each with the way out.
+    """
+    chosen = as_lattice(lattice)
+
+    def dispatched(*args: Any, **kwargs: Any) -> DispatchId | InlineDispatch:
+        if inline:
+            return run_inline(lattice, args, kwargs)
+        built = build(chosen, args, kwargs)
+        mark(built.manifest, name=name, tags=tags, seed=seed, notify=notify)
+        if disable_run:
+            return DispatchId(built.manifest.dispatch_id)
+        rest = connect()
+        if once and (found := _same(rest, built.manifest)) is not None:
+            return found
+        submit(rest, built)
+        _say_warnings(built.manifest)
+        return DispatchId(built.manifest.dispatch_id, rest)
+
+    return dispatched
+
+
+def dispatch_sync(
+    lattice: Any,
+    disable_run: bool = False,
+    once: bool = False,
+    seed: int | None = None,
+    inline: bool = False,
+    name: str | None = None,
+    tags: Sequence[str] = (),
+    notify: Any = None,
+) -> Callable[..., Any]:
+    """As :func:`dispatch`, but waits and gives the :class:`Result`; a terminal shows one line meanwhile, a notebook a panel."""
+    start = dispatch(lattice, disable_run, once, seed, inline, name, tags, notify)
+
+    def dispatched(*args: Any, **kwargs: Any) -> Any:
+        found = start(*args, **kwargs)
+        if isinstance(found, InlineDispatch):
+            return found.result()
+        if disable_run:
+            raise BuildError("disable_run sends nothing, so there is nothing to wait for; use ct.dispatch(..., disable_run=True)")
+        return Result(found.rest, wait_for(found.rest, found, on_change=shown_progress()))
+
+    return dispatched
+
+
+def as_lattice(thing: Any) -> Lattice:
+    """The lattice itself, or a lattice of this one electron. BuildError for anything else."""
+    if isinstance(thing, Lattice):
+        return thing
+    if isinstance(thing, Electron):
+        return Lattice.of_electron(thing)
+    kind = "a function" if callable(thing) else f"{type(thing).__name__}"
+    called = getattr(thing, "__name__", None)
+    shown = f"{called!r} is {kind}" if isinstance(called, str) else f"{kind} was given"
+    raise BuildError(
+        f"dispatch takes a lattice: {shown}. Decorate the workflow function with @ct.lattice"
+        + (f", or write ct.dispatch(ct.lattice({called}))(...)." if isinstance(called, str) else ".")
+    )
+
+
+def _same(rest: Rest, manifest: Manifest) -> DispatchId | None:
+    """The newest dispatch of this very graph that runs or has completed."""
+    for row in rest.dispatches(lattice=manifest.lattice.name, limit=ONCE).dispatches:
+        if row.key == manifest.key and row.status in (Status.COMPLETED, Status.RUNNING, Status.NEW_OBJECT, Status.DISPATCHING):
+            print(f"Attached to dispatch {row.dispatch_id} ({row.status}) of the same code and inputs; once=False starts another.")
+            return DispatchId(row.dispatch_id, rest, attached=True)
+    return None
+
+
+def _say_warnings(manifest: Manifest) -> None:
+    for text in manifest.warnings:
+        log.warning("%s: %s", manifest.name, text)
+
+
+class Cancelled(Facts):
+    """What a cancel did, per electron: ``cancelled``, ``finished_first``, ..."""
+
+
+def cancel(dispatch_id: str, task_ids: Iterable[int] | int | None = None) -> Cancelled:
+    """Stop a dispatch, or some of its electrons, and say what was done; running code is stopped for real."""
+    nodes = [task_ids] if isinstance(task_ids, int) else None if task_ids is None else list(task_ids)
+    return Cancelled(connect().cancel(check_id(dispatch_id), nodes))
+
+
+def redispatch(
+    dispatch_id: str,
+    replace_electrons: dict[str, Any] | None = None,
+    reuse_previous_results: bool = False,
+    code: Literal["recorded", "current"] = "recorded",
+    rerun: Literal["changed", "failed"] = "changed",
+    explain: bool = False,
+    seed: int | None = None,
+) -> Callable[..., Any]:
+    """``redispatch(id)(*args, **kwargs)`` runs a dispatch again and gives the new :class:`DispatchId`.
+
+    Without arguments it takes the recorded ones. ``replace_electrons`` maps names of electrons to new ones.
+    ``reuse_previous_results`` takes over every value whose code, inputs and deps are the same; ``rerun="failed"`` keeps
+    every completed electron, even where the code has changed, and so continues a failed or cancelled dispatch.
+    ``code="current"`` takes the definitions that this process has now, by name. ``explain`` starts nothing
+    and says per electron whether it would be reused, and why not.
+    """
+    if code not in ("recorded", "current"):
+        raise BuildError(f'code is "recorded" or "current", not {code!r}')
+    if rerun not in ("changed", "failed"):
+        raise BuildError(f'rerun is "changed" or "failed", not {rerun!r}')
+    known = check_id(dispatch_id)
+    reuse: Literal["none", "changed", "failed"] = "failed" if rerun == "failed" else "changed" if reuse_previous_results else "none"
+
+    def redispatched(*args: Any, **kwargs: Any) -> DispatchId | Explanation:
+        rest = connect()
+        if not (args or kwargs or replace_electrons or explain) and code == "recorded":
+            body = {"reuse": reuse} if seed is None else {"reuse": reuse, "seed": seed}
+            return DispatchId(str(rest.redispatch(known, **body)["dispatch_id"]), rest)
+        old = rest.manifest(known)
+        values = Values(rest)
+        if not args and not kwargs and old.call is not None:
+            args, kwargs = values.decode(old.call)
+        again = _definition(old, values, code)
+        built = build(again, args, kwargs, replace=checked_replacements(old, replace_electrons or {}),
+                      redispatch_of=old.dispatch_id, reuse=reuse)  # fmt: skip
+        mark(built.manifest, name=old.label or None, tags=old.tags, seed=old.seed if seed is None else seed)
+        if explain:
+            return explain_reuse(rest, old, built.manifest, reuse)
+        submit(rest, built)
+        _say_warnings(built.manifest)
+        return DispatchId(built.manifest.dispatch_id, rest)
+
+    return redispatched
+
+
+def checked_replacements(old: Manifest, replace: dict[str, Any]) -> dict[str, Any]:
+    """``replace``, if every name in it is one of an electron; BuildError listing the known ones otherwise."""
+    known = {node.name for node in old.nodes} | {old.functions[node.function].name for node in old.nodes}
+    unknown = [name for name in replace if name not in known]
+    if unknown:
+        raise BuildError(
+            f"replace_electrons names {', '.join(map(repr, unknown))}, but dispatch {old.dispatch_id[:8]} has no such electron; "
+            f"it has {', '.join(sorted(known)) or 'none'}"
+        )
+    return replace
+
+
+def _definition(old: Manifest, values: Values, code: str) -> Lattice:
+    """The lattice that ``old`` was built from: as recorded, or as this process defines it now."""
+    if code == "recorded":
+        return _recorded(old, values)
+    found = find_definition(old.lattice.name, old.lattice.file)
+    if found is None:
+        raise BuildError(
+            f'there is no lattice called {old.lattice.name!r} in this process, which code="current" needs: run the cell that '
+            'defines it (or import its module), or use code="recorded"'
+        )
+    return found
+
+
+def _recorded(old: Manifest, values: Values) -> Lattice:
+    found = values.function(old.lattice.digest)
+    return found if isinstance(found, Lattice) else as_lattice(found)
+
+
+def find_definition(name: str, file: str) -> Lattice | None:
+    """The lattice of this name in ``__main__``, or in the module loaded from ``file``."""
+    modules = [sys.modules.get("__main__")]
+    modules += [m for m in list(sys.modules.values()) if file and getattr(m, "__file__", None) == file]
+    for module in modules:
+        found = getattr(module, "__dict__", {}).get(name)
+        if isinstance(found, (Lattice, Electron)):
+            return as_lattice(found)
+    return None
+
+
+def as_completed(dispatch_ids: Iterable[str], timeout: float | None = None) -> Iterator[DispatchId]:
+    """The ids in the order in which their dispatches end. NotFinished names those left after ``timeout`` seconds."""
+    rest = connect()
+    for row in completion_order(rest, [check_id(i) for i in dispatch_ids], timeout):
+        yield DispatchId(row.dispatch_id, rest)
+
