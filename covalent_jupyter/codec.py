@@ -23,6 +23,7 @@ import sys
 import zlib
 from functools import lru_cache
 from importlib import import_module
+from pickle import PickleBuffer as PickleBuffer
 from types import FunctionType, ModuleType
 from typing import Any, Callable, Iterable, Sequence, Union
 
@@ -225,7 +226,7 @@ def _notes_of(modules: set[str], has_code: bool) -> bytes:
                 packages[name] = version
     if not packages and not has_code:
         return b""
-    return msgspec.json.encode(Notes(_cloudpickle_version() if has_code else "", packages), order="deterministic")
+    return msgspec.json.encode(Notes(cloudpickle_version() if has_code else "", packages), order="deterministic")
 
 
 # Pickling
@@ -259,6 +260,8 @@ def _pickler_class(persistent: bool) -> Any:
                 raise EncodeError(f"{culprit.type_name(obj)} cannot be pickled")
             if kind is ModuleType:
                 return self.reduce_module(obj)
+            if kind is _Cached and (module := obj.__module__) not in self.local_modules and not importable(module):
+                return _cache_again, (obj.__wrapped__, obj.cache_parameters())
             module = kind.__module__
             if type(module) is str and module.startswith("torch"):
                 return _reduce_tensor(obj)
@@ -268,11 +271,11 @@ def _pickler_class(persistent: bool) -> Any:
             module = getattr(obj, "__module__", None)
             if type(module) is str:
                 self.modules.add(module)
-                if module in self.local_modules or _importable(module):
+                if module in self.local_modules or importable(module):
                     if _lookup(module, obj.__qualname__) is obj and not by_value():
                         return NotImplemented
-                    if kind is FunctionType and (route := _route_to(obj, module)) is not None:
-                        return _follow, route
+                    if kind is FunctionType and (steps := steps_to(obj, module)):
+                        return _follow, (module, obj.__qualname__, steps)
                 else:
                     self.force_by_value(module)
             reduced = super().reducer_override(obj)
@@ -282,7 +285,7 @@ def _pickler_class(persistent: bool) -> Any:
 
         def reduce_module(self, obj: ModuleType) -> Any:
             self.modules.add(obj.__name__)
-            if obj.__name__ not in self.local_modules and not _importable(obj.__name__):
+            if obj.__name__ not in self.local_modules and not importable(obj.__name__):
                 self.force_by_value(obj.__name__)
                 self.has_code = True
             return NotImplemented  # cloudpickle's dispatch table has modules
@@ -315,7 +318,7 @@ def _pickler_class(persistent: bool) -> Any:
 
 
 @lru_cache(maxsize=None)
-def _importable(module: str) -> bool:
+def importable(module: str) -> bool:
     """Whether a fresh process with this ``sys.path`` could import the module by its name."""
     top = module.partition(".")[0]
     if module in ("__main__", "__mp_main__") or getattr(sys.modules.get(module), "__spec__", None) is None:
@@ -336,21 +339,21 @@ def _lookup(module: str, qualname: str) -> Any:
     return obj
 
 
-def _route_to(function: FunctionType, module: str) -> tuple[str, str, tuple[str, ...]] | None:
-    """How to reach a function that a decorator hides behind its own name: an electron's, a ``wraps``."""
-    if module == "__main__" or "<locals>" in function.__qualname__ or not _importable(module):
+def steps_to(obj: Any, module: str) -> tuple[str, ...] | None:
+    """How ``module.<qualname of obj>`` leads to the object: () at once, else through the attributes that decorators
+    (an electron's ``function``, a ``__wrapped__``) hide it behind; None if it does not."""
+    qualname = getattr(obj, "__qualname__", None)
+    if not isinstance(qualname, str) or "<locals>" in qualname:
         return None
-    found, steps = _lookup(module, function.__qualname__), list[str]()
-    if found is function:
-        return None
-    while found is not None and found is not function and len(steps) < 10:
+    found, steps = _lookup(module, qualname), list[str]()
+    while found is not obj and found is not None and len(steps) < 10:
         inside = getattr(found, "__dict__", {})
-        step = next((s for s in ("function", "__wrapped__") if s in inside or hasattr(type(found), s)), None)
-        if step is None:
-            return None
+        step = "__wrapped__" if "__wrapped__" in inside and type(found) is FunctionType else "function"
+        if getattr(found, step, None) is None:
+            step = "__wrapped__"
+        found = getattr(found, step, None)
         steps.append(step)
-        found = getattr(found, step)
-    return (module, function.__qualname__, tuple(steps)) if found is function else None
+    return tuple(steps) if found is obj else None
 
 
 def _follow(module: str, qualname: str, steps: tuple[str, ...]) -> Any:
@@ -359,6 +362,11 @@ def _follow(module: str, qualname: str, steps: tuple[str, ...]) -> Any:
     for step in steps:
         found = getattr(found, step)
     return found
+
+
+def _cache_again(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
+    """``functools.lru_cache`` around a function by value, empty; its own pickle is a name in ``__main__``."""
+    return lru_cache(**parameters)(function)
 
 
 def _reduce_tensor(obj: Any) -> Any:
@@ -381,11 +389,12 @@ def _place_tensor(tensor: Any, device: str, requires_grad: bool, parameter: bool
     return tensor.requires_grad_(requires_grad) if requires_grad else tensor
 
 
+_Cached = type(lru_cache(lambda: None))
 _REFUSED = (io.FileIO, io.BufferedReader, io.BufferedWriter, io.BufferedRandom, io.TextIOWrapper)
 
 
 @lru_cache(maxsize=None)
-def _cloudpickle_version() -> str:
+def cloudpickle_version() -> str:
     import cloudpickle
 
     return str(cloudpickle.__version__)
@@ -519,7 +528,7 @@ def _read_buffers(view: memoryview, table: int, count: int, end: int) -> list[me
 
 
 def _check_versions(python: tuple[int, int], notes: Notes) -> None:
-    here, there = _cloudpickle_version(), notes.cloudpickle
+    here, there = cloudpickle_version(), notes.cloudpickle
     if python != _PYTHON or there.split(".")[:2] != here.split(".")[:2]:
         raise DecodeError(
             f"the value contains code recorded by Python {python[0]}.{python[1]} with cloudpickle {there}; this is "

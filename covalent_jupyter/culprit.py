@@ -17,10 +17,13 @@ _ADVICE = (
         "an open file stays in its process: pass its path, or ct.File(path)",
     ),
     (
-        ("lock", "RLock", "_RLock", "Lock", "Event", "Condition", "Semaphore", "Thread", "_thread_local", "_local"),
-        "locks and threads stay in their process: create it inside the electron",
+        ("lock", "RLock", "_RLock", "Lock", "Event", "Condition", "Semaphore", "BoundedSemaphore", "Thread", "_local")
+        + ("ThreadPoolExecutor", "ProcessPoolExecutor", "Queue", "SimpleQueue", "Process", "Popen"),
+        "locks, threads and processes stay where they are: create it inside the electron",
     ),
+    (("socket", "SSLSocket", "SSLContext"), "a connection stays in its process: open it inside the electron"),
 )
+_KNOWN = frozenset(name for names, _ in _ADVICE for name in names)
 
 
 class Found(NamedTuple):
@@ -43,7 +46,7 @@ def find(root: Any, name: str, attempt: Callable[[Any], Exception | None]) -> Fo
     """Follow what cannot be pickled from ``root`` inwards. ``attempt`` gives the error of pickling one object."""
     deadline = time.monotonic() + _SECONDS
     path, obj, error, seen = [name], root, None, {id(root)}
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and type(obj).__name__ not in _KNOWN:
         for step, child in _children(obj, deadline):
             if id(child) in seen:
                 continue

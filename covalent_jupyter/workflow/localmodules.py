@@ -66,6 +66,15 @@ def is_local_path(path: str) -> bool:
     return not real.startswith(_installed()) and "site-packages" not in parts and "dist-packages" not in parts
 
 
+def package_version(module: str) -> str:
+    """Version of the package that an installed module belongs to; "" for the standard library, for us, if unknown."""
+    top = module.partition(".")[0]
+    if top in sys.stdlib_module_names or top == _OWN.name:
+        return ""
+    version = getattr(sys.modules.get(top), "__version__", None)
+    return version if isinstance(version, str) else ""
+
+
 def _of_loaded(name: str, module: ModuleType) -> Module | None:
     file, paths = getattr(module, "__file__", None), getattr(module, "__path__", None)
     if getattr(module, "__spec__", None) is None:
@@ -157,8 +166,7 @@ class LocalModules:
     def digest(self, name: str, chain: Chain = ()) -> str:
         """Of all that ``module.<chain>`` depends on in local modules; of the whole module if ``chain`` is empty.
 
-        Statements that bind no name count for every name of their module. Other packages count by name; their
-        versions are the caller's business.
+        Statements that bind no name count for every name of their module. What is installed counts by name and version.
         """
         key = (name, chain)
         if key not in self._slices:
@@ -242,7 +250,7 @@ class _Slice:
     def _follow(self, name: str, chain: Chain) -> None:
         module = self.modules.find(name)
         if module is None:
-            self.other.add(".".join((name, *chain)))
+            self.other.add(f"{'.'.join((name, *chain))}={package_version(name)}")
             return
         if parent := name.rpartition(".")[0]:
             self._take_effects(parent)
@@ -281,8 +289,8 @@ class _Slice:
             target = absolute(bound.level, bound.module, module.package)
             rest = chain[1:] if chain and chain[0] == bound.name else ()
             if bound.attribute is None:
-                # ``import a.b`` then ``a.b.f``: the attributes start at a
-                self.waiting.append((bound.name, rest) if "." in bound.module and bound.name == target.partition(".")[0] else (target, rest))
+                dotted = "." in target and bound.name == target.partition(".")[0]
+                self.waiting.append((bound.name, rest) if dotted and rest else (target, rest))  # a.b.f starts at a
             elif bound.attribute == "*":
                 self.waiting.append((target, ()))
             else:
