@@ -67,7 +67,7 @@ class Placement:
         self._failures: dict[str, int] = {}
         self._sending: set[asyncio.Future[None]] = set()
         folder = Path(ledger.store.folder)
-        self._folders = (str(folder / "blobs"), str(folder / "logs"), str(folder / "work"))
+        self._folders = (str(ledger.store.blob_root), str(folder / "logs"), str(folder / "work"))
 
     def executors(self) -> list[Executor]:
         return list(self._executors.values())
@@ -292,6 +292,8 @@ class Placement:
 
     def _give_up(self, host_id: str, reason: str) -> None:
         """The environment cannot be started: what needs it fails, with the reason."""
+        for pack in [p for p in self._packs.values() if p.host == host_id]:
+            self.pack_ended(pack.pack_id)
         for run in list(self._ledger.runs.values()):
             environment = self.environments.get(run.root)
             if environment is None:

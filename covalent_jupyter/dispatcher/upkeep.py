@@ -91,8 +91,8 @@ class Upkeep:
             shutil.rmtree(folder / "work" / dispatch_id, ignore_errors=True)
         recent = time.time() - JUST_TOUCHED
         for digest in self._store.unreferenced(digests):
-            path = blobs.blob_path(folder / "blobs", digest)
+            path = blobs.blob_path(self._store.blob_root, digest)
             with suppress(FileNotFoundError):
                 if path.stat().st_mtime < recent:
-                    freed += blobs.remove_blob(folder / "blobs", digest)
+                    freed += blobs.remove_blob(self._store.blob_root, digest)
         return freed

@@ -1,0 +1,432 @@
+"""The dispatcher over a real store, with a host whose moves the test makes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from covalent_jupyter.dispatcher import Dispatcher
+from covalent_jupyter.engine import replay
+from covalent_jupyter.errors import Conflict, InvalidRequest, MissingBlobs, NotFound
+from covalent_jupyter.model import (
+    Ack,
+    Began,
+    Environment,
+    Error,
+    ExecutorSpec,
+    ExecutorState,
+    FunctionDef,
+    Hole,
+    Lit,
+    Manifest,
+    Node,
+    Options,
+    Outcome,
+    Pack,
+    PackEnded,
+    Ref,
+    Release,
+    Status,
+    Task,
+    Tpl,
+    wire,
+)
+from covalent_jupyter.model.events import decode_event
+from covalent_jupyter.rows import dispatch_row, electron_row
+from covalent_jupyter.store import Store
+
+from .hosts import Hosts
+
+CODE = b"the pickle of a function"
+FUNCTION = hashlib.sha256(CODE).hexdigest()
+ENVIRONMENT = Environment("/usr/bin/python3", "/usr", "3.11.7", "3.1", digest="env", variables=("KEY",))
+
+
+@pytest.fixture(autouse=True)
+def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Any:
+    with Store.open(tmp_path / "store") as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def service(store: Store) -> AsyncIterator[tuple[Dispatcher, Hosts]]:
+    dispatcher, hosts = Dispatcher(store), Hosts()
+    dispatcher.attach(hosts)
+    yield dispatcher, hosts
+    await dispatcher.close()
+
+
+def head(parents: list[list[int]], *, options: Options | list[Options] | None = None, **changes: Any) -> tuple[wire.Head, dict[str, bytes]]:
+    nodes = [
+        Node(0, f"n{i}", args=[Ref(p) for p in ps] or [Lit(i)], key=hashlib.sha256(f"{i}{ps}".encode()).hexdigest())
+        for i, ps in enumerate(parents)
+    ]
+    function = FunctionDef(FUNCTION, "c" * 64, "f")
+    manifest = Manifest(
+        str(uuid.uuid4()), "graph", nodes, Ref(len(nodes) - 1), function, ENVIRONMENT, functions=[function],
+        options=options if isinstance(options, list) else [options or Options()], executors=[ExecutorSpec()], blobs={FUNCTION: len(CODE)}, key="k" * 64,
+    )  # fmt: skip
+    for name, value in changes.items():
+        setattr(manifest, name, value)
+    return wire.Head(manifest, variables={"KEY": "secret"}), {FUNCTION: CODE}
+
+
+def value(task: Task, pack: Pack) -> bytes:
+    return f"value {task.node}".encode()
+
+
+async def settle(dispatcher: Dispatcher) -> None:
+    await dispatcher.close()
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def play(service: tuple[Dispatcher, Hosts], function: Callable[[Task, Pack], Any] = value) -> None:
+    """Runs every pack that comes until none is left."""
+    dispatcher, hosts = service
+    await settle(dispatcher)
+    while hosts.packs:
+        hosts.run(dispatcher, next(iter(hosts.packs.values())), function)
+        await settle(dispatcher)
+
+
+def check_log(store: Store, dispatch_id: str) -> None:
+    """The rows are exactly what the log says."""
+    manifest = wire.decode_manifest(store.manifest(dispatch_id) or b"")
+    run = replay(manifest, [decode_event(e) for _, _, e in store.events(dispatch_id)])
+    row, rows = store.dispatch(dispatch_id), store.electrons(dispatch_id, limit=100_000)[0]
+    assert row is not None
+    expected = dispatch_row(run)
+    expected.seq = row.seq
+    assert row == expected
+    for got in rows:
+        wanted = electron_row(run, got.node)
+        wanted.seq = got.seq
+        assert got == wanted
+
+
+async def test_a_dispatch_runs_and_its_rows_are_what_the_log_says(service: Any, store: Store) -> None:
+    submitted, small = head([[], [0], [0], [1, 2]])
+    assert await service[0].submit(submitted, small) == (submitted.manifest.dispatch_id, True)
+    await play(service)
+    row = store.dispatch(submitted.manifest.dispatch_id)
+    assert row is not None and row.status is Status.COMPLETED and row.counts.completed == 4
+    assert store.value(row.output.digest) == b"value 3"  # type: ignore[union-attr]
+    check_log(store, row.dispatch_id)
+    assert service[0].running() == 0 and any(isinstance(m, Release) for m in service[1].sent)
+
+
+async def test_a_repeated_submission_is_harmless_and_another_graph_is_refused(service: Any) -> None:
+    submitted, small = head([[]])
+    answers = await asyncio.gather(*(service[0].submit(submitted, small) for _ in range(5)))
+    assert sorted(created for _, created in answers) == [False] * 4 + [True]
+    await play(service)
+    assert await service[0].submit(submitted, small) == (submitted.manifest.dispatch_id, False)
+    other, small = head([[], []], dispatch_id=submitted.manifest.dispatch_id, key="l" * 64)
+    with pytest.raises(Conflict, match="another graph"):
+        await service[0].submit(other, small)
+
+
+async def test_missing_blobs_are_named(service: Any) -> None:
+    submitted, _ = head([[]])
+    with pytest.raises(MissingBlobs) as caught:
+        await service[0].submit(submitted, {})
+    assert caught.value.details["missing"] == [FUNCTION]
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"dispatch_id": "../../etc/passwd"}, "UUID"),
+        ({"nodes": [Node(7, "f")]}, "names function 7"),
+        ({"nodes": [Node(0, "f", options=9)]}, "names options 9"),
+        ({"nodes": [Node(0, "f", args=[Ref(5)])]}, "depends on node 5|refers to node 5"),
+        ({"nodes": [Node(0, "a", args=[Ref(1)]), Node(0, "b", args=[Ref(0)])], "output": Ref(0)}, "cycle"),
+        ({"nodes": [Node(0, "a", after=(0,))], "output": Ref(0)}, "cycle"),
+        ({"output": Lit(1)}, "output must be"),
+        ({"output": Tpl("a" * 64, ())}, "not in the manifest's list"),
+        ({"options": [Options(retries=-1)]}, "retries"),
+        ({"options": [Options(executor=3)]}, "executor 3"),
+        ({"environment": None}, "environment"),
+        ({"blobs": {"x": 1}}, "sha256"),
+    ],
+)
+async def test_unsound_manifests_are_refused_with_the_reason(service: Any, change: dict[str, Any], complaint: str) -> None:
+    submitted, small = head([[]], **change)
+    with pytest.raises(InvalidRequest, match=complaint):
+        await service[0].submit(submitted, small)
+
+
+async def test_facts_are_acknowledged_and_announced_only_after_the_commit(service: Any, store: Store) -> None:
+    dispatcher, hosts = service
+    submitted, small = head([[]])
+    await dispatcher.submit(submitted, small)
+    await settle(dispatcher)
+    before = dispatcher.bus.seq
+    hosts.run(dispatcher, next(iter(hosts.packs.values())), value)
+    assert not [m for m in hosts.sent if isinstance(m, Ack)] and dispatcher.bus.seq == before
+    await settle(dispatcher)
+    assert [m.n for m in hosts.sent if isinstance(m, Ack)] == [1] and dispatcher.bus.seq > before
+
+
+async def test_small_values_travel_in_the_pack_and_variables_too(service: Any) -> None:
+    dispatcher, hosts = service
+    submitted, small = head([[], [0]], options=Options(timeout=5.0))
+    await dispatcher.submit(submitted, small)
+    await settle(dispatcher)
+    first = next(iter(hosts.packs.values()))
+    assert first.values == {FUNCTION: CODE} and first.variables == {"KEY": "secret"}
+    hosts.run(dispatcher, first, value)
+    await settle(dispatcher)
+    second = next(iter(hosts.packs.values()))
+    assert b"value 0" in second.values.values() and second.outputs[0].data is None
+
+
+async def test_variables_are_never_in_the_store(service: Any, store: Store) -> None:
+    submitted, small = head([[]])
+    await service[0].submit(submitted, small)
+    await play(service)
+    assert not [p for p in Path(store.folder).rglob("*") if p.is_file() and b"secret" in p.read_bytes()]
+
+
+async def test_a_failure_skips_and_tells(service: Any, store: Store) -> None:
+    submitted, small = head([[], [0]])
+
+    def fail(task: Task, pack: Pack) -> Outcome:
+        return Outcome(pack.dispatch_id, task.node, task.attempt, "failed", 1.0, 2.0, error=Error("ValueError", "no"))
+
+    await service[0].submit(submitted, small)
+    await play(service, fail)
+    row = store.dispatch(submitted.manifest.dispatch_id)
+    assert row is not None and row.status is Status.FAILED and "n0 (0): ValueError: no" in row.error
+    assert row.counts.skipped == 1
+    check_log(store, row.dispatch_id)
+
+
+async def test_a_failed_electron_with_on_error_value_reaches_its_consumer(service: Any) -> None:
+    submitted, small = head([[], [0]], options=Options(on_error="value"))
+    seen = []
+
+    def run(task: Task, pack: Pack) -> Any:
+        if task.node == 0:
+            return Outcome(pack.dispatch_id, 0, 1, "failed", 1.0, 2.0, error=Error("ValueError", "no"))
+        seen.append(pack.outputs[0])
+        return b"ok"
+
+    await service[0].submit(submitted, small)
+    await play(service, run)
+    assert seen == [Hole(0, "ValueError", "no")]
+
+
+async def test_cancel_stops_what_runs_and_says_what_it_did(service: Any, store: Store) -> None:
+    dispatcher, hosts = service
+    submitted, small = head([[], [0]])
+    dispatch_id, _ = await dispatcher.submit(submitted, small)
+    await settle(dispatcher)
+    pack = next(iter(hosts.packs.values()))
+    hosts.facts(dispatcher, Began(dispatch_id, 0, 1, 1.0))
+    answer = await dispatcher.cancel(dispatch_id)
+    await settle(dispatcher)
+    assert answer["stopping"] == [0] and answer["cancelled"] == [1] and hosts.cancels() == [(dispatch_id, 0, 1)]
+    hosts.run(dispatcher, pack, lambda t, p: Outcome(dispatch_id, t.node, t.attempt, "cancelled", 1.0, 2.0))
+    await settle(dispatcher)
+    assert store.dispatch(dispatch_id).status is Status.CANCELLED  # type: ignore[union-attr]
+    check_log(store, dispatch_id)
+    again = await dispatcher.cancel(dispatch_id, [0])
+    assert again["finished_first"] == [0]
+    with pytest.raises(NotFound):
+        await dispatcher.cancel(str(uuid.uuid4()))
+
+
+async def test_a_cancel_between_launch_and_sending_never_reaches_the_host(service: Any, store: Store) -> None:
+    dispatcher, hosts = service
+    hosts.connected = False
+    submitted, small = head([[]])
+    dispatch_id, _ = await dispatcher.submit(submitted, small)
+    await settle(dispatcher)
+    await dispatcher.cancel(dispatch_id)
+    hosts.connected = True
+    hosts.hello(dispatcher)
+    await settle(dispatcher)
+    assert not hosts.packs and store.dispatch(dispatch_id).status is Status.CANCELLED  # type: ignore[union-attr]
+
+
+async def test_what_a_replaced_host_had_begun_runs_again_and_the_rest_goes_back(service: Any, store: Store) -> None:
+    dispatcher, hosts = service
+    submitted, small = head([[], [], []])
+    dispatch_id, _ = await dispatcher.submit(submitted, small)
+    await settle(dispatcher)
+    packs = list(hosts.packs.values())
+    hosts.facts(dispatcher, Began(dispatch_id, 0, 1, 1.0))
+    await settle(dispatcher)
+    hosts.packs.clear()
+    hosts.hello(dispatcher)
+    await settle(dispatcher)
+    attempts = {t.node: t.attempt for p in hosts.packs.values() for t in p.tasks}
+    assert len(packs) >= 2 and attempts[0] == 2 and all(a == 1 for n, a in attempts.items() if n)
+    await play(service)
+    assert store.dispatch(dispatch_id).status is Status.COMPLETED  # type: ignore[union-attr]
+    check_log(store, dispatch_id)
+
+
+async def test_a_reconnecting_host_keeps_what_it_holds(service: Any) -> None:
+    dispatcher, hosts = service
+    submitted, small = head([[]])
+    dispatch_id, _ = await dispatcher.submit(submitted, small)
+    await settle(dispatcher)
+    pack = next(iter(hosts.packs.values()))
+    welcome = hosts.hello(dispatcher, held=[(dispatch_id, 0, 1), ("x", 0, 1)], packs=[pack.pack_id])
+    await settle(dispatcher)
+    assert welcome.drop == [("x", 0, 1)] and len(hosts.packs) == 1
+
+
+async def test_an_environment_that_cannot_be_started_fails_the_dispatch_with_the_reason(service: Any, store: Store) -> None:
+    dispatcher, hosts = service
+    hosts.connected = False
+    submitted, small = head([[]], options=Options(retries=3))
+    dispatch_id, _ = await dispatcher.submit(submitted, small)
+    await settle(dispatcher)
+    for _ in range(3):
+        dispatcher.host_lost("env", "", "no such file: /usr/bin/python3")
+        await settle(dispatcher)
+    row = store.dispatch(dispatch_id)
+    assert row is not None and row.status is Status.FAILED and "no such file" in row.error
+
+
+async def test_recovery_takes_up_where_the_log_ends(service: Any, store: Store) -> None:
+    dispatcher, hosts = service
+    submitted, small = head([[], [0], [1]])
+    dispatch_id, _ = await dispatcher.submit(submitted, small)
+    await settle(dispatcher)
+    hosts.run(dispatcher, next(iter(hosts.packs.values())), value)
+    await settle(dispatcher)
+    held = [(dispatch_id, t.node, t.attempt) for p in hosts.packs.values() for t in p.tasks]
+    # the service is gone; another one opens the same store, and the host comes back with what it holds
+    after, again = Dispatcher(store), Hosts()
+    after.attach(again)
+    assert await after.recover() == [dispatch_id]
+    again.packs = dict(hosts.packs)
+    again.hello(after, held=held, packs=list(hosts.packs))
+    await play((after, again))
+    row = store.dispatch(dispatch_id)
+    assert row is not None and row.status is Status.COMPLETED
+    check_log(store, dispatch_id)
+
+
+async def test_a_sublattice_runs_as_a_child_in_the_same_commit_and_gives_its_output(service: Any, store: Store) -> None:
+    submitted, small = head([[], [0]])
+    inner, inner_small = head([[], []], environment=None)
+    body = wire.pack_body(inner.manifest, inner_small.items())
+
+    def run(task: Task, pack: Pack) -> Any:
+        if pack.dispatch_id == submitted.manifest.dispatch_id and task.node == 0:
+            return Outcome(pack.dispatch_id, 0, 1, "completed", 1.0, 2.0, child=body)
+        return f"{pack.root_id == submitted.manifest.dispatch_id} {task.node}".encode()
+
+    dispatch_id, _ = await service[0].submit(submitted, small)
+    await play(service, run)
+    row, child = store.dispatch(dispatch_id), store.electron(dispatch_id, 0).child  # type: ignore[union-attr]
+    assert row is not None and row.status is Status.COMPLETED and child is not None
+    inner_row = store.dispatch(child)
+    assert inner_row is not None and inner_row.parent_id == dispatch_id and inner_row.status is Status.COMPLETED
+    assert store.electron(dispatch_id, 0).output == inner_row.output  # type: ignore[union-attr]
+    check_log(store, dispatch_id)
+    check_log(store, child)
+    gone = await service[0].delete([dispatch_id])
+    assert set(gone["deleted"]) == {dispatch_id, child} and store.dispatch(child) is None
+
+
+async def test_cancel_reaches_into_sublattices(service: Any, store: Store) -> None:
+    dispatcher, hosts = service
+    submitted, small = head([[]])
+    inner, inner_small = head([[], [0]], environment=None)
+    body = wire.pack_body(inner.manifest, inner_small.items())
+    dispatch_id, _ = await dispatcher.submit(submitted, small)
+    await settle(dispatcher)
+    hosts.run(
+        dispatcher, next(iter(hosts.packs.values())), lambda t, p: Outcome(dispatch_id, 0, 1, "completed", 1.0, 2.0, child=body)
+    )
+    await settle(dispatcher)
+    await dispatcher.cancel(dispatch_id)
+    await settle(dispatcher)
+    await play(service, lambda t, p: Outcome(p.dispatch_id, t.node, t.attempt, "cancelled", 1.0, 2.0))
+    assert {r.status for r in store.dispatches(root=dispatch_id)[0]} == {Status.CANCELLED}
+
+
+async def test_reuse_takes_over_what_has_the_same_key(service: Any, store: Store) -> None:
+    submitted, small = head([[], [0]])
+    dispatch_id, _ = await service[0].submit(submitted, small)
+    await play(service)
+    new_id = await service[0].redispatch(dispatch_id, reuse="changed")
+    await settle(service[0])
+    row = store.dispatch(new_id)
+    assert row is not None and row.status is Status.COMPLETED and row.counts.reused == 2 and not service[1].packs
+    assert row.output == store.dispatch(dispatch_id).output and row.redispatch_of == dispatch_id  # type: ignore[union-attr]
+    check_log(store, new_id)
+
+
+async def test_resources_that_nobody_has_are_refused_at_once(service: Any, store: Store) -> None:
+    dispatcher, hosts = service
+    spec = ExecutorSpec()
+    hosts.facts(dispatcher, ExecutorState("dask", spec, 2, info={"gpu": 0, "memory": 8e9}))
+    submitted, small = head([[]], options=Options(resources={"gpu": 1}))
+    dispatch_id, _ = await dispatcher.submit(submitted, small)
+    row = store.dispatch(dispatch_id)
+    assert row is not None and row.status is Status.FAILED and "asks for gpu=1" in row.error
+
+
+async def test_memory_is_admitted_by_its_sum(service: Any) -> None:
+    dispatcher, hosts = service
+    hosts.facts(dispatcher, ExecutorState("dask", ExecutorSpec(), 4, info={"memory": 8e9}))
+    submitted, small = head([[]] * 5, options=Options(resources={"memory": "3GB"}))
+    await dispatcher.submit(submitted, small)
+    await settle(dispatcher)
+    assert len(hosts.packs) == 2
+    hosts.run(dispatcher, next(iter(hosts.packs.values())), value)
+    await settle(dispatcher)
+    assert len(hosts.packs) == 2
+
+
+async def test_notes_survive_on_running_and_ended_dispatches(service: Any, store: Store) -> None:
+    submitted, small = head([[]])
+    dispatch_id, _ = await service[0].submit(submitted, small)
+    await service[0].update(dispatch_id, label="mine", tags=["a"])
+    await play(service)
+    await service[0].update(dispatch_id, note="good")
+    row = store.dispatch(dispatch_id)
+    assert row is not None and (row.label, row.tags, row.note) == ("mine", ["a"], "good")
+    check_log(store, dispatch_id)
+
+
+async def test_only_ended_dispatches_can_be_deleted(service: Any, store: Store) -> None:
+    submitted, small = head([[]])
+    dispatch_id, _ = await service[0].submit(submitted, small)
+    with pytest.raises(Conflict, match="cancel it first"):
+        await service[0].delete([dispatch_id])
+    await play(service)
+    assert (await service[0].purge(older_than=0, states=["COMPLETED"], dry_run=True)) == {"would_delete": [dispatch_id]}
+    assert (await service[0].purge(older_than=0, states=["COMPLETED"]))["deleted"] == [dispatch_id]
+    assert store.dispatch(dispatch_id) is None
+
+
+async def test_a_pack_that_ends_without_a_word_about_a_task_gives_it_back(service: Any, store: Store) -> None:
+    dispatcher, hosts = service
+    submitted, small = head([[]])
+    dispatch_id, _ = await dispatcher.submit(submitted, small)
+    await settle(dispatcher)
+    pack_id, _ = hosts.packs.popitem()
+    hosts.facts(dispatcher, PackEnded(pack_id))
+    await play(service)
+    assert store.dispatch(dispatch_id).status is Status.COMPLETED  # type: ignore[union-attr]
