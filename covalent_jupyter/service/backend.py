@@ -1,0 +1,112 @@
+"""What the handlers need of the parts behind them, and what they share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+from ..config import Settings
+from ..model import ConnectionFile, DispatchRow, wire
+from ..model.work import LogGrew
+from ..store import Store
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Backend(Protocol):
+    """The dispatcher, as the handlers see it. Refusals are :class:`covalent_jupyter.errors.ServiceError`."""
+
+    bus: Any
+    runs: Any
+    live_logs: dict[tuple[str, int], LogGrew]
+
+    async def submit(self, head: wire.Head, blobs: dict[str, bytes]) -> tuple[str, bool]: ...
+    async def cancel(self, dispatch_id: str, nodes: list[int] | None = None) -> dict[str, Any]: ...
+    async def redispatch(self, dispatch_id: str, *, reuse: str = "none", seed: int | None = None) -> str: ...
+    async def update(
+        self, dispatch_id: str, *, label: str | None = None, tags: list[str] | None = None, note: str | None = None
+    ) -> DispatchRow: ...
+    async def delete(self, ids: list[str]) -> dict[str, Any]: ...
+    async def purge(self, *, older_than: float, states: list[str], dry_run: bool = False) -> dict[str, Any]: ...
+    def executors(self) -> list[dict[str, Any]]: ...
+    def running(self) -> int: ...
+
+
+class Pools:
+    """Threads for what blocks: short reads, uploads and files, and users' SQL, which may take half a minute."""
+
+    def __init__(self) -> None:
+        self.reads = ThreadPoolExecutor(4, "reader")
+        self.files = ThreadPoolExecutor(4, "files")
+        self.sql = ThreadPoolExecutor(2, "sql")
+
+    def close(self) -> None:
+        for pool in (self.reads, self.files, self.sql):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+@dataclass
+class Activity:
+    """When somebody last asked for something, and how many requests are being answered."""
+
+    open: int = 0
+    last: float = field(default_factory=time.monotonic)
+    requests: int = 0
+    refused: int = 0
+
+    def idle_for(self) -> float:
+        """Seconds since the last request ended; 0 while one is open."""
+        return 0.0 if self.open else time.monotonic() - self.last
+
+
+@dataclass
+class Context:
+    """Everything that a handler may reach."""
+
+    store: Store
+    dispatcher: Backend
+    connection: ConnectionFile
+    settings: Settings
+    pools: Pools
+    marker: Path  # exists while there may be unfinished runs
+    shutdown: Callable[[str], None]
+    cluster: Callable[..., Awaitable[dict[str, Any]]]
+    activity: Activity = field(default_factory=Activity)
+    stopping: bool = False
+    warnings: tuple[str, ...] = ()
+    idle_exit: float | None = None  # from the command line; it wins over the setting
+
+    @property
+    def idle_timeout(self) -> float:
+        """Seconds without need after which the service goes; 0: never."""
+        return self.settings.idle_timeout if self.idle_exit is None else self.idle_exit
+
+    @property
+    def blob_root(self) -> Path:
+        return Path(self.store.blob_root)
+
+    @property
+    def log_root(self) -> Path:
+        return Path(self.store.folder) / "logs"
+
+    async def read(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """A blocking read, in a thread."""
+        return await _in(self.pools.reads, function, *args, **kwargs)
+
+    async def file(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Blocking work on files, in a thread."""
+        return await _in(self.pools.files, function, *args, **kwargs)
+
+    async def query(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """A user's SQL, in a thread of its own kind."""
+        return await _in(self.pools.sql, function, *args, **kwargs)
+
+
+async def _in(pool: ThreadPoolExecutor, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    return await asyncio.get_running_loop().run_in_executor(pool, lambda: function(*args, **kwargs))

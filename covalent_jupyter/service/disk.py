@@ -1,0 +1,40 @@
+"""What the store takes on the disk."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ..store import Store
+
+#: Part of the store -> what lies there.
+_PARTS = {"logs": "logs", "spool": "spool", "work": "work", "uploads": "uploads", "hosts": "hosts"}
+
+
+def usage(store: Store) -> dict[str, Any]:
+    """Bytes by part, in all, and what is free; ``budget`` is a fifth of what was free before the store came. Blocks."""
+    folder = Path(store.folder)
+    parts = {name: _size(folder / sub) for name, sub in _PARTS.items()}
+    parts["blobs"] = _size(Path(store.blob_root))
+    parts["database"] = sum(p.stat().st_size for p in folder.glob("store.duckdb*") if p.is_file())
+    parts["log"] = sum(p.stat().st_size for p in folder.glob("service.log*") if p.is_file())
+    total = sum(parts.values())
+    found = os.statvfs(folder)
+    free = found.f_bavail * found.f_frsize
+    return {"store": str(folder), "total": total, "parts": parts, "free": free, "budget": (free + total) // 5}
+
+
+def _size(folder: Path) -> int:
+    """Bytes of all files below; those that go meanwhile do not count."""
+    total = 0
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    total += _size(Path(entry.path))
+                elif entry.is_file(follow_symlinks=False):
+                    total += entry.stat(follow_symlinks=False).st_size
+    except OSError:
+        return total
+    return total

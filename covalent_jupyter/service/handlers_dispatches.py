@@ -1,0 +1,369 @@
+"""Dispatches, their electrons, graphs and logs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Awaitable
+from types import EllipsisType
+from typing import Any
+
+import msgspec
+
+from ..blobs import is_digest
+from ..errors import Conflict, InvalidRequest, NotFound, StorageFull
+from ..model import DispatchRow, ElectronRow, Input, Lit, Log, Manifest, Ref, Status, Val, dependencies, refs_of, wire
+from ..store import Store
+from . import queries as q
+from .uploads import Spool
+from .web import Handler
+
+_ID = re.compile(r"[0-9a-f]{4}[0-9a-f-]{0,32}")
+_FULL_ID = 36
+_NODE = re.compile(r"[0-9]{1,9}")
+
+
+class DispatchHandler(Handler):
+    """Base of handlers below ``dispatches/{id}``."""
+
+    async def dispatch_id(self, given: str) -> str:
+        """The full id for an id or a unique prefix of at least four characters."""
+        return await self.context.read(resolve, self.context.store, given)
+
+    async def row(self, given: str) -> DispatchRow:
+        dispatch_id = await self.dispatch_id(given)
+        row = await self.context.read(self.context.store.dispatch, dispatch_id)
+        if row is None:
+            raise NotFound(f"no dispatch {given!r}: it was deleted just now")
+        return row
+
+    async def electron(self, given: str, node: str) -> ElectronRow:
+        dispatch_id = await self.dispatch_id(given)
+        if not _NODE.fullmatch(node):
+            raise NotFound(f"{node[:40]!r} is no electron's number; GET dispatches/{dispatch_id}/electrons lists them")
+        row = await self.context.read(self.context.store.electron, dispatch_id, int(node))
+        if row is None:
+            raise NotFound(f"dispatch {dispatch_id[:8]} has no electron {int(node)}")
+        return row
+
+    async def manifest(self, dispatch_id: str) -> Manifest:
+        data = await self.context.read(self.context.store.manifest, dispatch_id)
+        if data is None:
+            raise NotFound(f"dispatch {dispatch_id[:8]} has no manifest")
+        return await self.context.read(wire.decode_manifest, data)
+
+
+class Dispatches(Handler):
+    def begin(self) -> None:
+        self._spool: Spool | None = None
+        if self.request.method == "POST":
+            self.body_cap = self.context.settings.body_cap
+            self._spool = Spool(self.context.store.folder / "uploads")
+
+    def _check_length(self) -> None:
+        if self.request.method == "POST":
+            self.body_cap = self.context.settings.body_cap
+        super()._check_length()
+
+    def receive(self, chunk: bytes) -> Awaitable[None] | None:
+        if self._spool is None:
+            return super().receive(chunk)
+        return self.keep(self._spool.flush) if self._spool.add(chunk) else None
+
+    async def post(self) -> None:
+        """Take a lattice over."""
+        context, spool = self.context, self._spool
+        assert spool is not None
+        self.check_received()
+        self.query(q.Nothing)
+        problem = context.store.problem
+        if problem:
+            raise StorageFull(f"the store cannot write at the moment, so nothing was accepted: {problem}")
+        head, small = await self.work(spool.unpack, context.blob_root)
+        if not context.marker.exists():
+            await context.file(context.marker.touch)
+        dispatch_id, created = await self._accepted(head, small)
+        self.reply(q.Created(dispatch_id, context.dispatcher.bus.seq, created), 201 if created else 200)
+
+    async def _accepted(self, head: wire.Head, small: dict[str, bytes]) -> tuple[str, bool]:
+        """Waits for the commit, but not longer than the store is able to make one."""
+        work = asyncio.ensure_future(self.context.dispatcher.submit(head, small))
+        while True:
+            done, _ = await asyncio.wait([work], timeout=0.25)
+            if done:
+                return work.result()
+            problem = self.context.store.problem
+            if problem:
+                work.add_done_callback(_forget)
+                raise StorageFull(
+                    f"the store cannot write at the moment: {problem}. The dispatch runs once it can, unless this is sent "
+                    f"again before: then it still runs only once",
+                    dispatch_id=head.manifest.dispatch_id,
+                )  # fmt: skip
+
+    def clean_up(self) -> None:
+        spool, self._spool = getattr(self, "_spool", None), None
+        if spool is not None:
+            self.context.pools.files.submit(spool.close)
+
+    async def get(self) -> None:
+        """A page of dispatches, newest first."""
+        query = self.query(q.ListDispatches)
+        store = self.context.store
+        rows, total, following = await self.context.read(
+            _page, store, query, statuses(query.status), query.parent or None, query.root or None
+        )
+        self.reply(q.DispatchPage(rows, self.context.dispatcher.bus.seq, total, following))
+
+
+class Dispatch(DispatchHandler):
+    async def get(self, given: str) -> None:
+        self.query(q.Nothing)
+        self.reply(await self.row(given))
+
+    async def patch(self, given: str) -> None:
+        body = self.json_body(q.Annotate)
+        dispatch_id = await self.dispatch_id(given)
+        self.reply(await self.context.dispatcher.update(dispatch_id, label=body.label, tags=body.tags, note=body.note))
+
+    async def delete(self, given: str) -> None:
+        self.check_received()
+        if len(given) < _FULL_ID:
+            await self.dispatch_id(given)
+            raise InvalidRequest(f"{given!r} is a part of an id only; deleting needs all {_FULL_ID} characters")
+        self.reply(await self.context.dispatcher.delete([await self.dispatch_id(given)]))
+
+
+class Electrons(DispatchHandler):
+    async def get(self, given: str) -> None:
+        query = self.query(q.ListElectrons)
+        dispatch_id = await self.dispatch_id(given)
+        seq = self.context.dispatcher.bus.seq
+        rows, total = await self.context.read(
+            self.context.store.electrons, dispatch_id, offset=query.offset, limit=query.limit,
+            status=statuses(query.status), name=query.name or None, nodes=numbers(query.nodes),
+        )  # fmt: skip
+        self.reply(q.ElectronPage([self._live(row) for row in rows], total, seq))
+
+    def _live(self, row: ElectronRow) -> ElectronRow:
+        return with_live_log(row, self.context.dispatcher.live_logs)
+
+
+class Electron(DispatchHandler):
+    async def get(self, given: str, node: str) -> None:
+        self.query(q.Nothing)
+        row = with_live_log(await self.electron(given, node), self.context.dispatcher.live_logs)
+        manifest = await self.manifest(row.dispatch_id)
+        self.reply({**msgspec.to_builtins(row), **msgspec.to_builtins(detail(manifest, row.node))})
+
+
+class GraphOf(DispatchHandler):
+    async def get(self, given: str) -> None:
+        self.query(q.Nothing)
+        dispatch_id = await self.dispatch_id(given)
+        manifest = await self.manifest(dispatch_id)
+        rows, _ = await self.context.read(self.context.store.electrons, dispatch_id, limit=len(manifest.nodes) or 1)
+        self.reply(await self.context.read(graph_of, manifest, rows))
+
+
+class ManifestOf(DispatchHandler):
+    async def get(self, given: str) -> None:
+        self.query(q.Nothing)
+        data = await self.context.read(self.context.store.manifest, await self.dispatch_id(given))
+        if data is None:
+            raise NotFound(f"dispatch {given[:36]} has no manifest")
+        self.set_header("Content-Type", "application/json")
+        self.finish(data)
+
+
+class CancelDispatch(DispatchHandler):
+    async def post(self, given: str) -> None:
+        body = self.json_body(q.Cancel)
+        dispatch_id = await self.dispatch_id(given)
+        self.reply(await self.context.dispatcher.cancel(dispatch_id, body.nodes))
+
+
+class RedispatchDispatch(DispatchHandler):
+    async def post(self, given: str) -> None:
+        body = self.json_body(q.Redispatch)
+        dispatch_id = await self.dispatch_id(given)
+        self.context.marker.touch()
+        new_id = await self.context.dispatcher.redispatch(dispatch_id, reuse=body.reuse, seed=body.seed)
+        self.reply({"dispatch_id": new_id}, 201)
+
+
+class LogOf(DispatchHandler):
+    async def get(self, given: str, node: str, stream: str) -> None:
+        query = self.query(q.ReadLog)
+        row = await self.electron(given, node)
+        recorded: Log = row.stdout if stream == "stdout" else row.stderr
+        attempt = query.attempt or row.attempt
+        if attempt == row.attempt and recorded.text and not recorded.file:
+            data = recorded.text.encode("utf-8", "surrogateescape")
+            piece = data[query.offset : query.offset + query.limit]
+        else:
+            name = f"{row.node}.{attempt}.{'out' if stream == 'stdout' else 'err'}"
+            path = self.context.log_root / row.dispatch_id / name
+            piece = await self.context.file(_read_piece, path, query.offset, query.limit)
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.set_header("X-Next-Offset", str(query.offset + len(piece)))
+        self.set_header("X-Ended", "1" if row.status.ended or attempt < row.attempt else "0")
+        self.finish(piece)
+
+
+def resolve(store: Store, given: str) -> str:
+    """The full id of a dispatch; NotFound names the newest, Conflict the candidates."""
+    text = given.strip().lower()
+    if _ID.fullmatch(text):
+        if len(text) == _FULL_ID and store.dispatch(text) is not None:
+            return text
+        found = store.find(text, 100)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise Conflict(f"{given!r} is the beginning of several ids: {', '.join(found[:10])}", candidates=found)
+    newest, _ = store.dispatches(limit=5)
+    listed = [{"dispatch_id": row.dispatch_id, "name": row.name} for row in newest]
+    hint = "; the newest are " + ", ".join(f"{r.dispatch_id[:8]} ({r.name[:40]})" for r in newest) if newest else "; there is none yet"
+    short = " (an id needs at least 4 characters)" if len(text) < 4 else ""
+    raise NotFound(f"no dispatch {given[:60]!r}{short}{hint}", newest=listed)
+
+
+def statuses(text: str) -> list[Status] | None:
+    """``"RUNNING,FAILED"`` as states; None for nothing."""
+    try:
+        return [Status(part.strip().upper()) for part in text.split(",") if part.strip()] or None
+    except ValueError:
+        raise InvalidRequest(f"status: {text[:100]!r}; the states are {', '.join(Status)}") from None
+
+
+def numbers(text: str) -> list[int] | None:
+    """``"1,5,7"`` as numbers; None for nothing."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(_NODE.fullmatch(part) for part in parts):
+        raise InvalidRequest(f"nodes: {text[:100]!r} are not numbers with commas between them")
+    return [int(part) for part in parts] or None
+
+
+def with_live_log(row: ElectronRow, live: dict[tuple[str, int], Any]) -> ElectronRow:
+    """The row of a running electron with what it has printed so far."""
+    grown = live.get((row.dispatch_id, row.node))
+    if grown is None or row.status.ended:
+        return row
+    return msgspec.structs.replace(
+        row, stdout=Log("", grown.stdout_size), stderr=Log("", grown.stderr_size), progress=grown.progress or row.progress
+    )
+
+
+def graph_of(manifest: Manifest, rows: list[ElectronRow]) -> q.Graph:
+    """Nodes with their present states, and who feeds whom under which parameter."""
+    state = {row.node: row for row in rows}
+    nodes: list[tuple[int, str, str, str, str | None]] = []
+    edges: list[tuple[int, int, str]] = []
+    for number, node in enumerate(manifest.nodes):
+        row = state.get(number)
+        status = row.status if row is not None else Status.NEW_OBJECT
+        nodes.append((number, node.name, node.kind, str(status), row.child if row is not None else None))
+        seen = set()
+        for name, value in named_inputs(node.params, node.args, node.kwargs):
+            for ref in refs_of(value):
+                edges.append((ref.node, number, name))
+                seen.add(ref.node)
+        edges.extend((other, number, "") for other in sorted(dependencies(node) - seen))
+    return q.Graph(nodes, edges)
+
+
+def named_inputs(params: tuple[str, ...], args: list[Input], kwargs: dict[str, Input]) -> list[tuple[str, Input]]:
+    named = [(params[i] if i < len(params) else f"arg{i}", value) for i, value in enumerate(args)]
+    return [*named, *kwargs.items()]
+
+
+def detail(manifest: Manifest, number: int) -> q.Detail:
+    """What people want to read about one electron."""
+    node = manifest.nodes[number]
+    function = manifest.functions[node.function]
+    options = msgspec.to_builtins(manifest.options[node.options]) if manifest.options else {}
+    if manifest.executors:
+        options["executor"] = msgspec.to_builtins(manifest.executors[manifest.options[node.options].executor])
+    inputs = [input_text(name, value) for name, value in named_inputs(node.params, node.args, node.kwargs)]
+    return q.Detail(
+        inputs, function.source, function.signature, function.doc, function.file, node.line or function.line,
+        function.captured, options, list(node.after),
+    )  # fmt: skip
+
+
+def input_text(name: str, value: Input) -> q.InputText:
+    if isinstance(value, Lit):
+        return q.InputText(name, "literal", repr(value.value))
+    if isinstance(value, Val):
+        return q.InputText(name, "value", value.hint, value.digest)
+    if isinstance(value, Ref):
+        return q.InputText(name, "node", _path_text(value), nodes=[value.node])
+    return q.InputText(name, "template", "…", value.digest, [ref.node for ref in value.refs])
+
+
+def _path_text(ref: Ref) -> str:
+    steps = "".join(f".{key}" if kind == "attr" else f"[{key!r}]" if kind == "item" else "[…]" for kind, key in ref.path)
+    return f"node {ref.node}{steps}"
+
+
+def _page(
+    store: Store, query: q.ListDispatches, states: list[Status] | None, parent: str | None, root: str | None
+) -> tuple[list[DispatchRow], int, str | None]:
+    before = _before(query.before)
+    rows, total = store.dispatches(
+        limit=query.limit, before=before, status=states, text=query.q or None, lattice=query.lattice or None,
+        notebook=query.notebook or None, tag=query.tag or None,
+        parent=_parent(store, parent), root=resolve(store, root) if root else None,
+    )  # fmt: skip
+    following = f"{rows[-1].created!r},{rows[-1].dispatch_id}" if len(rows) == query.limit else None
+    return rows, total, following
+
+
+def _parent(store: Store, text: str | None) -> str | None | EllipsisType:
+    """``none`` means: only dispatches that are nobody's sublattice."""
+    if text is None:
+        return ...
+    return None if text.lower() == "none" else resolve(store, text)
+
+
+def _before(text: str) -> tuple[float, str] | None:
+    if not text:
+        return None
+    created, _, dispatch_id = text.partition(",")
+    try:
+        return float(created), dispatch_id
+    except ValueError:
+        raise InvalidRequest(f"before: {text[:80]!r} is not the `next` of another page") from None
+
+
+def _read_piece(path: os.PathLike[str], offset: int, limit: int) -> bytes:
+    """Bytes of a log; nothing where nothing was printed. A character cut in two at the end is left for the next time."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(offset)
+            piece = file.read(limit)
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise InvalidRequest(f"the log cannot be read at {offset}: {error.strerror}") from None
+    for back in range(1, min(4, len(piece))):
+        byte = piece[-back]
+        if byte < 0x80:
+            break
+        if byte >= 0xC0:  # first byte of a character: is all of it there?
+            wanted = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return piece if back >= wanted else piece[:-back]
+    return piece
+
+
+def _forget(work: asyncio.Future[Any]) -> None:
+    if not work.cancelled():
+        work.exception()
+
+
+def check_digest(text: str) -> str:
+    if not is_digest(text):
+        raise InvalidRequest(f"{text[:80]!r} is not a digest: 64 lower-case hex digits are expected")
+    return text

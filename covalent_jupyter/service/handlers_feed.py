@@ -1,0 +1,99 @@
+"""What came after N: the one feed that widgets, sidebar and waiting clients share."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from ..store import Changes, Store
+from . import queries as q
+from .handlers_dispatches import resolve
+from .web import Handler
+
+#: Seconds during which changes are collected into one answer, unless a dispatch ends.
+WINDOW = 0.1
+#: Seconds that one answer may be waited for, whatever is asked.
+LONGEST = 60.0
+#: Seconds between two looks into the store while nothing that was asked for has changed.
+PAUSE = 0.02
+#: Seconds after which a waiting request looks whether its client is still there.
+GLANCE = 5.0
+
+
+class Events(Handler):
+    """A long poll. Changes of a fraction of a second are one answer; the end of a dispatch is answered at once."""
+
+    async def get(self) -> None:
+        query = self.query(q.Follow)
+        wait = min(query.wait, LONGEST) if math.isfinite(query.wait) else 0.0
+        dispatch = await self.context.read(resolve, self.context.store, query.dispatch) if query.dispatch else None
+        began = time.monotonic()
+        logs_before = self._log_sizes(dispatch)
+        running = self.context.dispatcher.running()
+        while True:
+            changes = await self._changes(query, dispatch)
+            left = began + wait - time.monotonic()
+            if _any(changes):
+                if wait and query.after and not changes.more and not self._ended(dispatch, running):
+                    await self._collect(began + min(WINDOW, wait), dispatch, running)
+                    changes = await self._changes(query, dispatch)
+                break
+            if left <= 0 or self._over or self.context.stopping:
+                break
+            if query.electrons and self._log_sizes(dispatch) != logs_before:
+                break
+            bus = self.context.dispatcher.bus
+            if await bus.wait(max(bus.seq, changes.seq), min(left, GLANCE)):
+                await self._collect(min(time.monotonic() + PAUSE, began + wait), dispatch, running)
+        self._answer(query, dispatch, changes)
+
+    async def _changes(self, query: q.Follow, dispatch: str | None) -> Changes:
+        return await self.context.read(_changes, self.context.store, query, dispatch)
+
+    async def _collect(self, until: float, dispatch: str | None, running: int) -> None:
+        bus = self.context.dispatcher.bus
+        while (left := until - time.monotonic()) > 0 and not self._ended(dispatch, running):
+            await bus.wait(bus.seq, left)
+
+    def _ended(self, dispatch: str | None, running: int) -> bool:
+        backend = self.context.dispatcher
+        return dispatch not in backend.runs if dispatch is not None else backend.running() < running
+
+    def _log_sizes(self, dispatch: str | None) -> dict[tuple[str, int], tuple[int, int, int]]:
+        return {
+            key: (grown.attempt, grown.stdout_size, grown.stderr_size)
+            for key, grown in self.context.dispatcher.live_logs.items()
+            if dispatch is None or key[0] == dispatch
+        }
+
+    def _answer(self, query: q.Follow, dispatch: str | None, changes: Changes) -> None:
+        logs = []
+        if query.electrons:
+            for (dispatch_id, node), grown in self.context.dispatcher.live_logs.items():
+                if (dispatch is None or dispatch_id == dispatch) and len(logs) < query.limit:
+                    logs.append(q.LiveLog(dispatch_id, node, grown.attempt, grown.stdout_size, grown.stderr_size, grown.progress))
+        self.reply(
+            q.Feed(
+                seq=changes.seq, next=changes.seq if changes.more else None, reset=changes.reset,
+                dispatches=changes.dispatches, electrons=changes.electrons, deleted=changes.deleted, logs=logs,
+            )
+        )  # fmt: skip
+
+
+def _changes(store: Store, query: q.Follow, dispatch: str | None) -> Changes:
+    if query.electrons or dispatch is None:
+        changes = store.changes(query.after, dispatch_id=dispatch, limit=query.limit)
+        if not query.electrons:
+            changes.electrons = []
+        return changes
+    seq = store.last_seq  # before the row is read: what comes between is told once more, not lost
+    if query.after > seq:
+        return Changes(seq, [], [], [], reset=True)
+    row = store.dispatch(dispatch)
+    if row is None:
+        return Changes(seq, [], [], [dispatch])
+    return Changes(seq, [row] if row.seq > query.after else [], [], [])
+
+
+def _any(changes: Changes) -> bool:
+    return bool(changes.dispatches or changes.electrons or changes.deleted or changes.reset or changes.more)

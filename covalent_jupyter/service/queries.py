@@ -1,0 +1,194 @@
+"""Queries and bodies that the service takes, and answers that it gives, as data: handlers and the OpenAPI document share them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Union
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from ..model import DispatchRow, ElectronRow
+
+Seq = Annotated[int, Meta(ge=0, le=1 << 62)]
+
+
+class Nothing(Struct, forbid_unknown_fields=True):
+    """No parameters."""
+
+
+class Nonce(Struct, forbid_unknown_fields=True):
+    nonce: Annotated[str, Meta(min_length=1, max_length=256)]
+
+
+class ListDispatches(Struct, forbid_unknown_fields=True):
+    limit: Annotated[int, Meta(ge=1, le=10_000)] = 50
+    before: str = ""  # the ``next`` of the page before
+    status: str = ""  # one or more, with commas
+    q: Annotated[str, Meta(max_length=1000)] = ""  # text in name, label, note, id
+    lattice: str = ""
+    notebook: str = ""
+    tag: str = ""
+    parent: str = ""  # an id, or "none": only dispatches that are nobody's sublattice
+    root: str = ""
+
+
+class ListElectrons(Struct, forbid_unknown_fields=True):
+    offset: Annotated[int, Meta(ge=0, le=1 << 40)] = 0
+    limit: Annotated[int, Meta(ge=1, le=100_000)] = 200
+    status: str = ""  # one or more, with commas
+    name: str = ""
+    nodes: str = ""  # ids with commas
+
+
+class ReadLog(Struct, forbid_unknown_fields=True):
+    attempt: Annotated[int, Meta(ge=1, le=1 << 31)] | None = None
+    offset: Annotated[int, Meta(ge=0, le=1 << 62)] = 0
+    limit: Annotated[int, Meta(ge=1, le=16 << 20)] = 1 << 20
+
+
+class Follow(Struct, forbid_unknown_fields=True):
+    after: Seq = 0
+    wait: Annotated[float, Meta(ge=0, le=300)] = 0.0  # seconds
+    dispatch: str = ""
+    limit: Annotated[int, Meta(ge=1, le=10_000)] = 1000
+    electrons: bool = True  # false: rows of dispatches alone
+
+
+class Cancel(Struct, forbid_unknown_fields=True):
+    nodes: list[Annotated[int, Meta(ge=0, le=1 << 31)]] | None = None
+
+
+class Redispatch(Struct, forbid_unknown_fields=True):
+    reuse: str = "none"  # "none", "changed" or "failed"
+    seed: Annotated[int, Meta(ge=-(1 << 62), le=1 << 62)] | None = None
+
+
+class Annotate(Struct, forbid_unknown_fields=True):
+    label: Annotated[str, Meta(max_length=1000)] | None = None
+    tags: Annotated[list[Annotated[str, Meta(max_length=200)]], Meta(max_length=100)] | None = None
+    note: Annotated[str, Meta(max_length=100_000)] | None = None
+
+
+class Digests(Struct, forbid_unknown_fields=True):
+    digests: list[str]
+
+
+class ClusterAction(Struct, forbid_unknown_fields=True):
+    action: str  # "restart", "scale" or "close"
+    name: str = "dask"  # of the executor
+    host: str = ""  # its host; empty: all
+    n: Annotated[int, Meta(ge=0, le=100_000)] | None = None  # slots, for "scale"
+
+
+class Sql(Struct, forbid_unknown_fields=True):
+    query: Annotated[str, Meta(min_length=1, max_length=100_000)]
+    max_rows: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000
+
+
+class Purge(Struct, forbid_unknown_fields=True):
+    older_than: Annotated[float, Meta(ge=0)] = 30 * 86_400.0  # seconds since the end
+    states: tuple[str, ...] = ("COMPLETED", "FAILED", "CANCELLED")
+    dry_run: bool = False
+
+
+class Shutdown(Struct, forbid_unknown_fields=True):
+    reason: Annotated[str, Meta(max_length=1000)] = ""
+    if_idle: bool = False
+
+
+class Health(Struct):
+    ok: bool
+    version: str
+    protocol: int
+    pid: int
+    store: str
+    store_id: str
+    host: str
+    started: float
+    running: int
+    seq: int
+    write_ms: float
+    read_ms: float
+    problem: str
+    idle_timeout: float = 0.0
+    warnings: list[str] = []
+
+
+class Created(Struct):
+    dispatch_id: str
+    seq: int
+    created: bool
+
+
+class DispatchPage(Struct):
+    dispatches: list[DispatchRow]
+    seq: int
+    total: int
+    next: str | None
+
+
+class ElectronPage(Struct):
+    electrons: list[ElectronRow]
+    total: int
+    seq: int = 0
+
+
+class InputText(Struct, omit_defaults=True):
+    """One input of an electron, for people; ``kind`` is literal, value, node or template."""
+
+    name: str
+    kind: str
+    text: str
+    digest: str = ""
+    nodes: list[int] = []
+
+
+class Detail(Struct):
+    """What an electron was given, and the code that it ran."""
+
+    inputs: list[InputText]
+    source: str
+    signature: str
+    doc: str
+    file: str
+    line: int
+    captured: dict[str, str]
+    options: dict[str, Any]
+    after: list[int]
+
+
+class Graph(Struct):
+    nodes: list[tuple[int, str, str, str, Union[str, None]]]  # id, name, kind, status, child
+    edges: list[tuple[int, int, str]]  # from, to, parameter
+
+
+class LiveLog(Struct):
+    """What a running attempt has printed so far; read it by offset."""
+
+    dispatch_id: str
+    node: int
+    attempt: int
+    stdout_size: int
+    stderr_size: int
+    progress: dict[str, Any] | UnsetType = UNSET
+
+
+class Feed(Struct):
+    seq: int
+    next: int | None  # ask again at once with this: there is more
+    reset: bool
+    dispatches: list[DispatchRow]
+    electrons: list[ElectronRow]
+    deleted: list[str]
+    logs: list[LiveLog] = []
+
+
+class Missing(Struct):
+    missing: list[str]
+
+
+class Problem(Struct):
+    """Every answer of status 400 and above."""
+
+    message: str
+    reason: str
+    details: dict[str, Any]
