@@ -74,6 +74,7 @@ function detail(model: CovalentModel, trans: TranslationBundle): string {
   }
   return [
     trans.__('Store: %1', health.store),
-    trans.__('Process %1 on %2, since %3', health.pid, health.host, dateAndTime(health.started))
+    trans.__('Process %1 on %2, since %3', health.pid, health.host, dateAndTime(health.started)),
+    ...(health.warnings ?? [])
   ].join('\n');
 }

@@ -17,6 +17,9 @@ const HEALTH_EVERY = 30_000;
 /** Time without a keystroke after which the service is asked to search, in ms. */
 const SEARCH_AFTER = 250;
 
+/** The states of a dispatch that has not ended. */
+const UNDER_WAY = 'NEW_OBJECT,PENDING_REUSE,DISPATCHING,RUNNING';
+
 export type Link = 'loading' | 'online' | Trouble;
 
 export type StateFilter = 'all' | 'running' | 'failed';
@@ -185,7 +188,7 @@ export class CovalentModel implements IDisposable {
     if (this._cursor === null) {
       await this.snapshot(signal);
     } else {
-      const query = { after: this._cursor, wait: WAIT };
+      const query = { after: this._cursor, wait: WAIT, electrons: 'false' };
       await this.take(await this.ask<Changes>('events', query, signal), signal);
     }
     this._link = 'online';
@@ -209,8 +212,8 @@ export class CovalentModel implements IDisposable {
       this._cursor = null;
       return;
     }
-    const rows = (changes.dispatches ?? []).filter(row => row.parent_id === null);
-    const deleted = (changes.deleted ?? []).filter(id => this._rows.delete(id));
+    const rows = changes.dispatches.filter(row => row.parent_id === null);
+    const deleted = changes.deleted.filter(id => this._rows.delete(id));
     const moved = rows.some(row => this._rows.get(row.dispatch_id)?.status !== row.status);
     this.keep(rows);
     if (moved || deleted.length > 0) {
@@ -221,15 +224,15 @@ export class CovalentModel implements IDisposable {
 
   /** The numbers on the chips; and those under way, however old. */
   private async count(signal: AbortSignal): Promise<void> {
-    const roots: Query = { parent: '' };
-    const all = await this.ask<DispatchList>('dispatches', { ...roots, limit: 1 }, signal);
-    const running = await this.ask<DispatchList>('dispatches', { ...roots, limit: PAGE, status: 'RUNNING' }, signal);
-    const failed = await this.ask<DispatchList>('dispatches', { ...roots, limit: 1, status: 'FAILED' }, signal);
+    const list = (query: Query) => this.ask<DispatchList>('dispatches', query, signal);
+    const all = await list({ limit: 1 });
+    const running = await list({ limit: PAGE, status: UNDER_WAY });
+    const failed = await list({ limit: 1, status: 'FAILED' });
     this.keep(running.dispatches);
     this._totals = { all: all.total, running: running.total, failed: failed.total };
   }
 
-  private async search(before?: string | number): Promise<void> {
+  private async search(before?: string): Promise<void> {
     const filter = this._filter;
     try {
       const list = await this.ask<DispatchList>('dispatches', { ...this.query(), before });
@@ -245,13 +248,13 @@ export class CovalentModel implements IDisposable {
 
   private query(): Query {
     const { text, state } = this._filter;
-    const status = { all: undefined, running: 'RUNNING', failed: 'FAILED' }[state];
+    const status = { all: undefined, running: UNDER_WAY, failed: 'FAILED' }[state];
     return { limit: PAGE, q: text.trim(), status };
   }
 
   private found(list: DispatchList): void {
     list.dispatches.forEach(row => this._found.add(row.dispatch_id));
-    this._older = list.next ?? null;
+    this._older = list.next;
   }
 
   /** Take rows in, unless a newer state of them is known. */
@@ -303,7 +306,7 @@ export class CovalentModel implements IDisposable {
   private _healthAt = 0;
   private _totals: Totals = { all: 0, running: 0, failed: 0 };
   private _filter: Filter = { text: '', state: 'all' };
-  private _older: string | number | null = null;
+  private _older: string | null = null;
   private _cursor: number | null = null;
   private _skew = 0;
   private _searchTimer = 0;

@@ -51,21 +51,25 @@ export interface Health {
   host: string;
   started: number;
   running: number;
-  problem?: string | null;
+  problem: string;
+  warnings?: string[];
 }
 
 export interface DispatchList {
   dispatches: DispatchRow[];
   seq: number;
   total: number;
-  next?: string | number | null;
+  /** Pass it as `before` for the page of older ones. */
+  next: string | null;
 }
 
 /** Coalesced changes after a sequence number. */
 export interface Changes {
   seq: number;
-  next?: number | null;
-  reset?: boolean;
-  dispatches?: DispatchRow[];
-  deleted?: string[];
+  /** There is more: ask again with this. */
+  next: number | null;
+  /** There is a gap: take the snapshot. */
+  reset: boolean;
+  dispatches: DispatchRow[];
+  deleted: string[];
 }

@@ -4,7 +4,7 @@ import { CovalentModel } from '../model';
 import { DispatchRow } from '../types';
 import { Asked, LoopbackServer, row, Said } from './server';
 
-const HEALTH = { ok: true, version: '0.1.0', pid: 1, store: '/s', host: 'h', started: 0, running: 0 };
+const HEALTH = { ok: true, version: '0.1.0', pid: 1, store: '/s', host: 'h', started: 0, running: 0, problem: '' };
 
 /** As much of the service as the model asks: rows, and one answer of the feed at a time. */
 class Service {
@@ -14,7 +14,7 @@ class Service {
 
   /** Answer the waiting poll. */
   tell(changes: object): void {
-    this.pending.push({ body: { seq: this.seq, dispatches: [], electrons: [], deleted: [], ...changes } });
+    this.pending.push({ body: { seq: this.seq, next: null, reset: false, dispatches: [], electrons: [], deleted: [], ...changes } });
     this.wake();
   }
 
@@ -41,12 +41,12 @@ class Service {
   private list(asked: Asked): object {
     const { q, status, limit, before } = Object.fromEntries(asked.query);
     const all = this.rows
-      .filter(r => !status || r.status === status)
+      .filter(r => !status || status.split(',').includes(r.status))
       .filter(r => !q || r.name.includes(q))
       .sort((a, b) => b.created - a.created);
     const from = before ? Number(before) : 0;
     const page = all.slice(from, from + Number(limit));
-    const next = from + page.length < all.length ? from + page.length : null;
+    const next = from + page.length < all.length ? String(from + page.length) : null;
     return { dispatches: page, seq: this.seq, total: all.length, next };
   }
 
