@@ -15,9 +15,10 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Iterable, Iterator, NamedTuple, Union
+from typing import NamedTuple, Union
 
 from .errors import StoreDamaged
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import dis
 import hashlib
 import sys
+from collections.abc import Iterator
 from functools import lru_cache
 from types import CodeType
-from typing import Any, Iterator, NamedTuple
+from typing import Any, NamedTuple
 
 Chain = tuple[str, ...]  # attributes read of a name at once: ("random", "default_rng")
 
@@ -121,7 +122,9 @@ def normal_form(code: CodeType) -> bytes:
     arguments = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
     kind = code.co_flags & ~0x4000000  # CO_HAS_DOCSTRING
     state.update(
-        repr((code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, kind, code.co_varnames[:arguments])).encode()
+        repr(
+            (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, kind, code.co_varnames[:arguments])
+        ).encode()
     )
     pending: tuple[int, int] | None = None  # LOAD_CONST, held back in case it only feeds a note of a class
     for op, argument in instructions(code):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 import linecache
+from collections.abc import Iterable
 from functools import partial
 from types import FunctionType, MethodType
-from typing import Any, Iterable
+from typing import Any
 
 from .. import codec
 from ..codec import Buffer
@@ -177,7 +178,11 @@ def source_of(function: Any) -> tuple[str, str, int]:
             linecache.checkcache(code.co_filename)
             lines = linecache.getlines(code.co_filename, inner.__globals__)
             text, line = "".join(inspect.getblock(lines[code.co_firstlineno - 1 :])), code.co_firstlineno
-            return inspect.cleandoc("\n" + text)[:_SOURCE] if text[:1].isspace() else text[:_SOURCE], code.co_filename, line
+            return (
+                inspect.cleandoc("\n" + text)[:_SOURCE] if text[:1].isspace() else text[:_SOURCE],
+                code.co_filename,
+                line,
+            )
         file = inspect.getsourcefile(inner) or ""
         parts, line = inspect.getsourcelines(inner)
         return "".join(parts)[:_SOURCE], file, line

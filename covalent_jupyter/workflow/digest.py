@@ -10,6 +10,7 @@ from __future__ import annotations
 import builtins
 import hashlib
 import struct
+from collections.abc import Iterable
 from types import (
     BuiltinFunctionType,
     CellType,
@@ -21,7 +22,7 @@ from types import (
     MethodType,
     ModuleType,
 )
-from typing import Any, Iterable
+from typing import Any
 
 from .. import codec
 from ..errors import BuildError, EncodeError
@@ -32,7 +33,17 @@ from .slices import absolute
 _MOST = 20_000  # objects of one value that are looked at one by one; beyond it the value's frame is hashed
 _DEEPEST = 100
 _MODULE_NOTES = frozenset(
-    {"__name__", "__file__", "__spec__", "__builtins__", "__doc__", "__package__", "__loader__", "__path__", "__debug__"}
+    {
+        "__name__",
+        "__file__",
+        "__spec__",
+        "__builtins__",
+        "__doc__",
+        "__package__",
+        "__loader__",
+        "__path__",
+        "__debug__",
+    }
 )
 _CLASS_NOISE = frozenset(
     "__dict__ __weakref__ __doc__ __module__ __qualname__ __firstlineno__ __static_attributes__ _abc_impl "
@@ -284,7 +295,7 @@ class _Walk:
                 if "<locals>" not in name and codec.steps_to(obj, module) is not None:
                     self.say("local", name, self.modules.digest(module, (name.partition(".")[0],)))
                     return
-            elif codec.importable(module) and codec.steps_to(obj, module) is not None:
+            elif codec.module_importable(module) and codec.steps_to(obj, module) is not None:
                 self.library(module, name)
                 return
         number = self.numbers.get(id(obj))
@@ -301,7 +312,7 @@ class _Walk:
         if self.modules.find(name) is not None:
             for chain in sorted(chains):
                 self.say("local module", *chain, self.modules.digest(name, chain))
-        elif codec.importable(name):
+        elif codec.module_importable(name):
             self.library(name, "")
         elif id(module) not in self.numbers:  # made in this process: goes by value
             self.numbers[id(module)] = len(self.numbers)
@@ -371,7 +382,8 @@ class _Walk:
 
     def class_(self, cls: type) -> None:
         self.say("class", cls.__name__)
-        for base in (type(cls), *cls.__bases__):
+        self.feed(type(cls))
+        for base in cls.__bases__:
             self.feed(base)
         members = [(name, value) for name, value in vars(cls).items() if name not in _CLASS_NOISE]
         for name, value in sorted(members):

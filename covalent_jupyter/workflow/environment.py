@@ -11,9 +11,10 @@ import site
 import socket
 import sys
 import sysconfig
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Mapping, NamedTuple
+from typing import NamedTuple
 
 from .. import codec
 from ..model.graph import Digest, Environment
@@ -161,4 +162,6 @@ def _pth_lines(folder: str, file: Path) -> list[str]:
         lines = file.read_text("utf-8-sig", "replace").splitlines()
     except OSError:
         return []
-    return [os.path.join(folder, line.strip()) for line in lines if line.strip() and not line.startswith(("#", "import"))]
+    return [
+        os.path.join(folder, line.strip()) for line in lines if line.strip() and not line.startswith(("#", "import"))
+    ]

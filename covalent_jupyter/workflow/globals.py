@@ -6,9 +6,10 @@ In the kernel: which they are, how people read them. In the runner: whether the 
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Iterator
 from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
-from typing import Any, Iterator, NamedTuple
+from typing import Any, NamedTuple
 
 from .. import codec
 from ..errors import CovalentError
@@ -27,21 +28,6 @@ class Captured(NamedTuple):
     name: str
     path: str
     value: Any
-
-
-def by_value(function: Any) -> bool:
-    """Whether a function or class goes by value, because no other process can import it."""
-    module = getattr(function, "__module__", None)
-    if not isinstance(module, str) or not codec.importable(module):
-        return True
-    return codec.steps_to(function, module) is None
-
-
-def functions_in(root: Any, name: str) -> Iterator[tuple[str, FunctionType]]:
-    """Every function by value that ``root`` reaches, with the path to it, each once."""
-    for path, value in _reached(root, name):
-        if isinstance(value, FunctionType):
-            yield path, value
 
 
 def captured(root: Any, name: str) -> list[Captured]:
@@ -84,10 +70,10 @@ def _inside(obj: Any) -> Any:
 
 def _parts(obj: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(obj, FunctionType):
-        if by_value(obj):
+        if not codec.importable(obj):
             yield from function_values(obj)
     elif isinstance(obj, type):
-        if by_value(obj):
+        if not codec.importable(obj):
             for key, value in list(vars(obj).items()):
                 inner = getattr(value, "__func__", getattr(value, "fget", value))
                 if isinstance(inner, FunctionType):
@@ -101,7 +87,7 @@ def _parts(obj: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(obj, MethodType):
         yield getattr(obj.__func__, "__name__", "function"), obj.__func__
         yield "self", obj.__self__
-    elif by_value(type(obj)):
+    elif not codec.importable(type(obj)):
         yield type(obj).__name__, type(obj)
 
 
@@ -199,7 +185,7 @@ def watch_globals(function: Any) -> GlobalWatch | None:
     containers: dict[int, tuple[str, Any]] = {}
     for path, value in _reached(function, ""):
         if isinstance(value, FunctionType):
-            for name in facts(value.__code__).stores if by_value(value) else ():
+            for name in facts(value.__code__).stores if not codec.importable(value) else ():
                 assigned[(id(value.__globals__), name)] = (name, value.__globals__)
         elif type(value) in _WATCHED and len(value) <= _WATCHED_LENGTH:
             containers[id(value)] = (path.rpartition(" -> ")[2], value)
@@ -213,7 +199,7 @@ def is_shareable(function: Any) -> bool:
     nothing that can change, assigns no globals, has no mutable defaults and no attributes."""
     for _, value in _reached(function, ""):
         if isinstance(value, FunctionType):
-            if not by_value(value):
+            if codec.importable(value):
                 continue
             if vars(value) or facts(value.__code__).stores:
                 return False
@@ -221,7 +207,7 @@ def is_shareable(function: Any) -> bool:
             if not all(_is_immutable(item) for item in defaults):
                 return False
         elif isinstance(value, type):
-            if by_value(value):
+            if not codec.importable(value):
                 return False
         elif not _is_immutable(value):
             return False

@@ -12,10 +12,11 @@ import os
 import site
 import sys
 import sysconfig
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
-from typing import Any, Iterable, Iterator, NamedTuple
+from typing import Any, NamedTuple
 
 from ..model.graph import Digest
 from .bytecode import Chain, normal_form

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, MethodType, ModuleType
-from typing import Any, Callable, Iterator, NamedTuple
+from typing import Any, NamedTuple
 
 _MOST = 2_000  # children of one object that are tried
 _SECONDS = 3.0  # for the whole search
@@ -155,7 +156,9 @@ def _items(obj: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _key(key: Any) -> str:
-    return _short(repr(key))[:60] if isinstance(key, (str, bytes, int, float, bool, type(None), tuple)) else type_name(key)
+    return (
+        _short(repr(key))[:60] if isinstance(key, (str, bytes, int, float, bool, type(None), tuple)) else type_name(key)
+    )
 
 
 def _state(obj: Any) -> Iterator[tuple[str, Any]]:
