@@ -22,7 +22,7 @@ from typing import NamedTuple, Union
 
 from .errors import StoreDamaged
 
-Buffer = Union[bytes, bytearray, memoryview]
+Buffer = Union[bytes, bytearray, memoryview]  # noqa: UP007  evaluated at run time
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FOLDER = re.compile(r"[0-9a-f]{2}")

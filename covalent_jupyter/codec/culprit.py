@@ -118,7 +118,7 @@ _CLASS_NOISE = frozenset({"__dict__", "__weakref__", "__doc__", "__module__", "_
 def function_parts(function: FunctionType) -> Iterator[tuple[str, Any]]:
     """Closure variables, globals and defaults that a function reads, under the names that its code has for them."""
     code = function.__code__
-    for name, cell in zip(code.co_freevars, function.__closure__ or ()):
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         try:
             yield name, cell.cell_contents
         except ValueError:  # not bound yet
@@ -128,7 +128,7 @@ def function_parts(function: FunctionType) -> Iterator[tuple[str, Any]]:
             yield name, function.__globals__[name]
     positional = code.co_varnames[: code.co_argcount]
     defaults = function.__defaults__ or ()
-    for name, value in zip(positional[len(positional) - len(defaults) :], defaults):
+    for name, value in zip(positional[len(positional) - len(defaults) :], defaults, strict=True):
         yield f"default of {name}", value
     for name, value in (function.__kwdefaults__ or {}).items():
         yield f"default of {name}", value

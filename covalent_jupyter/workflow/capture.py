@@ -162,10 +162,9 @@ def plain_function(function: Any) -> Any:
             function = function.__wrapped__
         elif isinstance(function, (FunctionType, type)):
             return function
-        elif isinstance(getattr(type(function), "__call__", None), FunctionType):
-            return type(function).__call__
         else:
-            return function
+            method = vars(type(function)).get("__call__")
+            return method if isinstance(method, FunctionType) else function
     return function
 
 

@@ -30,6 +30,7 @@ from .bytecode import Chain, facts, normal_form
 from .localmodules import LocalModules, package_version
 from .slices import absolute
 
+_WHOLE: Chain = ()
 _MOST = 20_000  # objects of one value that are looked at one by one; beyond it the value's frame is hashed
 _DEEPEST = 100
 _MODULE_NOTES = frozenset(
@@ -285,7 +286,7 @@ class _Walk:
     # Code
 
     def code(self, obj: Any) -> None:
-        """Refer to a function, class or module: a library's by name, a local module's by its source, others by number."""
+        """Refer to a function, class or module: a library's by name, a local module's by its source, else by number."""
         if isinstance(obj, ModuleType):
             self.module(obj, frozenset({()}))
             return
@@ -377,7 +378,7 @@ class _Walk:
         if self.modules.find(target) is None:
             self.library(target, ",".join(names))
             return
-        for chain in [(item,) for item in names if item != "*"] or [()]:
+        for chain in [(item,) for item in names if item != "*"] or [_WHOLE]:
             self.say("import", target, *chain, self.modules.digest(target, chain))
 
     def class_(self, cls: type) -> None:

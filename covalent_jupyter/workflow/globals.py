@@ -94,7 +94,7 @@ def _parts(obj: Any) -> Iterator[tuple[str, Any]]:
 def function_values(function: FunctionType) -> Iterator[tuple[str, Any]]:
     """Closure variables and globals of one function, by name."""
     code = function.__code__
-    for name, cell in zip(code.co_freevars, function.__closure__ or ()):
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         try:
             yield name, cell.cell_contents
         except ValueError:  # a variable that has no value yet

@@ -35,7 +35,7 @@ class Statement(NamedTuple):
 
 
 class Source(NamedTuple):
-    """One parsed file. ``binds``: name -> indices of the statements that bind it; ``effects``: of those that bind none."""
+    """One parsed file. ``binds``: name -> indices of the statements that bind it; ``effects``: of the others."""
 
     statements: tuple[Statement, ...]
     binds: dict[str, tuple[int, ...]]
