@@ -69,7 +69,7 @@ def dispatches(
             where.append(f"{column} = ?")
             values.append(wanted)
     if tag is not None:
-        where.append("list_contains(tags, ?)")
+        where.append("list_contains(from_json(data->'tags', '[\"VARCHAR\"]'), ?)")
         values.append(tag)
     if parent is None:
         where.append("parent_id IS NULL")
@@ -77,11 +77,8 @@ def dispatches(
         where.append("parent_id = ?")
         values.append(parent)
     if text:
-        where.append(
-            "contains(lower(concat_ws(chr(10), dispatch_id, name, label, lattice, notebook, note, error, inputs, "
-            "array_to_string(tags, chr(10)))), lower(?))"
-        )
-        values.append(text)
+        where.append("contains(search, ?)")
+        values.append(text.lower())
     condition = " AND ".join(where)
     counted = cursor.execute(f"SELECT count(*) FROM dispatch WHERE {condition}", values).fetchone()
     if before is not None:

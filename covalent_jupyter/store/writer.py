@@ -32,7 +32,7 @@ _ENVIRONMENT = re.compile(
     r"No space left|[Cc]ould not (write|sync|read|open|truncate|remove)|Input/output error|Read-only file system|quota|"
     r"File too large|Cannot allocate|out of memory|Too many open files|database has been invalidated"
 )
-_COLUMNS = {"event": 4, "dispatch": 31, "electron": 24, "manifest": 4, "value": 5, "reference": 2, "tombstone": 2, "setting": 2}
+_COLUMNS = {"event": 4, "dispatch": 11, "electron": 16, "manifest": 4, "value": 5, "reference": 2, "tombstone": 2, "setting": 2}
 
 
 def environmental(error: BaseException) -> bool:
