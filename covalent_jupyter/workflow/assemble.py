@@ -1,0 +1,200 @@
+"""The lattice function runs once, and what it did becomes a manifest with its blobs."""
+
+from __future__ import annotations
+
+import inspect
+import random
+import time
+import traceback
+import uuid
+from hashlib import sha256
+from types import CodeType
+from typing import Any, Callable, Literal, NamedTuple, Sequence
+
+from .. import codec
+from ..errors import BuildError, ConfigError, CovalentError, EncodeError
+from ..model.graph import Digest, Environment, FunctionDef, Input, Lit, Manifest
+from .capture import Taken
+from .graph import BUILDING, Graph
+from .refs import Ref
+from .values import LARGE, Chunks
+
+Reuse = Literal["none", "changed", "failed"]
+_random = random.SystemRandom()
+
+
+class Built(NamedTuple):
+    """A lattice ready to be sent: blobs by digest, and the values of environment variables."""
+
+    manifest: Manifest
+    blobs: dict[Digest, Chunks]
+    variables: dict[str, str]
+
+
+def assemble(
+    lattice: Any,
+    args: Sequence[Any] = (),
+    kwargs: dict[str, Any] | None = None,
+    *,
+    dispatch_id: str | None = None,
+    environment: Environment | None = None,
+    parent: tuple[str, int] | None = None,
+    root: str | None = None,
+    seed: int | None = None,
+    label: str | None = None,
+    tags: Sequence[str] = (),
+    replace: dict[str, Any] | None = None,
+    redispatch_of: str | None = None,
+    reuse: Reuse = "none",
+    executor: str = "dask",
+) -> Built:
+    """:func:`.build.build`, with electrons in ``replace``."""
+    args, kwargs = tuple(args), dict(kwargs or {})
+    defaults = {"executor": executor, **lattice.given}
+    graph = Graph(lattice.name, lattice.code, defaults, replace)
+    bound = _bind(lattice, args, kwargs)
+    inputs = {name: graph.encoder.input(value, f"argument {name!r} of {lattice.name}")[0] for name, value in bound.items()}
+    call = _encode_call(graph, lattice, args, kwargs)
+    definition = _describe(graph, lattice)
+    graph.encoder.forget_copied()
+    result = _run(graph, lattice, args, kwargs)
+    output, output_key = _output(graph, lattice, result)
+    graph.check_acyclic()
+    graph.check_replaced()
+    graph.encoder.check_unchanged()
+    taken = None if parent is not None or environment is not None else _take(graph)
+    manifest = Manifest(
+        dispatch_id=dispatch_id or str(uuid.uuid4()),
+        name=lattice.name,
+        nodes=graph.nodes,
+        output=output,
+        lattice=definition,
+        environment=taken.environment if taken is not None else environment,
+        functions=graph.functions,
+        options=graph.options,
+        executors=graph.executors,
+        blobs=graph.encoder.sizes,
+        inputs=inputs,
+        call=call,
+        key=_key(graph, output_key),
+        seed=_random.getrandbits(32) if seed is None else seed,
+        tags=tuple(tags),
+        label=label or "",
+        redispatch_of=redispatch_of,
+        reuse=reuse,
+        parent=parent,
+        root=root,
+        warnings=(*graph.capture.warnings, *(taken.warnings if taken is not None else ())),
+        created=time.time(),
+    )
+    return Built(manifest, graph.encoder.blobs, taken.variables if taken is not None else {})
+
+
+def recorded_call(manifest: Manifest, load: Callable[[Digest], Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments that a manifest was built with; ``load`` gives the blob of a digest."""
+    if manifest.call is None:
+        raise BuildError(f"dispatch {manifest.dispatch_id} records no arguments")
+    args, kwargs = codec.decode_function(load(manifest.call), load)
+    return args, kwargs
+
+
+def _bind(lattice: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Arguments by parameter, defaults included; BuildError with the signature if they do not fit."""
+    lattice.binder.check(lattice.name, args, kwargs)
+    if lattice.binder.signature is None:
+        return {**{f"args[{i}]": value for i, value in enumerate(args)}, **kwargs}
+    bound = lattice.binder.signature.bind(*args, **kwargs)
+    bound.apply_defaults()
+    return dict(bound.arguments)
+
+
+def _encode_call(graph: Graph, lattice: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Digest:
+    """The blob of ``(args, kwargs)``; large arguments are in it by the digests of their own blobs."""
+    own = {}
+    for value in (*args, *kwargs.values()):
+        found, _ = graph.encoder.input(value, f"an argument of {lattice.name}") if not _is_small(value) else (Lit(None), "")
+        if isinstance(found, Lit) or not hasattr(found, "digest") or graph.encoder.sizes[found.digest] <= LARGE:
+            continue
+        own[id(value)] = found.digest
+    external = (lambda obj: own.get(id(obj))) if own else None
+    return graph.encoder.add(codec.encode_function((args, kwargs), external=external, name=f"arguments of {lattice.name}"))
+
+
+def _is_small(value: Any) -> bool:
+    return isinstance(value, (int, float, bool, type(None)))
+
+
+def _describe(graph: Graph, lattice: Any) -> FunctionDef:
+    try:
+        definition, blobs = graph.capture.describe_function(lattice, name=lattice.function_name)
+    except CovalentError as error:
+        raise _located(error, f"lattice {lattice.name}") from error
+    graph.encoder.add_all(blobs.items())
+    return definition
+
+
+def _run(graph: Graph, lattice: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    token = BUILDING.set(graph)
+    try:
+        return lattice.function(*args, **kwargs)
+    except CovalentError as error:
+        raise _located(error, _place(lattice, error)) from error
+    except Exception as error:  # border: the lattice is the user's code
+        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        raise BuildError(f"{_place(lattice, error)}: {text}") from error
+    finally:
+        BUILDING.reset(token)
+
+
+def _located(error: CovalentError, place: str) -> CovalentError:
+    """The error as one of building, with its place before its message."""
+    kind = type(error) if isinstance(error, (BuildError, EncodeError, ConfigError)) else BuildError
+    return kind(f"{place}: {error}")
+
+
+def _place(lattice: Any, error: BaseException) -> str:
+    code: CodeType | None = lattice.code
+    line = 0
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        if frame.f_code is code:
+            line = number
+    file = code.co_filename if code is not None else ""
+    return f"lattice {lattice.name}, line {line} of {_short_file(file)}" if line else f"lattice {lattice.name}"
+
+
+def _short_file(file: str) -> str:
+    if "ipykernel_" in file or file.startswith("<ipython-input"):
+        return "its cell"
+    return file.replace("\\", "/").rpartition("/")[2] or file
+
+
+def _output(graph: Graph, lattice: Any, result: Any) -> tuple[Input, str]:
+    where = f"the return value of lattice {lattice.name}"
+    if inspect.iscoroutine(result) or inspect.isgenerator(result) or inspect.isasyncgen(result):
+        close = getattr(result, "close", None)
+        if close is not None:
+            close()
+        raise BuildError(
+            f"lattice {lattice.name} is a coroutine or generator function: a lattice only builds the graph, "
+            "so write it with a plain def and return; electrons may be async"
+        )
+    if type(result) is Ref:
+        return graph.input(result, where)
+    found, part = graph.encoder.input(result, where)
+    return graph.encoder.value(result, where) if isinstance(found, Lit) else (found, part)
+
+
+def _take(graph: Graph) -> Taken:
+    graph.capture.reach(graph.encoder.modules)
+    taken = graph.capture.take_environment()
+    graph.encoder.add_all(taken.blobs.items())
+    return taken
+
+
+def _key(graph: Graph, output_key: str) -> str:
+    state = sha256(output_key.encode())
+    for node, key in zip(graph.nodes, graph.keys):
+        state.update(key.encode())
+        if node.after:
+            state.update(repr(node.after).encode())
+    return state.hexdigest()

@@ -1,0 +1,163 @@
+"""``@ct.electron``: a function that runs as a node of a lattice."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any, Callable, Iterable
+
+from ..errors import BuildError, ConfigError, RefError
+from ..model.graph import Ref as RefTo
+from . import ops
+from .binding import Binder
+from .containers import find_refs
+from .deps import name_of
+from .graph import BUILDING, Graph, Kind
+from .lattice import Lattice
+from .options import ELECTRON_OPTIONS, UNSET, checked, merged
+from .refs import Ref
+
+
+class Electron:
+    """A function that becomes a node where it is called inside a lattice that is being built, and is itself elsewhere.
+
+    Attributes: ``function``; ``given``, its own options; ``kind``, ``"sublattice"`` where the function is a lattice.
+    """
+
+    def __init__(self, function: Callable[..., Any], given: dict[str, Any] | None = None) -> None:
+        if isinstance(function, Electron):
+            function, given = function.function, merged(function.given, given or {})
+        if not callable(function):
+            raise ConfigError(f"ct.electron needs a function, not {function!r}")
+        self.function = function
+        self.given = given or {}
+        self.kind: Kind = "electron"
+        if isinstance(function, Lattice):
+            self.kind = "sublattice"
+            if function.workflow_executor is not None:
+                self.given = {"executor": function.workflow_executor, **self.given}
+        functools.update_wrapper(self, function, updated=())
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        graph = BUILDING.get()
+        if graph is not None:
+            return graph.call(self, args, kwargs)
+        for value in (*args, *kwargs.values()):
+            if type(value) is Ref:
+                raise RefError(
+                    f"{self.name} is called with {value!r} outside of the building of its lattice (in a thread?): "
+                    "call electrons in the lattice function itself"
+                )
+        return self.function(*args, **kwargs)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def options(self, **changes: Any) -> Electron:
+        """A copy with other options, for one call or more; this electron stays as it is. ConfigError as in ``electron``."""
+        options = checked(changes, f"{self.name}.options", only=ELECTRON_OPTIONS)
+        copy = Electron.__new__(Electron)
+        copy.__dict__.update(self.__dict__)
+        copy.given = merged(self.given, options)
+        return copy
+
+    @property
+    def function_name(self) -> str:
+        return name_of(self.function)
+
+    @property
+    def name(self) -> str:
+        found: str = self.given.get("name") or name_of(self.function)
+        return found
+
+    @property
+    def binder(self) -> Binder:
+        found = self.__dict__.get("_binder")
+        if found is None:
+            found = self.__dict__["_binder"] = Binder(self.function)
+        return found  # type: ignore[no-any-return]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"function": self.function, "given": self.given, "kind": self.kind}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    def __getattr__(self, name: str) -> Any:
+        # what update_wrapper has copied is not pickled, and comes from the function again
+        if name in functools.WRAPPER_ASSIGNMENTS and "function" in self.__dict__:
+            return getattr(self.function, name)
+        if name == "__wrapped__" and "function" in self.__dict__:
+            return self.function
+        raise AttributeError(f"an electron has no attribute {name!r}: call it in a lattice, and select from what it gives")
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.name}{inspect.signature(self.function) if self.binder.signature else ''}>"
+
+
+def electron(
+    func: Callable[..., Any] | None = None,
+    *,
+    executor: Any = None,
+    deps_bash: Any = None,
+    deps_pip: Any = None,
+    deps_module: Any = None,
+    call_before: Any = None,
+    call_after: Any = None,
+    retries: int | None = None,
+    retry_delay: float | None = None,
+    timeout: Any = UNSET,
+    resources: dict[str, Any] | None = None,
+    on_error: str | None = None,
+    on_interrupt: str | None = None,
+    keep: str | None = None,
+    name: str | None = None,
+    **unknown: Any,
+) -> Any:
+    """Make an electron of a function (plain or async), or a sublattice of a lattice; with or without parentheses.
+
+    What is not given comes from the lattice, key by key, when it is dispatched. Raises ConfigError for an unknown
+    option or value.
+    """
+    given = {
+        "executor": executor, "deps_bash": deps_bash, "deps_pip": deps_pip, "deps_module": deps_module,
+        "call_before": call_before, "call_after": call_after, "retries": retries, "retry_delay": retry_delay,
+        "timeout": timeout, "resources": resources, "on_error": on_error, "on_interrupt": on_interrupt, "keep": keep,
+        "name": name, **unknown,
+    }  # fmt: skip
+    options = checked(given, f"electron {name_of(func)}" if func is not None else "ct.electron", only=ELECTRON_OPTIONS)
+    return functools.partial(Electron, given=options) if func is None else Electron(func, options)
+
+
+def wait(child: Any, parents: Any) -> Any:
+    """Let ``child`` run after ``parents`` although it takes nothing from them; each an electron's value or a list of them.
+
+    Gives ``child`` back. A cycle is a BuildError when the lattice has been built.
+    """
+    graph = BUILDING.get()
+    if graph is None:
+        return child
+    after = _nodes(graph, parents, "parents")
+    for node in _nodes(graph, child, "child"):
+        graph.wait(node, after)
+    return child
+
+
+def completed(values: Any) -> Any:
+    """The values of electrons that did not fail (``on_error="value"``): of a dict a dict, else a list. In a lattice, a node."""
+    graph = BUILDING.get()
+    if graph is not None and find_refs(values):
+        return graph.operate("completed", (values,), {})
+    return ops.completed(values)
+
+
+def _nodes(graph: Graph, given: Any, what: str) -> list[RefTo]:
+    items: Iterable[Any] = given if isinstance(given, (list, tuple)) else (given,)
+    found = []
+    for item in items:
+        if type(item) is not Ref:
+            raise BuildError(f"ct.wait: {what} must be what electrons of this lattice gave, not {item!r}")
+        reference, _ = graph.input(item, f"ct.wait: {what}")
+        assert isinstance(reference, RefTo)
+        found.append(reference)
+    return found

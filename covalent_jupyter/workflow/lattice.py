@@ -1,0 +1,144 @@
+"""``@ct.lattice``: a function that composes electrons."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from types import CodeType
+from typing import Any, Callable
+
+from ..errors import ConfigError
+from ..model.graph import Manifest
+from .binding import Binder
+from .assemble import assemble
+from .capture import plain_function
+from .deps import name_of
+from .options import LATTICE_OPTIONS, UNSET, checked, merged
+
+
+class Lattice:
+    """A workflow function. Called, it is an ordinary function; dispatched, it is run once to build its graph.
+
+    Attributes: ``function``; ``given``, the options for its electrons; ``workflow_executor``, which builds
+    it where it is a sublattice; ``triggers``; ``transport_graph``, the last graph of :meth:`build_graph`.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        given: dict[str, Any] | None = None,
+        *,
+        workflow_executor: Any = None,
+        triggers: Any = None,
+    ) -> None:
+        if isinstance(function, Lattice):
+            raise ConfigError(f"{function.name} is a lattice already")
+        if not callable(function):
+            raise ConfigError(f"ct.lattice needs a function, not {function!r}")
+        self.function = function
+        self.given = given or {}
+        self.workflow_executor = workflow_executor
+        self.triggers = triggers
+        self.transport_graph: Manifest | None = None
+        functools.update_wrapper(self, function, updated=())
+
+    @classmethod
+    def of_electron(cls, electron: Any) -> Lattice:
+        """A lattice of one electron."""
+        return cls(electron)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    @property
+    def function_name(self) -> str:
+        return name_of(self.function)
+
+    @property
+    def name(self) -> str:
+        return name_of(self.function)
+
+    @property
+    def code(self) -> CodeType | None:
+        """The code of the user's own function, inside decorators and electrons."""
+        found = getattr(plain_function(self.function), "__code__", None)
+        return found if isinstance(found, CodeType) else None
+
+    @property
+    def binder(self) -> Binder:
+        found = self.__dict__.get("_binder")
+        if found is None:
+            found = self.__dict__["_binder"] = Binder(self.function)
+        return found  # type: ignore[no-any-return]
+
+    def inside(self, defaults: dict[str, Any]) -> Lattice:
+        """A copy with the options of the lattice round it where it has none of its own."""
+        return Lattice(self.function, merged(defaults, self.given), workflow_executor=self.workflow_executor)
+
+    def build_graph(self, *args: Any, **kwargs: Any) -> Manifest:
+        """Build the graph without dispatching it; also kept as ``transport_graph``."""
+        self.transport_graph = assemble(self, args, kwargs).manifest
+        return self.transport_graph
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"function": self.function, "given": self.given, "workflow_executor": self.workflow_executor}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, triggers=None, transport_graph=None)
+
+    def __getattr__(self, name: str) -> Any:
+        # what update_wrapper has copied is not pickled, and comes from the function again
+        if name in functools.WRAPPER_ASSIGNMENTS and "function" in self.__dict__:
+            return getattr(self.function, name)
+        if name == "__wrapped__" and "function" in self.__dict__:
+            return self.function
+        raise AttributeError(f"a lattice has no attribute {name!r}")
+
+    def __repr__(self) -> str:
+        return f"<lattice {self.name}{inspect.signature(self.function) if self.binder.signature else ''}>"
+
+
+def lattice(
+    func: Callable[..., Any] | None = None,
+    *,
+    executor: Any = None,
+    workflow_executor: Any = None,
+    deps_bash: Any = None,
+    deps_pip: Any = None,
+    deps_module: Any = None,
+    call_before: Any = None,
+    call_after: Any = None,
+    triggers: Any = None,
+    retries: int | None = None,
+    retry_delay: float | None = None,
+    timeout: Any = UNSET,
+    resources: dict[str, Any] | None = None,
+    on_error: str | None = None,
+    on_interrupt: str | None = None,
+    keep: str | None = None,
+    **unknown: Any,
+) -> Any:
+    """Make a workflow function of a function that calls electrons; with or without parentheses.
+
+    The options are those of its electrons that do not say otherwise, key by key. ``workflow_executor`` runs the building
+    of the lattice where it is a sublattice. Everything is resolved at dispatch, nothing now. Raises ConfigError for
+    an unknown option or value.
+    """
+    given = {
+        "executor": executor, "deps_bash": deps_bash, "deps_pip": deps_pip, "deps_module": deps_module,
+        "call_before": call_before, "call_after": call_after, "retries": retries, "retry_delay": retry_delay,
+        "timeout": timeout, "resources": resources, "on_error": on_error, "on_interrupt": on_interrupt, "keep": keep,
+        **unknown,
+    }  # fmt: skip
+    owner = f"lattice {name_of(func)}" if func is not None else "ct.lattice"
+    options = checked(given, owner, only=LATTICE_OPTIONS)
+    if workflow_executor is not None:
+        workflow_executor = checked({"executor": workflow_executor}, f"{owner}, workflow_executor")["executor"]
+
+    def decorate(function: Callable[..., Any]) -> Lattice:
+        return Lattice(function, options, workflow_executor=workflow_executor, triggers=triggers)
+
+    return decorate if func is None else decorate(func)
