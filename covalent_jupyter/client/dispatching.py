@@ -7,9 +7,10 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Callable, Literal
 
+from .. import config
 from ..errors import BuildError
 from ..model import Manifest, Status
-from ..workflow import Electron, Lattice, build
+from ..workflow import Electron, Lattice, build, recorded_call
 from .explain import Explanation, explain_reuse
 from .fetching import check_id
 from .handle import DispatchId
@@ -52,7 +53,7 @@ def dispatch(
     def dispatched(*args: Any, **kwargs: Any) -> DispatchId | InlineDispatch:
         if inline:
             return run_inline(lattice, args, kwargs)
-        built = build(chosen, args, kwargs)
+        built = build(chosen, args, kwargs, executor=config.load().executor)
         mark(built.manifest, name=name, tags=tags, seed=seed, notify=notify)
         if disable_run:
             return DispatchId(built.manifest.dispatch_id)
@@ -161,10 +162,10 @@ def redispatch(
         old = rest.manifest(known)
         values = Values(rest)
         if not args and not kwargs and old.call is not None:
-            args, kwargs = values.decode(old.call)
+            args, kwargs = recorded_call(old, values.blob)
         again = _definition(old, values, code)
-        built = build(again, args, kwargs, replace=checked_replacements(old, replace_electrons or {}),
-                      redispatch_of=old.dispatch_id, reuse=reuse)  # fmt: skip
+        built = build(again, args, kwargs, executor=config.load().executor, redispatch_of=old.dispatch_id, reuse=reuse,
+                      replace=checked_replacements(old, replace_electrons or {}))  # fmt: skip
         mark(built.manifest, name=old.label or None, tags=old.tags, seed=old.seed if seed is None else seed)
         if explain:
             return explain_reuse(rest, old, built.manifest, reuse)

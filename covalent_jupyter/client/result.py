@@ -10,6 +10,7 @@ from typing import Any, Callable
 from ..errors import NotFinished
 from ..model import DispatchRow, ElectronRow, Hole, Produced, Status, refs_of
 from ..model.outputs import place
+from ..workflow import recorded_call
 from .display import DISPATCH_HEADER, dispatch_cells, dispatch_html, plain, text_table
 from .electrons import SHOWN, Electron, Electrons, Source, moment
 from .failures import exception_for, failed_electrons, failure_text
@@ -181,7 +182,7 @@ class Result:
     def inputs(self) -> dict[str, Any]:
         """``{"args": (...), "kwargs": {...}}`` of the dispatch; loaded now."""
         manifest = self._source.manifest
-        args, kwargs = self._values.decode(manifest.call) if manifest.call is not None else ((), {})
+        args, kwargs = recorded_call(manifest, self._values.blob) if manifest.call is not None else ((), {})
         return {"args": args, "kwargs": kwargs}
 
     @property

@@ -1,0 +1,5 @@
+"""``jupyter covalent ...``"""
+
+from .app import main
+
+__all__ = ["main"]

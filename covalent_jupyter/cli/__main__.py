@@ -1,0 +1,8 @@
+"""``python -m covalent_jupyter.cli``"""
+
+import sys
+
+from .app import main
+
+if __name__ == "__main__":
+    sys.exit(main())
