@@ -79,33 +79,27 @@ class Lab:
         (self.root / name).write_text(json.dumps(content))
         return name
 
-    def service_pids(self) -> list[int]:
-        """The services whose connection files lie in this Lab's runtime directory."""
-        files = self.runtime.glob("covalent-*.json")
-        return [pid for f in files if isinstance(pid := json.loads(f.read_text()).get("pid"), int)]
-
     def stop(self) -> None:
         """End the server with its kernels, and then the service."""
-        pids = self.service_pids()
         self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(20)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        for pid in {*pids, *self.service_pids()}:
-            end(pid)
+        stop_services(self.runtime)
 
 
-def end(pid: int) -> None:
-    """SIGTERM, and SIGKILL for what does not go in ten seconds."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        process.terminate()
-        try:
-            process.wait(10)
-        except psutil.TimeoutExpired:
-            process.kill()
+def stop_services(runtime: Path) -> None:
+    """End the services whose connection files lie in ``runtime``: SIGTERM, and SIGKILL for what has not gone in ten seconds."""
+    for file in runtime.glob("covalent-*.json"):
+        with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError):
+            process = psutil.Process(json.loads(file.read_text())["pid"])
+            process.terminate()
+            try:
+                process.wait(10)
+            except psutil.TimeoutExpired:
+                process.kill()
 
 
 def environment(folder: Path) -> dict[str, str]:
