@@ -67,11 +67,9 @@ class Lab:
 
     def notebook(self, name: str, *cells: str) -> str:
         """Write a notebook; its path below the server's root."""
+        empty = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
         content = {
-            "cells": [
-                {"cell_type": "code", "id": f"c{i}", "metadata": {}, "outputs": [], "execution_count": None, "source": cell}
-                for i, cell in enumerate(cells)
-            ],
+            "cells": [{**empty, "id": f"c{i}", "source": cell} for i, cell in enumerate(cells)],
             "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
             "nbformat": 4,
             "nbformat_minor": 5,
@@ -91,7 +89,7 @@ class Lab:
 
 
 def stop_services(runtime: Path) -> None:
-    """End the services whose connection files lie in ``runtime``: SIGTERM, and SIGKILL for what has not gone in ten seconds."""
+    """End the services whose connection files lie in ``runtime``: SIGTERM, and after ten seconds SIGKILL."""
     for file in runtime.glob("covalent-*.json"):
         with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError):
             process = psutil.Process(json.loads(file.read_text())["pid"])

@@ -63,7 +63,8 @@ def test_the_wheel_holds_the_bundle_once(names: list[str]) -> None:
 
 def test_the_wheel_enables_the_server_extension(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        path = next(n for n in archive.namelist() if n.endswith("etc/jupyter/jupyter_server_config.d/covalent_jupyter.json"))
+        enabling = "etc/jupyter/jupyter_server_config.d/covalent_jupyter.json"
+        path = next(n for n in archive.namelist() if n.endswith(enabling))
         assert json.loads(archive.read(path)) == {"ServerApp": {"jpserver_extensions": {"covalent_jupyter": True}}}
 
 

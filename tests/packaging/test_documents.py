@@ -33,7 +33,8 @@ def printed(notebook: nbformat.NotebookNode) -> str:
 
 def test_the_first_notebook_finds_the_best_model(env: dict[str, str], tmp_path: Path) -> None:
     notebook = nbformat.read(ROOT / "notebooks" / "first_lattice.ipynb", as_version=4)
-    client = NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}})
+    place = {"metadata": {"path": str(tmp_path)}}
+    client = NotebookClient(notebook, timeout=120, kernel_name="python3", resources=place)
     client.execute(env=env)
     text = printed(notebook)
     assert "COMPLETED" in text
