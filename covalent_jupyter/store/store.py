@@ -21,7 +21,7 @@ from . import queries, sql, upkeep
 from .batch import Batch, Changes, Reusable, Table
 from .database import Database
 from .opening import FolderLock, make_folder
-from .writer import Writer, last_seq
+from .writer import Writer
 
 Statuses = str | Status | Collection[str | Status]
 
@@ -38,11 +38,10 @@ class Store:
         self._lock = lock
         self._database = Database(folder)
         try:
-            start = self._database.read(last_seq)
+            self._writer = Writer(self._database, blob_root)
         except StoreError:
             self._database.close()
             raise
-        self._writer = Writer(self._database, blob_root, start)
         self._promised = upkeep.Promised()
         self._checking = threading.Lock()
         self._probe: Future[int] | None = None

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence
 
 import duckdb
 
@@ -22,17 +21,18 @@ from ..errors import StoreError
 from .batch import Batch
 from .database import Database, spoils
 from .plan import Plan, Prepared
+from .tables import Tables, last_seq
 
 #: Manifests above this many bytes are blob files.
 MANIFEST_INLINE = 262_144
 GROUP = 20_000  # electrons and events that one transaction takes, unless a single batch has more
 BACKOFF = (0.05, 2.0)  # seconds: first and longest wait between two attempts
-_FEW = 4  # rows up to which a plain INSERT beats an appender
+#: Work of its own transaction: gets the cursor, the tables, and the number of the last event.
+Job = Callable[[duckdb.DuckDBPyConnection, Tables, int], Any]
 _ENVIRONMENT = re.compile(
     r"No space left|[Cc]ould not (write|sync|read|open|truncate|remove)|Input/output error|Read-only file system|quota|"
     r"File too large|Cannot allocate|out of memory|Too many open files|database has been invalidated"
 )
-_COLUMNS = {"event": 4, "dispatch": 11, "electron": 16, "manifest": 4, "value": 5, "reference": 2, "tombstone": 2, "setting": 2}
 
 
 def environmental(error: BaseException) -> bool:
@@ -46,28 +46,32 @@ def environmental(error: BaseException) -> bool:
 
 
 class _Item:
-    __slots__ = ("batch", "future", "prepared", "weight")
+    """Something to do in a transaction: write a batch, or carry out a job of its own."""
 
-    def __init__(self, batch: Batch) -> None:
+    __slots__ = ("batch", "future", "job", "prepared", "weight")
+
+    def __init__(self, batch: Batch | None, job: Job | None) -> None:
         self.batch = batch
-        self.future: Future[int] = Future()
-        self.future.set_running_or_notify_cancel()  # what was accepted is written, whoever still waits
+        self.job = job
+        self.future: Future[Any] = Future()
+        self.future.set_running_or_notify_cancel()  # what was accepted is done, whoever still waits
         self.prepared: Prepared | None = None
-        self.weight = len(batch.electrons) + len(batch.events)
+        self.weight = GROUP if batch is None else len(batch.electrons) + len(batch.events)
 
 
 class Writer:
     """Owns the thread that writes. ``last_seq`` is the number of the last committed event."""
 
-    def __init__(self, database: Database, blob_root: Path, last_seq: int) -> None:
+    def __init__(self, database: Database, blob_root: Path) -> None:
         self._database = database
+        self._tables = database.read(Tables.load)
         self._blob_root = blob_root
         self._queue: deque[_Item] = deque()
         self._wake = threading.Condition()
         self._closing = False
         self._abandoned = threading.Event()
         self._busy = 0
-        self.last_seq = last_seq
+        self.last_seq = database.read(last_seq)
         self.problem: str | None = None
         self._thread = threading.Thread(target=self._run, name="covalent-store-writer", daemon=True)
         self._thread.start()
@@ -78,7 +82,14 @@ class Writer:
         return len(self._queue) + self._busy
 
     def append(self, batch: Batch) -> Future[int]:
-        item = _Item(batch)
+        """The future gives the number of the batch's last event, after the commit."""
+        return self._enqueue(_Item(batch, None))
+
+    def submit(self, job: Job) -> Future[Any]:
+        """Carry out the job in a transaction of its own, in its turn; it may be called again after a failure."""
+        return self._enqueue(_Item(None, job))
+
+    def _enqueue(self, item: _Item) -> Future[Any]:
         with self._wake:
             if self._closing:
                 raise StoreError(f"the store {self._database.folder} is closed")
@@ -112,6 +123,8 @@ class Writer:
             while self._queue and (not group or weight + self._queue[0].weight <= GROUP):
                 group.append(self._queue.popleft())
                 weight += group[-1].weight
+                if group[-1].job is not None:
+                    break
             self._busy = len(group)
             return group
 
@@ -156,7 +169,7 @@ class Writer:
 
     def _prepare(self, item: _Item) -> bool:
         """Rows as columns, large manifests as files; False if the batch is wrong (its future says so)."""
-        if item.prepared is not None:
+        if item.batch is None or item.prepared is not None:
             return True
         try:
             item.prepared = Prepared(item.batch, [self._manifest(d, data) for d, data in item.batch.manifests])
@@ -174,129 +187,37 @@ class Writer:
         return dispatch_id, digest, size, None
 
     def _write(self, group: Sequence[_Item]) -> None:
-        prepared = [item.prepared for item in group if item.prepared is not None]
-        plan = Plan(prepared, self.last_seq)
+        """One transaction; afterwards every future of the group is done."""
+        plan = Plan([item.prepared for item in group if item.prepared is not None], self.last_seq)
+        job = group[0].job
         generation = self._database.generation
+        result: Any = None
         try:
             self._database.check_file()
-            self._transact(plan)
+            result = self._transact(plan, job)
         except Exception as e:
             if not spoils(e):
                 raise
             self._database.reset(generation)
             if plan.last == self.last_seq or self._database.read(last_seq) < plan.last:
                 raise
+        self._tables.committed(plan)
         self.last_seq = plan.last
-        for item, done in zip(group, prepared):
-            item.future.set_result(done.last)
+        for item in group:
+            item.future.set_result(result if item.prepared is None else item.prepared.last)
 
-    def _transact(self, plan: Plan) -> None:
+    def _transact(self, plan: Plan, job: Job | None) -> Any:
         with self._database.cursor() as cursor:
+            result: Any = None
             cursor.begin()
             try:
-                write_plan(cursor, plan)
+                if job is not None:
+                    result = job(cursor, self._tables, self.last_seq)
+                else:
+                    self._tables.write(cursor, plan)
                 cursor.commit()
             except BaseException:
                 with suppress(duckdb.Error):
                     cursor.rollback()
                 raise
-
-
-def last_seq(cursor: duckdb.DuckDBPyConnection) -> int:
-    """The highest number ever given, deleted and compacted ones included."""
-    row = cursor.execute(
-        "SELECT greatest((SELECT max(seq) FROM event), (SELECT max(seq) FROM dispatch), (SELECT max(seq) FROM electron), "
-        "(SELECT max(seq) FROM tombstone), (SELECT max(value::BIGINT) FROM setting WHERE name = 'highest_seq'), 0)"
-    ).fetchone()
-    return int(row[0]) if row else 0
-
-
-def _insert(cursor: duckdb.DuckDBPyConnection, table: str, items: Sequence[Sequence[Any]]) -> None:
-    if not items:
-        return
-    if len(items) <= _FEW:
-        mark = "(" + ", ".join("?" * _COLUMNS[table]) + ")"
-        cursor.execute(f"INSERT INTO {table} VALUES {', '.join([mark] * len(items))}", [v for row in items for v in row])
-        return
-    with cursor.appender(table) as appender:
-        appender.append_rows(items)
-
-
-def _delete_dispatches(cursor: duckdb.DuckDBPyConnection, table: str, ids: Sequence[str]) -> None:
-    if len(ids) == 1:
-        cursor.execute(f"DELETE FROM {table} WHERE dispatch_id = ?", [ids[0]])
-    elif ids:
-        cursor.execute(f"DELETE FROM {table} WHERE dispatch_id IN (SELECT unnest(?::VARCHAR[]))", [list(ids)])
-
-
-def write_plan(cursor: duckdb.DuckDBPyConnection, plan: Plan) -> None:
-    """Carry the plan out inside the open transaction."""
-    if plan.deletes:
-        gone = list(plan.deletes)
-        for table in ("dispatch", "electron", "event", "manifest", "reference"):
-            _delete_dispatches(cursor, table, gone)
-        _insert(cursor, "tombstone", [(seq, dispatch_id) for dispatch_id, seq in plan.deletes.items()])
-    _insert(cursor, "event", plan.events)
-    if plan.dispatches:
-        _delete_dispatches(cursor, "dispatch", list(plan.dispatches))
-        _insert(cursor, "dispatch", list(plan.dispatches.values()))
-    if plan.electrons:
-        _write_electrons(cursor, plan)
-    if plan.manifests:
-        _delete_dispatches(cursor, "manifest", list(plan.manifests))
-        _insert(cursor, "manifest", list(plan.manifests.values()))
-    _write_values(cursor, plan)
-    _write_references(cursor, plan)
-    for name, value in plan.settings.items():
-        cursor.execute("DELETE FROM setting WHERE name = ?", [name])
-        cursor.execute("INSERT INTO setting VALUES (?, ?)", [name, value])
-
-
-def _write_electrons(cursor: duckdb.DuckDBPyConnection, plan: Plan) -> None:
-    known: list[tuple[str, list[int]]] = []
-    for dispatch_id, nodes in plan.electrons.items():
-        fresh = plan.fresh.get(dispatch_id)
-        old = list(nodes) if fresh is None else [n for n in nodes if n not in fresh]
-        if old:
-            known.append((dispatch_id, old))
-    if len(known) <= _FEW:
-        for dispatch_id, old in known:
-            if len(old) == 1:
-                cursor.execute("DELETE FROM electron WHERE dispatch_id = ? AND node = ?", [dispatch_id, old[0]])
-            else:
-                cursor.execute(
-                    "DELETE FROM electron WHERE dispatch_id = ? AND node IN (SELECT unnest(?::INTEGER[]))", [dispatch_id, old]
-                )
-    else:
-        pairs = [(d, n) for d, old in known for n in old]
-        cursor.execute(
-            "DELETE FROM electron USING (SELECT unnest(?::VARCHAR[]) AS d, unnest(?::INTEGER[]) AS n) AS k "
-            "WHERE dispatch_id = k.d AND node = k.n",
-            [[d for d, _ in pairs], [n for _, n in pairs]],
-        )
-    _insert(cursor, "electron", [columns for nodes in plan.electrons.values() for columns in nodes.values()])
-
-
-def _write_values(cursor: duckdb.DuckDBPyConnection, plan: Plan) -> None:
-    if not plan.values:
-        return
-    heads = [head for head, _ in plan.values.values()]
-    present = {
-        r[0]
-        for r in cursor.execute("SELECT digest FROM value WHERE head IN (SELECT unnest(?::UBIGINT[]))", [heads]).fetchall()
-    }
-    now = time.time()
-    new = [
-        (head, digest, len(data), now, data) for digest, (head, data) in plan.values.items() if digest not in present
-    ]
-    _insert(cursor, "value", new)
-
-
-def _write_references(cursor: duckdb.DuckDBPyConnection, plan: Plan) -> None:
-    if plan.dereferences:
-        cursor.execute(
-            "DELETE FROM reference USING (SELECT unnest(?::VARCHAR[]) AS d, unnest(?::VARCHAR[]) AS g) AS k "
-            "WHERE reference.dispatch_id = k.d AND reference.digest = k.g",
-            [[d for d, _ in plan.dereferences], [g for _, g in plan.dereferences]],
-        )
-    _insert(cursor, "reference", list(plan.references))
+            return result
