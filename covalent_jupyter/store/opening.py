@@ -36,7 +36,9 @@ CONFIG: dict[str, Any] = {
     "python_enable_replacements": "false",
 }
 _BROKEN_LOG = re.compile(r"entry at byte position (\d+)")
-_NEWER_FILE = re.compile(r"newer version|newer DuckDB|version number|unsupported storage|not supported by this version", re.I)
+_NEWER_FILE = re.compile(
+    r"newer version|newer DuckDB|version number|unsupported storage|not supported by this version", re.I
+)
 _REPAIRS = 100  # damaged entries of one log; each repair shortens it
 
 
@@ -105,7 +107,10 @@ def _owner(fd: int, folder: Path) -> str:
         note = json.loads(os.pread(fd, 4096, 0))
         pid, host = int(note["pid"]), str(note["host"])
     except (OSError, ValueError, KeyError, TypeError):
-        return f"the store {folder} is in use by another process, which has left no note: look with `fuser {folder / LOCK}`"
+        return (
+            f"the store {folder} is in use by another process, which has left no note: find it with "
+            f"`fuser {folder / LOCK}`"
+        )
     if host != socket.gethostname():
         return (
             f"the store {folder} is in use by process {pid} on host {host}. Work there, stop it there with "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Sequence
 from types import EllipsisType
-from typing import Any, Collection, Iterable, Sequence
+from typing import Any
 
 import duckdb
 
@@ -30,14 +31,16 @@ def dispatch(cursor: Cursor, dispatch_id: str) -> DispatchRow | None:
 
 def find(cursor: Cursor, prefix: str, limit: int) -> list[str]:
     found = cursor.execute(
-        "SELECT dispatch_id FROM dispatch WHERE dispatch_id LIKE ? ESCAPE '\\' ORDER BY created DESC, dispatch_id LIMIT ?",
+        "SELECT dispatch_id FROM dispatch WHERE dispatch_id LIKE ? ESCAPE '\\' "
+        "ORDER BY created DESC, dispatch_id LIMIT ?",
         [_like(prefix), limit],
     ).fetchall()
     return [r[0] for r in found]
 
 
 def newest(cursor: Cursor, n: int) -> list[str]:
-    found = cursor.execute("SELECT dispatch_id FROM dispatch ORDER BY created DESC, dispatch_id DESC LIMIT ?", [n]).fetchall()
+    query = "SELECT dispatch_id FROM dispatch ORDER BY created DESC, dispatch_id DESC LIMIT ?"
+    found = cursor.execute(query, [n]).fetchall()
     return [r[0] for r in found]
 
 
@@ -115,7 +118,8 @@ def electrons(
     condition = " AND ".join(where)
     counted = cursor.execute(f"SELECT count(*) FROM electron WHERE {condition}", values).fetchone()
     found = cursor.execute(
-        f"SELECT {rows.ELECTRON} FROM electron WHERE {condition} ORDER BY node LIMIT ? OFFSET ?", [*values, limit, offset]
+        f"SELECT {rows.ELECTRON} FROM electron WHERE {condition} ORDER BY node LIMIT ? OFFSET ?",
+        [*values, limit, offset],
     ).fetchall()
     return [rows.electron_row(r) for r in found], int(counted[0]) if counted else 0
 
@@ -155,17 +159,22 @@ def changes(cursor: Cursor, after: int, upto: int, dispatch_id: str | None, limi
         [after, end, *own],
     ).fetchall()
     return Changes(
-        end, [rows.dispatch_row(r) for r in found[0]], [rows.electron_row(r) for r in found[1]], [r[0] for r in deleted],
+        end,
+        [rows.dispatch_row(r) for r in found[0]],
+        [rows.electron_row(r) for r in found[1]],
+        [r[0] for r in deleted],
         more=more,
-    )  # fmt: skip
+    )
 
 
 def events(cursor: Cursor, dispatch_id: str) -> list[tuple[int, str, bytes]]:
-    return cursor.execute("SELECT seq, kind, data FROM event WHERE dispatch_id = ? ORDER BY seq", [dispatch_id]).fetchall()
+    query = "SELECT seq, kind, data FROM event WHERE dispatch_id = ? ORDER BY seq"
+    return cursor.execute(query, [dispatch_id]).fetchall()
 
 
 def unfinished(cursor: Cursor) -> list[str]:
-    found = cursor.execute(f"SELECT dispatch_id FROM dispatch WHERE status NOT IN {_ENDED} ORDER BY created, seq").fetchall()
+    query = f"SELECT dispatch_id FROM dispatch WHERE status NOT IN {_ENDED} ORDER BY created, seq"
+    found = cursor.execute(query).fetchall()
     return [r[0] for r in found]
 
 
@@ -222,7 +231,8 @@ def lookup_key(cursor: Cursor, key: str, statuses: Collection[str | Status]) -> 
 
 def reusable(cursor: Cursor, dispatch_id: str) -> list[Reusable]:
     found = cursor.execute(
-        "SELECT node, key, data FROM electron WHERE dispatch_id = ? AND status = 'COMPLETED' ORDER BY node", [dispatch_id]
+        "SELECT node, key, data FROM electron WHERE dispatch_id = ? AND status = 'COMPLETED' ORDER BY node",
+        [dispatch_id],
     ).fetchall()
     result = []
     for node, key, data in found:

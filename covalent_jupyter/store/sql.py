@@ -74,7 +74,8 @@ def _select(own: duckdb.DuckDBPyConnection, query: str) -> str:
     if len(statements) != 1:
         raise InvalidRequest(f"one SELECT statement is expected, not {len(statements)} statements")
     if statements[0].type != duckdb.StatementType.SELECT:
-        raise InvalidRequest(f"only SELECT is allowed here, not {statements[0].type.name}: the store is read-only for queries")
+        kind = statements[0].type.name
+        raise InvalidRequest(f"only SELECT is allowed here, not {kind}: the store is read-only for queries")
     return statements[0].query.strip().rstrip(";")
 
 

@@ -6,11 +6,14 @@ import os
 import threading
 import time
 import uuid
+from collections.abc import Collection, Iterable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
 from types import EllipsisType
-from typing import Collection, Iterable
+from typing import Any
+
+import duckdb
 
 from ..blobs import has_blob, is_digest, read_blob
 from ..errors import StoreError
@@ -21,6 +24,7 @@ from . import queries, sql, upkeep
 from .batch import Batch, Changes, Reusable, Table
 from .database import Database
 from .opening import FolderLock, make_folder
+from .tables import Tables
 from .writer import Writer
 
 Statuses = str | Status | Collection[str | Status]
@@ -155,7 +159,9 @@ class Store:
     ) -> tuple[list[ElectronRow], int]:
         """A page in the order of nodes, and how many match in all. Values inside have no bytes."""
         return self._database.read(
-            lambda c: queries.electrons(c, dispatch_id, offset=offset, limit=limit, status=status, name=name, nodes=nodes)
+            lambda c: queries.electrons(
+                c, dispatch_id, offset=offset, limit=limit, status=status, name=name, nodes=nodes
+            )
         )
 
     def electron(self, dispatch_id: str, node: int) -> ElectronRow | None:
@@ -256,3 +262,28 @@ class Store:
         written = time.perf_counter()
         self.setting("checked")
         return 1000 * (written - start), 1000 * (time.perf_counter() - written)
+
+    def compact(self, dispatch_id: str) -> int:
+        """Drop the events of an ended dispatch (its rows stay); how many. NotFound, Conflict while it runs."""
+        done = self._writer.submit(lambda cursor, _, last: upkeep.compact(cursor, dispatch_id, last))
+        return int(done.result())
+
+    def gc(self, live: set[Digest], older_than: float = upkeep.DAY) -> tuple[int, int]:
+        """Remove values and blob files that no dispatch and none of ``live`` refers to, and that nobody has
+        written or asked for during ``older_than`` seconds; (how many, bytes)."""
+        candidates = upkeep.old_blobs(self.blob_root, older_than)
+        keep = live | self._promised.current()
+
+        def values(cursor: duckdb.DuckDBPyConnection, tables: Tables, last: int) -> tuple[int, int]:
+            upkeep.prune_tombstones(cursor, last)
+            return upkeep.collect_values(cursor, tables, keep, older_than)
+
+        count, freed = self._writer.submit(values).result()  # whatever was queued before is committed now
+        held = self._database.read(queries.referenced) | keep
+        files, size = upkeep.remove_blobs(self.blob_root, candidates, held, older_than)
+        return count + files, freed + size
+
+    def disk(self) -> dict[str, Any]:
+        """Bytes by kind (``database, log, blobs, inline, logs, total, free``), and the largest ``dispatches`` (root
+        dispatches with all below them) and ``lattices``."""
+        return self._database.read(lambda c: upkeep.disk(self.folder, self.blob_root, c))

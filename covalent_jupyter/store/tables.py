@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import duckdb
 
@@ -22,8 +23,9 @@ _RECENT = 100_000
 def last_seq(cursor: Cursor) -> int:
     """The highest number ever given, deleted and compacted ones included."""
     row = cursor.execute(
-        "SELECT greatest((SELECT max(seq) FROM event), (SELECT max(seq) FROM dispatch), (SELECT max(seq) FROM electron), "
-        "(SELECT max(seq) FROM tombstone), (SELECT max(value::BIGINT) FROM setting WHERE name = 'highest_seq'), 0)"
+        "SELECT greatest((SELECT max(seq) FROM event), (SELECT max(seq) FROM dispatch), "
+        "(SELECT max(seq) FROM electron), (SELECT max(seq) FROM tombstone), "
+        "(SELECT max(value::BIGINT) FROM setting WHERE name = 'highest_seq'), 0)"
     ).fetchone()
     return int(row[0]) if row else 0
 
@@ -95,7 +97,8 @@ class Tables:
         if len(ids) == 1:
             self._execute(cursor, f"DELETE FROM {table} WHERE dispatch_id = ?", ids)
         elif ids:
-            self._execute(cursor, f"DELETE FROM {table} WHERE dispatch_id IN (SELECT unnest(?::VARCHAR[]))", [list(ids)])
+            query = f"DELETE FROM {table} WHERE dispatch_id IN (SELECT unnest(?::VARCHAR[]))"
+            self._execute(cursor, query, [list(ids)])
 
     def _write_electrons(self, cursor: Cursor, plan: Plan) -> None:
         known: list[tuple[str, list[int]]] = []

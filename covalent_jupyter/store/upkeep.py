@@ -1,14 +1,28 @@
-"""Housekeeping: what takes room, what may go."""
+"""Housekeeping: what takes room, and what of it may go."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import threading
 import time
-from typing import Iterable
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
+import duckdb
+
+from ..blobs import iter_blobs, remove_blob, remove_stale
+from ..errors import Conflict, NotFound
 from ..model.graph import Digest
+from ..model.status import ENDED, Status
+from .opening import DATABASE
+from .tables import Tables
 
 DAY = 86_400.0
+TOMBSTONES = 10_000  # deletions that readers can still learn of
+_TOP = 20  # dispatches and lattices that the disk report names
 
 
 class Promised:
@@ -34,3 +48,129 @@ class Promised:
         now = time.monotonic()
         with self._lock:
             return {digest for digest, until in self._until.items() if until > now}
+
+
+def _set(cursor: duckdb.DuckDBPyConnection, name: str, value: int) -> None:
+    cursor.execute("DELETE FROM setting WHERE name = ?", [name])
+    cursor.execute("INSERT INTO setting VALUES (?, ?)", [name, str(value)])
+
+
+def compact(cursor: duckdb.DuckDBPyConnection, dispatch_id: str, last_seq: int) -> int:
+    """Drop the events of an ended dispatch; how many. NotFound, Conflict."""
+    row = cursor.execute("SELECT status FROM dispatch WHERE dispatch_id = ?", [dispatch_id]).fetchone()
+    if row is None:
+        raise NotFound(f"no dispatch {dispatch_id!r}")
+    if Status(row[0]) not in ENDED:
+        raise Conflict(f"dispatch {dispatch_id} has not ended ({row[0]}): its events are needed to go on with it")
+    dropped = cursor.execute("DELETE FROM event WHERE dispatch_id = ?", [dispatch_id]).fetchone()
+    _set(cursor, "highest_seq", last_seq)
+    return int(dropped[0]) if dropped else 0
+
+
+def prune_tombstones(cursor: duckdb.DuckDBPyConnection, last_seq: int) -> None:
+    """Forget the oldest deletions; readers older than them take a snapshot."""
+    row = cursor.execute("SELECT seq FROM tombstone ORDER BY seq DESC LIMIT 1 OFFSET ?", [TOMBSTONES]).fetchone()
+    if row is not None:
+        cursor.execute("DELETE FROM tombstone WHERE seq <= ?", [row[0]])
+        _set(cursor, "horizon", row[0])
+        _set(cursor, "highest_seq", last_seq)
+
+
+def collect_values(
+    cursor: duckdb.DuckDBPyConnection, tables: Tables, keep: set[Digest], older_than: float
+) -> tuple[int, int]:
+    """Remove inline values that nothing refers to; (how many, bytes). Runs in the writer's turn."""
+    held = list(keep.union(tables.recent))
+    condition = (
+        "created < ? AND digest NOT IN (SELECT digest FROM reference) AND digest NOT IN (SELECT unnest(?::VARCHAR[]))"
+    )
+    values = [time.time() - older_than, held]
+    row = cursor.execute(f"SELECT count(*), sum(size) FROM value WHERE {condition}", values).fetchone()
+    if row is None or not row[0]:
+        return 0, 0
+    cursor.execute(f"DELETE FROM value WHERE {condition}", values)
+    return int(row[0]), int(row[1])
+
+
+def old_blobs(root: Path, older_than: float) -> list[Digest]:
+    """Blob files that nobody has written or relied on lately."""
+    limit = time.time() - older_than
+    return [blob.digest for blob in iter_blobs(root) if blob.mtime < limit]
+
+
+def remove_blobs(root: Path, candidates: Iterable[Digest], held: set[Digest], older_than: float) -> tuple[int, int]:
+    """Remove the candidates that are not held and were not touched meanwhile; (how many, bytes)."""
+    limit = time.time() - older_than
+    count = freed = 0
+    for digest in candidates:
+        if digest in held:
+            continue
+        with suppress(OSError):
+            if os.stat(root / digest[:2] / digest).st_mtime < limit:
+                freed += remove_blob(root, digest)
+                count += 1
+    remove_stale(root, max(older_than, DAY))
+    return count, freed
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _tree(path: Path) -> int:
+    """Bytes of the files below, as far as they can be read."""
+    total = 0
+    for folder, _, names in os.walk(path):
+        total += sum(_size(Path(folder, name)) for name in names)
+    return total
+
+
+def disk(folder: Path, blob_root: Path, cursor: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """Bytes by kind, and the dispatches and lattices that take most (values that several share count for each)."""
+    blobs = {blob.digest: blob.size for blob in iter_blobs(blob_root)}
+    logs: dict[str, int] = {}
+    with suppress(OSError):
+        logs = {entry.name: _tree(Path(entry.path)) for entry in os.scandir(folder / "logs") if entry.is_dir()}
+    inline = cursor.execute("SELECT count(*), coalesce(sum(size), 0)::BIGINT FROM value").fetchone() or (0, 0)
+    found = cursor.execute(
+        """
+        WITH file AS (SELECT unnest(?::VARCHAR[]) AS digest, unnest(?::BIGINT[]) AS size),
+        log AS (SELECT unnest(?::VARCHAR[]) AS dispatch_id, unnest(?::BIGINT[]) AS size),
+        sized AS (SELECT digest, size FROM file UNION SELECT digest, size FROM value),
+        item AS (
+            SELECT r.dispatch_id, s.size FROM (SELECT DISTINCT dispatch_id, digest FROM reference) r
+                JOIN sized s ON s.digest = r.digest
+            UNION ALL SELECT dispatch_id, size FROM log
+            UNION ALL SELECT dispatch_id, size FROM manifest)
+        SELECT d.root_id, any_value(root.lattice), sum(item.size)::BIGINT AS bytes
+        FROM item JOIN dispatch d ON d.dispatch_id = item.dispatch_id
+            LEFT JOIN dispatch root ON root.dispatch_id = d.root_id
+        GROUP BY d.root_id ORDER BY bytes DESC, d.root_id
+        """,
+        [list(blobs), list(blobs.values()), list(logs), list(logs.values())],
+    ).fetchall()
+    lattices: dict[str, int] = {}
+    for _, lattice, size in found:
+        lattices[lattice or ""] = lattices.get(lattice or "", 0) + size
+    database, log = _size(folder / DATABASE), _size(folder / f"{DATABASE}.wal")
+    return {
+        "folder": str(folder),
+        "blob_root": str(blob_root),
+        "database": database,
+        "log": log,
+        "blobs": sum(blobs.values()),
+        "blob_count": len(blobs),
+        "inline": int(inline[1]),
+        "inline_count": int(inline[0]),
+        "logs": sum(logs.values()),
+        "total": database + log + sum(blobs.values()) + sum(logs.values()),
+        "free": shutil.disk_usage(folder).free,
+        "dispatches": [{"dispatch_id": d, "lattice": name or "", "bytes": size} for d, name, size in found[:_TOP]],
+        "lattices": [
+            {"lattice": name, "bytes": size}
+            for name, size in sorted(lattices.items(), key=lambda item: -item[1])[:_TOP]
+        ],
+    }

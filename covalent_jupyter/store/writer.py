@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 import threading
 from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any
 
 import duckdb
 
@@ -154,8 +155,10 @@ class Writer:
             for item in group:
                 self._commit([item])
             return
-        failure = StoreError(f"this record cannot be stored: {error}")
-        failure.__cause__ = error
+        failure: BaseException = error
+        if group[0].job is None:
+            failure = StoreError(f"this record cannot be stored: {error}")
+            failure.__cause__ = error
         group[0].future.set_exception(failure)
 
     def _explain(self, error: Exception) -> str:
