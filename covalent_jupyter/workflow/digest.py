@@ -30,7 +30,6 @@ from .bytecode import Chain, facts, normal_form
 from .localmodules import LocalModules, package_version
 from .slices import absolute
 
-_WHOLE: Chain = ()
 _MOST = 20_000  # objects of one value that are looked at one by one; beyond it the value's frame is hashed
 _DEEPEST = 100
 _MODULE_NOTES = frozenset(
@@ -378,7 +377,8 @@ class _Walk:
         if self.modules.find(target) is None:
             self.library(target, ",".join(names))
             return
-        for chain in [(item,) for item in names if item != "*"] or [_WHOLE]:
+        chains: list[Chain] = [(item,) for item in names if item != "*"]
+        for chain in chains or [()]:
             self.say("import", target, *chain, self.modules.digest(target, chain))
 
     def class_(self, cls: type) -> None:
