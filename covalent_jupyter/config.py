@@ -76,7 +76,7 @@ OPTIONS: dict[str, Option] = {
         choices=("unfinished", "always", "never"),
     ),
     "hub_activity": Option(bool, True, "Whether running dispatches count as activity of the Jupyter server."),
-    "log_level": Option(str, "INFO", "Of the service's log.", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
+    "service_log_level": Option(str, "INFO", "Of the service's log.", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
 }  # fmt: skip
 
 #: Names that Covalent's users know.
@@ -85,7 +85,8 @@ ALIASES = {
     "dask_mem_per_worker": "dask_memory_limit",
     "dispatcher_address": "url",
     "sdk_executor": "executor",
-    "sdk_log_level": "log_level",
+    "sdk_log_level": "service_log_level",
+    "log_level": "service_log_level",
     "n_workers": "dask_n_workers",
     "threads_per_worker": "dask_threads_per_worker",
     "memory_limit": "dask_memory_limit",
@@ -248,7 +249,7 @@ def traits() -> dict[str, Any]:
         elif option.kind is str:
             trait = Unicode(option.default)
         elif option.kind is int or option.kind == int | None:
-            trait = Int(option.default, allow_none=option.default is None)
+            trait = Int(option.default, allow_none=True) if option.default is None else Int(option.default)
         else:
             trait = Dict(option.default)
         made[name] = trait.tag(config=True)
@@ -341,7 +342,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _read_python(path: Path) -> dict[str, Any]:
-    from traitlets.config import PyFileConfigLoader
+    from traitlets.config.loader import PyFileConfigLoader
 
     try:
         config = PyFileConfigLoader(path.name, path=str(path.parent)).load_config()

@@ -33,7 +33,7 @@ def make_application(context: Context) -> web.Application:
     ordered = sorted(handlers.items(), key=lambda item: ("{" in item[0], item[0].count("{")))
     rules = [(pattern(path), handler, {"context": context}) for path, handler in ordered]
     return web.Application(
-        rules,  # type: ignore[arg-type]
+        rules,
         default_handler_class=NoSuchPath,
         default_handler_args={"context": context},
         openapi=msgspec.json.encode(document()),

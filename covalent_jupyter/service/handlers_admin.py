@@ -154,7 +154,7 @@ class Shutdown(Handler):
             raise Conflict(f"{running} dispatches are running", running=running)
         self.context.stopping = True
         self.reply({"stopping": True, "running": running}, HTTPStatus.ACCEPTED)
-        self.context.shutdown(body.reason or "asked to")
+        self.context.shutdown(body.reason or "asked to", body.stop_hosts)
 
 
 def _set(changes: dict[str, Any]) -> None:

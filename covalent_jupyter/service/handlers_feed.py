@@ -67,7 +67,7 @@ class Events(Handler):
         }
 
     def _answer(self, query: q.Follow, dispatch: str | None, changes: Changes) -> None:
-        logs = []
+        logs: list[q.LiveLog] = []
         if query.electrons:
             for (dispatch_id, node), grown in self.context.dispatcher.live_logs.items():
                 if (dispatch is None or dispatch_id == dispatch) and len(logs) < query.limit:

@@ -49,17 +49,18 @@ def remove_connection(store_dir: Path, connection: ConnectionFile) -> None:
 class Lifecycle:
     """Waits for the end of the service, and brings it about in order."""
 
-    def __init__(self, context: Context, server: HTTPServer, close: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, context: Context, server: HTTPServer, close: Callable[..., Awaitable[None]]) -> None:
         self._context = context
         self._server = server
         self._close = close
         self._end = asyncio.Event()
         self._reason = ""
+        self._stop_hosts: bool | None = None
 
-    def stop(self, reason: str) -> None:
-        """Ends the service; a second call changes nothing."""
+    def stop(self, reason: str, stop_hosts: bool | None = None) -> None:
+        """Ends the service; a second call changes nothing. ``stop_hosts`` None: those that work on something go on."""
         if not self._end.is_set():
-            self._reason = reason
+            self._reason, self._stop_hosts = reason, stop_hosts
             self._context.stopping = True
             self._end.set()
 
@@ -91,7 +92,8 @@ class Lifecycle:
 
     async def _leave(self) -> None:
         context = self._context
-        log.info("stopping: %s; %d dispatches go on at the next start", self._reason, context.dispatcher.running())
+        running = context.dispatcher.running()
+        log.info("stopping: %r; %d dispatches go on at the next start", self._reason, running)
         self._server.stop()
         remove_connection(Path(context.store.folder), context.connection)
         context.dispatcher.bus.wake()  # long polls answer now
@@ -100,5 +102,5 @@ class Lifecycle:
             await asyncio.sleep(0.02)
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._server.close_all_connections(), 1.0)
-        await self._close()
+        await self._close(stop_hosts=not running if self._stop_hosts is None else self._stop_hosts)
         log.info("stopped")

@@ -78,7 +78,7 @@ def _log_to(store_dir: Path, level: str) -> None:
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
-    logging.getLogger("covalent_jupyter").setLevel(level.upper() or config.load().log_level)
+    logging.getLogger("covalent_jupyter").setLevel(level.upper() or config.load().service_log_level)
     logging.captureWarnings(True)
 
 
@@ -112,7 +112,7 @@ async def _serve(store: Store, settings: config.Settings, options: argparse.Name
         connection = _connection(store, sockets[0].getsockname()[1], host_port, token)
         context = Context(
             store, parts.dispatcher, connection, settings, pools, Path(store.folder) / "unfinished",
-            shutdown=lambda reason: lifecycle.stop(reason), cluster=parts.cluster, idle_exit=options.idle_exit,
+            shutdown=lambda reason, stop_hosts: lifecycle.stop(reason, stop_hosts), cluster=parts.cluster, idle_exit=options.idle_exit,
         )  # fmt: skip
         if parts.dispatcher.running():
             context.marker.touch()

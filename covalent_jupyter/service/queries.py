@@ -93,6 +93,7 @@ class Purge(Struct, forbid_unknown_fields=True):
 class Shutdown(Struct, forbid_unknown_fields=True):
     reason: Annotated[str, Meta(max_length=1000)] = ""
     if_idle: bool = False
+    stop_hosts: bool | None = None  # executor hosts with what they run; none: those that work on something go on
 
 
 class Health(Struct):

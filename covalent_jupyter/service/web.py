@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from tornado import httputil, web
+from tornado.http1connection import HTTP1Connection
 
 from .._version import __version__
 from ..errors import ConfigError, InvalidRequest, ServiceError, StorageFull, StoreError, TooLarge, VersionMismatch
@@ -238,14 +239,18 @@ class Handler(web.RequestHandler):
             raise InvalidRequest("Content-Length is not a number")
         if int(length) > self.body_cap:
             raise self._too_large()
-        self.request.connection.set_max_body_size(sys.maxsize)  # type: ignore[attr-defined]  # ours counts
+        self._connection().set_max_body_size(sys.maxsize)  # ours counts
 
     def _too_large(self) -> TooLarge:
         return TooLarge(f"the body exceeds {self.body_cap:,} bytes, the cap for {self.request.method} {self.request.path}", cap=self.body_cap)
 
+    def _connection(self) -> HTTP1Connection:
+        assert isinstance(self.request.connection, HTTP1Connection)
+        return self.request.connection
+
     def _drain(self) -> None:
         """Lets the rest of the body come, for a while, and keeps none of it."""
-        connection: Any = self.request.connection
+        connection = self._connection()
         connection.set_max_body_size(sys.maxsize)
         connection.set_body_timeout(_DRAIN_SECONDS)
 

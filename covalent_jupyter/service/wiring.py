@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 from typing import Any
 
 from ..config import Settings
 from ..dispatcher import Dispatcher
-from ..errors import StoreError
-from ..model import Environment, ExecutorSpec
+from ..errors import Conflict, InvalidRequest, NotFound, StoreError
+from ..paths import connection_file
 from ..store import Store
+from .hosts import Hosts
 
 log = logging.getLogger(__name__)
 
 #: Seconds that the last commits are given at the end.
 _LAST_COMMITS = 10.0
-
-
-class NoHosts:
-    """No executor hosts: dispatches are taken, recorded, and wait."""
-
-    def ensure(self, environment: Environment, *, plugin: ExecutorSpec | None = None, root_id: str = "") -> str:
-        return environment.digest
-
-    def send(self, host_id: str, message: Any) -> bool:
-        return False
+_DASK = "dask_"
 
 
 class Parts:
@@ -35,27 +28,45 @@ class Parts:
         self.store = store
         self.settings = settings
         self.dispatcher = Dispatcher(store, executor_options=self.executor_options)
-        self.dispatcher.attach(NoHosts())
+        self.hosts = Hosts(
+            token=token, store_dir=Path(store.folder), store_id=store.store_id,
+            connection_file=connection_file(Path(store.folder)), listener=self.dispatcher,
+        )  # fmt: skip
+        self.dispatcher.attach(self.hosts)
 
     def executor_options(self, name: str) -> dict[str, Any]:
         """Options of an executor that the configuration gives; those of the dispatch win over them."""
         if name != "dask":
             return {}
-        prefix = "dask_"
-        return {k[len(prefix) :]: v for k, v in self.settings.items() if k.startswith(prefix) and v not in (None, "", {})}
+        given = {k.removeprefix(_DASK): v for k, v in self.settings.items() if k.startswith(_DASK)}
+        return {k: v for k, v in given.items() if v not in (None, "", {})}
 
     async def start(self) -> int:
         """Takes up what is unfinished; the port where executor hosts connect."""
         found = await self.dispatcher.recover()
         if found:
             log.info("%d unfinished dispatches taken up", len(found))
-        return 0
+        return await self.hosts.start()
 
     async def cluster(self, action: str, *, name: str, host: str, n: int | None) -> dict[str, Any]:
-        return {"action": action, "hosts": []}
+        """``restart`` and ``close`` end executor hosts with their clusters; the next pack starts a new one."""
+        if action == "scale":
+            raise InvalidRequest(
+                "a running cluster is not scaled from here: set dask_n_workers (PATCH config), then restart the cluster",
+            )
+        known = [e["host"] for e in self.dispatcher.executors() if not name or e["name"] == name]
+        if host and host not in known:
+            raise NotFound(f"no executor host {host[:80]!r} with the executor {name[:80]!r}", hosts=sorted(set(known)))
+        wanted = sorted({h for h in known if not host or h == host})
+        if action == "close" and self.dispatcher.running():
+            raise Conflict(f"{self.dispatcher.running()} dispatches are running; 'restart' runs their electrons again")
+        for each in wanted:
+            self.hosts.drop(each)
+        return {"action": action, "hosts": wanted}
 
-    async def close(self) -> None:
-        """Waits for the last commits, then lets go of everything."""
+    async def close(self, *, stop_hosts: bool = False) -> None:
+        """Waits for the last commits, then lets go of everything. Hosts that go on are taken up by the next service."""
+        await self.hosts.close(stop_hosts=stop_hosts)
         try:
             await asyncio.wait_for(self.dispatcher.close(), _LAST_COMMITS)
         except (asyncio.TimeoutError, StoreError) as error:
