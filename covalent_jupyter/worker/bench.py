@@ -1,0 +1,81 @@
+"""What a runner has at hand while it works on packs of its root dispatch."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from ..model.work import Outcome, Pack, Task
+from . import world
+from .capture import Capture
+from .failure import error_of
+from .inputs import Inputs
+from .isolate import State
+from .page import Page
+from .seeds import Seeds
+from .sheet import RunnerSheet
+
+
+class Bench:
+    """The process's capture, seeds and state, and the present pack's inputs."""
+
+    def __init__(self, sheet: RunnerSheet, page: Page) -> None:
+        self.scratch = sheet.scratch
+        self.page = page
+        self.pid = os.getpid()
+        self.is_copy = False  # true in a child that an electron forked
+        self.capture = Capture(sheet.scratch, sheet.name)
+        self.seeds = Seeds()
+        self.seeds.install()
+        self.state = State()
+        self.functions: dict[str, Any] = {}
+        self.inputs: Inputs
+        self.dressed: str | None = None  # digest of the environment that was put on
+        self.warnings: tuple[str, ...] = ()
+        self.problem: BaseException | None = None  # why the environment could not be put on
+        self.cpu = 1.0
+        self.known = set(sys.modules)  # modules that were there before the last electron
+        self.known_count = len(self.known)
+
+    def lay_out(self, pack: Pack) -> None:
+        """Make ready for the tasks of a pack."""
+        live = os.path.join(pack.log_root, "live") if pack.log_root else self.scratch
+        self.capture.open(live, pack.log_root)
+        self.inputs = Inputs(pack, self.functions)
+        if self.dressed != pack.root_id:
+            self.dress(pack)
+            self.dressed = pack.root_id
+
+    def dress(self, pack: Pack) -> None:
+        self.problem = None
+        try:
+            self.warnings = tuple(world.put_on(pack, self.inputs.blob, self.scratch))
+        except Exception as error:  # border: every electron of the pack fails with it
+            self.problem = error
+        self.variables = pack.variables
+        world.set_threads(1, self.variables)
+        self.state.take()
+
+    def set_cpu(self, cpu: float) -> None:
+        if cpu != self.cpu:
+            self.cpu = cpu
+            world.set_threads(cpu, self.variables)
+            self.state.take()
+
+    def can_run(self, task: Task) -> bool:
+        return self.inputs.can_resolve(task)
+
+    def keep(self, task: Task, outcome: Outcome) -> None:
+        """Later tasks of the pack may use what this one produced."""
+        if outcome.output is not None:
+            self.inputs.produced[task.node] = outcome.output
+
+    def environment_error(self) -> Any:
+        assert self.problem is not None
+        return error_of(
+            self.problem,
+            "executor",
+            message=f"the runner could not put on the dispatch's environment: {self.problem}",
+            hint="check the folder, sys.path and modules that the dispatch was made with",
+        )

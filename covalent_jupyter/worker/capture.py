@@ -1,0 +1,230 @@
+"""stdout and stderr of electrons, captured at descriptor level: prints of C code and of subprocesses included.
+
+Descriptors 1 and 2 of a runner are *live files*, opened for appending. While an electron prints, whoever wants to
+see it reads these. At its end they become its logs: text inside the outcome, or a file.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..model.work import Log
+from ..processes import LINUX
+
+SHORT = 4096  # bytes: a log up to this size is inside the outcome
+CAP = 10 << 20  # bytes: of a longer log head and tail are kept
+_HEAD = _TAIL = CAP // 2
+_UNFILED = 65_536  # bytes kept inside the outcome where there is no folder for files
+_FALLOC_PUNCH = 0x01 | 0x02  # FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE
+_IOLBF = 1
+
+
+class Capture:
+    """The runner's side: owns descriptors 1 and 2, and ``sys.stdout`` and ``sys.stderr``."""
+
+    def __init__(self, folder: str, name: str) -> None:
+        self._name = name
+        self._folder = ""
+        self._log_root = ""
+        self.paths = ("", "")
+        self._libc = ctypes.CDLL(None)
+        self._fflush = self._libc.fflush
+        self.open(folder, "")
+        self._streams = (_stream(1), _stream(2))
+        sys.stdin = sys.__stdin__ = _NoInput()  # type: ignore[misc]
+        self.restore()
+        self._line_buffer_c()
+
+    def open(self, folder: str, log_root: str) -> None:
+        """Put the live files into ``folder`` and finished logs under ``log_root`` ("": keep them short, inside outcomes)."""
+        self._log_root = log_root
+        if folder == self._folder:
+            return
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        for path in self.paths:
+            if path:
+                Path(path).unlink(missing_ok=True)
+        self._folder = folder
+        self.paths = (os.path.join(folder, f"{self._name}.out"), os.path.join(folder, f"{self._name}.err"))
+        for number in (0, 1):
+            self._reopen(number)
+
+    def _reopen(self, number: int) -> None:
+        fd = os.open(self.paths[number], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        os.dup2(fd, number + 1)
+        os.close(fd)
+
+    def restore(self) -> None:
+        """Undo what an electron did to ``sys.stdout`` and ``sys.stderr``."""
+        out, err = self._streams
+        if out.closed or err.closed:
+            out, err = self._streams = (_stream(1), _stream(2))
+        if sys.stdout is not out or sys.__stdout__ is not out:
+            sys.stdout = sys.__stdout__ = out  # type: ignore[misc]
+        if sys.stderr is not err or sys.__stderr__ is not err:
+            sys.stderr = sys.__stderr__ = err  # type: ignore[misc]
+
+    def finish(self, dispatch_id: str, node: int, attempt: int, dropped: tuple[int, int]) -> tuple[Log, Log]:
+        """The electron's logs; the live files are empty again."""
+        for stream in {id(s): s for s in (sys.stdout, sys.stderr, *self._streams)}.values():
+            try:
+                stream.flush()
+            except Exception:  # border: the user's own stream, or closed by the user
+                pass
+        self._fflush(None)
+        return self._one(0, dispatch_id, node, attempt, dropped[0]), self._one(1, dispatch_id, node, attempt, dropped[1])
+
+    def _one(self, number: int, dispatch_id: str, node: int, attempt: int, dropped: int) -> Log:
+        try:
+            if os.fstat(number + 1).st_size == 0:
+                return _EMPTY
+        except OSError:  # the electron closed its descriptor
+            pass
+        log = collect(self.paths[number], self._log_root, dispatch_id, f"{node}.{attempt}", "out err".split()[number], dropped)
+        self._reopen(number)
+        return log
+
+    def _line_buffer_c(self) -> None:
+        """C code's printf is seen line by line, as Python's print."""
+        for name in ("stdout", "__stdoutp"):
+            try:
+                stdout = ctypes.c_void_p.in_dll(self._libc, name)
+            except ValueError:
+                continue
+            self._libc.setvbuf(stdout, None, _IOLBF, 0)
+
+
+_EMPTY = Log()
+
+
+def _stream(fd: int) -> io.TextIOWrapper:
+    raw = io.FileIO(fd, "w", closefd=False)
+    return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+
+class _NoInput(io.TextIOBase):
+    """Standard input of an electron: nobody sits there."""
+
+    def readable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return 0
+
+    def read(self, size: int | None = -1) -> str:
+        raise RuntimeError(NO_INPUT)
+
+    def readline(self, size: int = -1) -> str:  # type: ignore[override]
+        raise RuntimeError(NO_INPUT)
+
+
+NO_INPUT = (
+    "an electron has no keyboard: it runs in another process, maybe on another machine. "
+    "To step through it, load it into the kernel with ct.debug(dispatch_id, node)"
+)
+
+
+def collect(path: str, log_root: str, dispatch_id: str, name: str, kind: str, dropped: int = 0) -> Log:
+    """Turn a live file into a log, and empty it. Safe to call for a runner that has died."""
+    try:
+        size = os.path.getsize(path)
+    except OSError:
+        return _EMPTY
+    if size == 0:
+        return _EMPTY
+    printed = size + dropped
+    if size > CAP or dropped:
+        text, cut = _head_and_tail(path, size, _HEAD, _TAIL, dropped)
+    elif size > SHORT and not _has_returns(path):
+        if log_root:
+            os.makedirs(os.path.join(log_root, dispatch_id), mode=0o700, exist_ok=True)
+            file = os.path.join(dispatch_id, f"{name}.{kind}")
+            os.replace(path, os.path.join(log_root, file))
+            return Log(size=printed, file=file)
+        text, cut = _head_and_tail(path, size, _UNFILED // 2, _UNFILED // 2, 0)
+    else:
+        text, cut = fold_returns(Path(path).read_bytes()), 0
+    os.truncate(path, 0)
+    if len(text) <= SHORT:
+        return Log(text.decode("utf-8", "replace"), printed, dropped=cut)
+    if not log_root:
+        if len(text) > 2 * _UNFILED:
+            cut += len(text) - _UNFILED
+            text = text[: _UNFILED // 2] + _gap(cut) + text[-_UNFILED // 2 :]
+        return Log(text.decode("utf-8", "replace"), printed, dropped=cut)
+    os.makedirs(os.path.join(log_root, dispatch_id), mode=0o700, exist_ok=True)
+    file = os.path.join(dispatch_id, f"{name}.{kind}")
+    fd = os.open(os.path.join(log_root, file), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with open(fd, "wb") as target:
+        target.write(text)
+    return Log(size=printed, file=file, dropped=cut)
+
+
+def _has_returns(path: str) -> bool:
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            if b"\r" in chunk:
+                return True
+    return False
+
+
+def _gap(count: int) -> bytes:
+    return b"\n... %d bytes dropped ...\n" % count
+
+
+def _head_and_tail(path: str, size: int, head: int, tail: int, dropped: int) -> tuple[bytes, int]:
+    if size <= head + tail and not dropped:
+        return fold_returns(Path(path).read_bytes()), 0
+    with open(path, "rb") as file:
+        first = file.read(head)
+        file.seek(max(size - tail, len(first)))
+        last = file.read(tail)
+    cut = size + dropped - len(first) - len(last)
+    return fold_returns(first) + _gap(cut) + fold_returns(last), cut
+
+
+def fold_returns(data: bytes) -> bytes:
+    """Lines that were drawn over with ``\\r`` (progress bars) in their last state."""
+    if b"\r" not in data:
+        return data
+    lines = data.replace(b"\r\n", b"\n").split(b"\n")
+    return b"\n".join(_last_state(line) if b"\r" in line else line for line in lines)
+
+
+def _last_state(line: bytes) -> bytes:
+    return next((part for part in reversed(line.split(b"\r")) if part), b"")
+
+
+def trim_live(path: str, fallocate: Any) -> int:
+    """Free the disk under the middle of a live file that grew beyond its cap, while its runner goes on printing.
+
+    Gives the bytes that were cut off its end because this file system knows no holes (0: a hole was made).
+    """
+    try:
+        size = os.path.getsize(path)
+        if size <= 2 * CAP or os.stat(path).st_blocks * 512 <= 2 * CAP:
+            return 0
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return 0
+    try:
+        if fallocate is not None and fallocate(fd, _FALLOC_PUNCH, _HEAD, size - _HEAD - _TAIL) == 0:
+            return 0
+        os.ftruncate(fd, _HEAD)
+        return size - _HEAD
+    finally:
+        os.close(fd)
+
+
+def load_fallocate() -> Any:
+    """``fallocate`` of the C library, None where there is none."""
+    if not LINUX:
+        return None
+    function = ctypes.CDLL(None, use_errno=True).fallocate64
+    function.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+    return function

@@ -1,0 +1,306 @@
+"""Feeding one pack to one runner, and hearing what becomes of it.
+
+The tasks go over at once; their *tokens* lie in a socket from which both sides may take: the runner to begin a task, the feed to
+keep it from beginning. What happened is read from the runner's spool, so nothing is heard that was
+not written down, and nothing that was written down is missed when the runner dies.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Callable, Union
+
+import msgspec
+
+from ..model.work import Attempt, Began, Error, Fact, Log, Outcome, Pack, Returned, Task
+from ..model.wire import encode
+from . import verdict
+from .capture import collect
+from .limits import oom_kills
+from .nursery import Nursery
+from .process import RunnerProcess
+from .protocol import END, LAST, TOKEN
+from .watch import Watch
+
+Emit = Callable[[list[Fact]], None]
+_FIRST_LOOK = 0.01  # seconds
+_LOOK = 0.05
+_SLOW_LOOK = 0.1
+_SETTLED = 2.0  # seconds of running after which it is looked at less often
+
+_decoder = msgspec.msgpack.Decoder(Union[Began, Outcome, Returned])
+
+
+@dataclass
+class Sentence:
+    """An attempt that is being ended, and what will be said of it when it is gone."""
+
+    number: int
+    status: str  # of its outcome
+    error: Error | None
+    kill_at: float  # monotonic
+
+
+class Feed:
+    """One pack on its way through one runner. ``run`` is called once, the requests come from any thread."""
+
+    def __init__(self, pack: Pack, emit: Emit, nursery: Nursery, fallocate: Any) -> None:
+        self.pack = pack
+        self._emit = emit
+        self._nursery = nursery
+        self._fallocate = fallocate
+        self._lock = threading.Lock()
+        self._requests: deque[tuple[set[int] | None, float]] = deque()  # numbers to cancel, None: give back; grace
+        self._process: RunnerProcess | None = None
+        self._numbers = {(task.node, task.attempt): number for number, task in enumerate(pack.tasks)}
+        self._open = dict(enumerate(pack.tasks))  # no outcome, not returned
+        self._begun: dict[int, Began] = {}  # open ones that began
+        self._facts: list[Fact] = []
+        self._sentence: Sentence | None = None
+        self._cut = False
+        self._over = False
+
+    # requests
+
+    def attempts(self) -> set[Attempt]:
+        """What this feed has not heard the end of."""
+        tasks = [self.pack.tasks[number] for number in list(self._open)]
+        return {(self.pack.dispatch_id, task.node, task.attempt) for task in tasks}
+
+    def cancel(self, attempts: set[Attempt], grace: float) -> None:
+        numbers = {self._numbers[node, attempt] for _, node, attempt in attempts}
+        self._request(numbers, grace)
+
+    def revoke(self) -> None:
+        self._request(None, 0.0)
+
+    def _request(self, numbers: set[int] | None, grace: float) -> None:
+        with self._lock:
+            self._requests.append((numbers, grace))
+            if self._process is not None:
+                self._process.nudge()
+
+    # feeding
+
+    def run(self, process: RunnerProcess) -> bool:
+        """Feed until every task has had its outcome or was returned. Whether the runner can be used again."""
+        live = os.path.join(self.pack.log_root, "live") if self.pack.log_root else process.sheet.scratch
+        process.live = (os.path.join(live, f"{process.name}.out"), os.path.join(live, f"{process.name}.err"))
+        self._oom_kills = oom_kills()
+        self._watch = Watch(self.pack, process, self._fallocate)
+        with self._lock:
+            self._process = process
+        self._send(process)
+        poll = select.poll()
+        poll.register(process.control, select.POLLIN)
+        poll.register(process.nudged, select.POLLIN)
+        wait = _FIRST_LOOK
+        while not self._over and not process.ended.is_set():
+            ready = poll.poll(wait * 1000)
+            for fd, _ in ready:
+                if fd == process.nudged.fileno():
+                    process.nudged.recv(4096)
+                elif not self._hear(process):
+                    poll.unregister(fd)  # it is dying; the nursery will say how
+            self._read(process)
+            self._obey(process)
+            wait = self._look(process)
+            self._flush()
+        return self._finish(process)
+
+    def _send(self, process: RunnerProcess) -> None:
+        body = encode(self.pack)
+        try:
+            process.control.sendall(len(body).to_bytes(8, "big"))
+            process.control.sendall(body)
+            tokens = [TOKEN.pack(number) for number in range(len(self.pack.tasks))]
+            process.tokens.sendall(b"".join(tokens) + TOKEN.pack(LAST))
+        except OSError:  # it died: the loop will see that
+            process.ended.wait(_SETTLED)
+
+    def _hear(self, process: RunnerProcess) -> bool:
+        try:
+            said = process.control.recv(4096)
+        except OSError:
+            said = b""
+        self._over = self._over or END in said
+        return bool(said)
+
+    def _read(self, process: RunnerProcess) -> None:
+        """Take what the runner has written down."""
+        for record in process.spool.read():
+            fact = _decoder.decode(record)
+            if isinstance(fact, Began):
+                number = self._numbers[fact.node, fact.attempt]
+                self._begun[number] = fact
+                self._facts.append(fact)
+            elif isinstance(fact, Outcome):
+                self._ended(self._numbers[fact.node, fact.attempt], fact)
+            else:
+                for key in fact.attempts:
+                    self._open.pop(self._numbers[key], None)
+                self._facts.append(fact)
+
+    def _ended(self, number: int, outcome: Outcome) -> None:
+        if self._open.get(number) is None:
+            return
+        sentence = self._sentence
+        if sentence is not None and sentence.number == number and outcome.status != "completed":
+            sentence.kill_at = 0.0  # it gave way to SIGTERM: said when the group is gone
+            return
+        del self._open[number]
+        self._begun.pop(number, None)
+        self._facts.append(outcome)
+
+    def _flush(self) -> None:
+        """Tell what came; of an attempt that began and ended meanwhile, the end."""
+        facts, self._facts = self._facts, []
+        if not facts:
+            return
+        ended = {(fact.node, fact.attempt) for fact in facts if isinstance(fact, Outcome)}
+        self._emit([fact for fact in facts if not isinstance(fact, Began) or (fact.node, fact.attempt) not in ended])
+
+    # stopping
+
+    def _take_back(self, process: RunnerProcess) -> list[Task]:
+        """Keep what has not begun from beginning."""
+        if self._cut:
+            return []
+        self._cut = True
+        data = process.drain_tokens()
+        numbers = [number for (number,) in TOKEN.iter_unpack(data) if number != LAST]
+        try:
+            process.tokens.sendall(TOKEN.pack(LAST))
+        except OSError:  # it died
+            pass
+        return [task for number in numbers if (task := self._open.pop(number, None)) is not None]
+
+    def _return(self, tasks: list[Task]) -> None:
+        if tasks:
+            attempts = [(task.node, task.attempt) for task in tasks]
+            self._facts.append(Returned(self.pack.pack_id, self.pack.dispatch_id, attempts))
+
+    def _obey(self, process: RunnerProcess) -> None:
+        while self._requests:
+            numbers, grace = self._requests.popleft()
+            taken = self._take_back(process)
+            wanted = numbers or set()
+            self._return([task for task in taken if self._number(task) not in wanted])
+            for task in taken:
+                if self._number(task) in wanted:
+                    self._facts.append(self._outcome(task, "cancelled", None))
+            for number in wanted & self._open.keys():
+                self._condemn(process, Sentence(number, "cancelled", None, time.monotonic() + grace))
+
+    def _number(self, task: Task) -> int:
+        return self._numbers[task.node, task.attempt]
+
+    def _condemn(self, process: RunnerProcess, sentence: Sentence) -> None:
+        """Have an attempt ended; the first sentence stands."""
+        if self._sentence is None:
+            self._read(process)
+            if sentence.number not in self._open:
+                return
+            self._sentence = sentence
+            self._return(self._take_back(process))
+            if sentence.kill_at > time.monotonic():
+                self._nursery.signal(process, signal.SIGTERM)
+
+    def _look(self, process: RunnerProcess) -> float:
+        """See to the running electron. Gives the seconds until the next look."""
+        now = time.monotonic()
+        sentence = self._sentence
+        if sentence is not None:
+            if now >= sentence.kill_at:
+                self._nursery.signal(process, signal.SIGKILL, tree=True)
+                sentence.kill_at = now + 1.0  # again, should it be needed
+            return min(_LOOK, max(0.001, sentence.kill_at - now))
+        number, started = process.page.running()
+        if number < 0 or number not in self._open:
+            return _LOOK
+        elapsed = now - started
+        if not self._cut and elapsed > self.pack.budget:
+            self._return(self._take_back(process))
+        self._facts.extend(self._watch.logs(number, now) if number in self._begun else ())
+        task = self.pack.tasks[number]
+        error = self._watch.excess(task, elapsed, now)
+        if error is not None:
+            self._condemn(process, Sentence(number, "failed", error, now))
+            return 0.0
+        if elapsed < self.pack.budget and not self._cut:
+            return max(0.001, min(_LOOK, self.pack.budget - elapsed))
+        wait = _LOOK if elapsed < _SETTLED else _SLOW_LOOK
+        limit = self.pack.options[task.options].timeout
+        return wait if limit is None else max(0.0, min(wait, limit - elapsed))
+
+    # the end
+
+    def _finish(self, process: RunnerProcess) -> bool:
+        self._read(process)
+        self._obey_late(process)
+        usable = not process.ended.is_set()
+        if self._sentence is not None and usable:
+            self._nursery.signal(process, signal.SIGKILL, tree=True)
+            process.ended.wait()
+            usable = False
+            self._read(process)
+        if not usable:
+            self._after_death(process)
+        elif self._open:  # cannot be, but nobody shall wait for it for ever
+            self._return(list(self._open.values()))
+            self._open.clear()
+        with self._lock:
+            self._process = None
+        self._flush()
+        return usable
+
+    def _obey_late(self, process: RunnerProcess) -> None:
+        if not process.ended.is_set():
+            self._obey(process)
+
+    def _after_death(self, process: RunnerProcess) -> None:
+        """The runner is gone with all that it started: one attempt at most is to blame."""
+        death = process.death
+        assert death is not None
+        sentence = self._sentence
+        unstarted = self._take_back(process)
+        tasks = self.pack.tasks
+        if sentence is not None and self._open.pop(sentence.number, None) is not None:
+            self._facts.append(self._outcome(tasks[sentence.number], sentence.status, sentence.error, process))  # type: ignore[arg-type]
+        for number in [number for number in self._begun if number in self._open]:
+            error = verdict.crashed(tasks[number], death, oom_kills() > self._oom_kills)
+            status = "interrupted" if error.cause == "interrupted" else "failed"
+            self._facts.append(self._outcome(self._open.pop(number), status, error, process, death.peak))
+        left = [*unstarted, *self._open.values()]
+        if left and len(left) == len(tasks) and death.status is not None:
+            task = left.pop(0)
+            self._facts.append(self._outcome(task, "failed", verdict.died_unstarted(task, death)))
+        self._return(left)
+        self._open.clear()
+
+    def _outcome(
+        self, task: Task, status: Any, error: Error | None, process: RunnerProcess | None = None, peak: int = 0
+    ) -> Outcome:
+        now = time.time()
+        began = self._begun.pop(self._number(task), None)
+        outcome = Outcome(
+            self.pack.dispatch_id, task.node, task.attempt, status, began.started if began else now, now,
+            max(0.0, now - began.started) if began else 0.0, error=error, worker=began.worker if began else "", rss=peak,
+        )  # fmt: skip
+        if process is not None and began:
+            outcome.stdout, outcome.stderr = self._logs(process, task)
+        return outcome
+
+    def _logs(self, process: RunnerProcess, task: Task) -> tuple[Log, Log]:
+        root, name = self.pack.log_root, f"{task.node}.{task.attempt}"
+        out, err = (
+            collect(path, root, self.pack.dispatch_id, name, kind, cut)
+            for path, kind, cut in zip(process.live, ("out", "err"), process.page.dropped())
+        )
+        return out, err

@@ -1,0 +1,88 @@
+"""The page of memory that a pool shares with one runner: what runs, since when, and how far it is.
+
+The pool reads it without the runner's help, so that a runner stuck in C code is seen as well.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import sys
+import tempfile
+from typing import Any
+
+import msgspec
+
+SIZE = 8192
+_NOW = struct.Struct("<qdq")  # number of the task or -1, monotonic start, the number again
+_DROPPED = struct.Struct("<qq")  # bytes cut off live logs by the pool, where holes cannot be punched
+_NOTE = struct.Struct("<qI")  # how often a note was written, length of its JSON
+_AT_NOW, _AT_DROPPED, _AT_NOTE = 0, 64, 128
+_AT_TEXT = _AT_NOTE + _NOTE.size
+NOTE_LIMIT = SIZE - _AT_TEXT
+
+
+def make_page() -> int:
+    """A file descriptor of a new page."""
+    if sys.platform.startswith("linux"):
+        fd = os.memfd_create("covalent-page", os.MFD_CLOEXEC)
+    else:
+        with tempfile.TemporaryFile() as file:
+            fd = os.dup(file.fileno())
+    os.ftruncate(fd, SIZE)
+    return fd
+
+
+class Page:
+    """One side's view of the page behind ``fd``."""
+
+    def __init__(self, fd: int) -> None:
+        self._map = mmap.mmap(fd, SIZE)
+        self._notes = 0
+
+    def close(self) -> None:
+        self._map.close()
+
+    # written by the runner
+
+    def begin(self, number: int, monotonic: float) -> None:
+        _NOW.pack_into(self._map, _AT_NOW, number, monotonic, number)
+
+    def idle(self) -> None:
+        _NOW.pack_into(self._map, _AT_NOW, -1, 0.0, -1)
+
+    def note(self, values: dict[str, Any]) -> None:
+        """Leave the state of a progress bar or of reports for the pool; too large a note is left out."""
+        text = msgspec.json.encode(values)
+        if len(text) > NOTE_LIMIT:
+            return
+        self._notes += 1
+        self._map[_AT_TEXT : _AT_TEXT + len(text)] = text
+        _NOTE.pack_into(self._map, _AT_NOTE, self._notes, len(text))
+
+    # read by the pool
+
+    def running(self) -> tuple[int, float]:
+        """Number of the running task and its start on the monotonic clock; number -1 when none runs."""
+        number, started, again = _NOW.unpack_from(self._map, _AT_NOW)
+        return (number, started) if number == again else (-1, 0.0)
+
+    def noted(self, seen: int) -> tuple[int, dict[str, Any]]:
+        """The newest note if it is newer than number ``seen``, else ``(seen, {})``."""
+        count, length = _NOTE.unpack_from(self._map, _AT_NOTE)
+        if count == seen:
+            return seen, {}
+        try:
+            return count, msgspec.json.decode(self._map[_AT_TEXT : _AT_TEXT + min(length, NOTE_LIMIT)])
+        except msgspec.DecodeError:  # read while it was written: the next look sees it whole
+            return seen, {}
+
+    # written by the pool, read by both
+
+    def drop(self, out: int, err: int) -> None:
+        _DROPPED.pack_into(self._map, _AT_DROPPED, out, err)
+
+    def dropped(self) -> tuple[int, int]:
+        out, err = _DROPPED.unpack_from(self._map, _AT_DROPPED)
+        return out, err

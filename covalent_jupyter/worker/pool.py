@@ -1,0 +1,223 @@
+"""A pool of runners: as many electrons at once as it has slots, each in a process of its own root dispatch."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import defaultdict, deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Sequence
+
+from .. import processes
+from ..model.work import Attempt, Pack
+from .capture import load_fallocate
+from .feeder import Emit, Feed
+from .nursery import ForkNursery, FreshNursery, Nursery
+from .process import RunnerProcess
+
+
+@dataclass(frozen=True)
+class PoolStats:
+    """How many runners there are of each kind, and what they have done."""
+
+    slots: int
+    busy: int
+    idle: int
+    spare: int
+    packs: int
+    deaths: int
+
+
+class RunnerPool:
+    """Runs packs. All methods may be called from any thread.
+
+    ``spool_dir`` gets a spool and a process record per runner; a spool stays until its root is released.
+    ``scratch`` is a folder for what dies with the pool. ``preload`` names packages that the forkserver imports.
+    """
+
+    def __init__(
+        self, *, slots: int, spool_dir: str, scratch: str, preload: Sequence[str] = (), name: str = "", fresh: bool | None = None
+    ) -> None:
+        self.slots = slots
+        self._name = name or "runner"
+        self._spool_dir, self._scratch = Path(spool_dir).absolute(), Path(scratch).absolute()
+        for folder in (self._spool_dir, self._scratch):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._fallocate = load_fallocate()
+        self._changed = threading.Condition()
+        self._idle: dict[str, list[RunnerProcess]] = defaultdict(list)
+        self._spares: deque[RunnerProcess] = deque()
+        self._busy: set[RunnerProcess] = set()
+        self._feeds: dict[str, Feed] = {}
+        self._spools: dict[str, list[str]] = defaultdict(list)  # by root
+        self._count = self._packs = self._deaths = 0
+        self._closed = False
+        fresh = not processes.LINUX if fresh is None else fresh
+        self._nursery: Nursery = (FreshNursery if fresh else ForkNursery)(self._spool_dir, preload)
+        with self._changed:
+            self._top_up()
+
+    # work
+
+    def run_pack(self, pack: Pack, emit: Emit) -> None:
+        """Run the tasks of a pack one after another; returns when each has had its outcome or was returned.
+
+        ``emit`` gets lists of facts: Began, Outcome, Returned and LogGrew of this pack, from this thread.
+        """
+        feed = Feed(pack, emit, self._nursery, self._fallocate)
+        with self._changed:
+            if self._closed:
+                raise RuntimeError("the pool is closed")
+            self._feeds[pack.pack_id] = feed
+            self._packs += 1
+        try:
+            process = self._acquire(pack.root_id)
+            usable = False
+            try:
+                usable = feed.run(process)
+            finally:
+                self._put_back(process, usable)
+        finally:
+            with self._changed:
+                del self._feeds[pack.pack_id]
+
+    def cancel(self, attempts: Sequence[Attempt], grace: float = 1.0) -> list[Attempt]:
+        """Stop these attempts: SIGTERM, after ``grace`` seconds SIGKILL to all that they started; the outcomes come through ``emit``.
+
+        Gives those that this pool is not working on.
+        """
+        left = set(attempts)
+        for feed in self._all_feeds():
+            mine = left & feed.attempts()
+            if mine:
+                feed.cancel(mine, grace)
+                left -= mine
+        return [attempt for attempt in attempts if attempt in left]
+
+    def revoke(self, pack_id: str) -> bool:
+        """Give back what of the pack has not begun; False if it is not here."""
+        with self._changed:
+            feed = self._feeds.get(pack_id)
+        if feed is not None:
+            feed.revoke()
+        return feed is not None
+
+    def release(self, root_id: str) -> None:
+        """The root dispatch has ended: end its runners and remove their spools."""
+        for feed in self._all_feeds():
+            if feed.pack.root_id == root_id:
+                feed.cancel(feed.attempts(), 1.0)
+        with self._changed:
+            idle = self._idle.pop(root_id, [])
+            spools = self._spools.pop(root_id, [])
+        for process in idle:
+            self._retire(process, keep_spool=False)
+        busy = {process.sheet.spool for process in self._busy}
+        for path in spools:
+            if path not in busy:
+                Path(path).unlink(missing_ok=True)
+
+    def stats(self) -> PoolStats:
+        with self._changed:
+            idle = sum(map(len, self._idle.values()))
+            return PoolStats(self.slots, len(self._busy), idle, len(self._spares), self._packs, self._deaths)
+
+    def close(self) -> None:
+        """End all runners with everything that they started. Running attempts end as interrupted."""
+        with self._changed:
+            if self._closed:
+                return
+            self._closed = True
+            self._changed.notify_all()
+        self._nursery.close()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._busy, 10)
+            resting = [*self._spares, *(process for idle in self._idle.values() for process in idle)]
+            self._spares.clear()
+            self._idle.clear()
+        for process in resting:
+            process.ended.wait(1)
+            process.close(keep_spool=bool(process.root))
+
+    # runners
+
+    def _all_feeds(self) -> list[Feed]:
+        with self._changed:
+            return list(self._feeds.values())
+
+    def _acquire(self, root_id: str) -> RunnerProcess:
+        """A runner for this root: one that serves it already, a spare one, or a new one in the place of one that rests."""
+        with self._changed:
+            while True:
+                process = self._choose(root_id)
+                if process is not None:
+                    break
+                self._changed.wait()
+            process.root = root_id
+            self._busy.add(process)
+            if process.sheet.spool not in self._spools[root_id]:
+                self._spools[root_id].append(process.sheet.spool)
+            self._top_up()
+            return process
+
+    def _choose(self, root_id: str) -> RunnerProcess | None:
+        idle = self._idle.get(root_id, [])
+        while idle:
+            process = idle.pop()
+            if not process.ended.is_set():
+                return process
+            process.close(keep_spool=True)
+        while self._spares:
+            process = self._spares.popleft()
+            if not process.ended.is_set():
+                return process
+            process.close(keep_spool=False)
+        if len(self._busy) >= self.slots:
+            return None
+        if self._alive() >= 2 * self.slots:
+            self._evict()
+        return self._spawn()
+
+    def _alive(self) -> int:
+        return len(self._busy) + len(self._spares) + sum(map(len, self._idle.values()))
+
+    def _evict(self) -> None:
+        """End the runner that rests longest: its root has not had work for the longest time."""
+        for root_id, idle in list(self._idle.items()):
+            if idle:
+                self._retire(idle.pop(0), keep_spool=True)
+                return
+
+    def _spawn(self) -> RunnerProcess:
+        self._count += 1
+        process = RunnerProcess(f"{self._name}-{os.getpid()}-{self._count}", self._spool_dir, self._scratch)
+        self._nursery.spawn(process)
+        return process
+
+    def _top_up(self) -> None:
+        """Have as many spares as there are slots, while at most twice the slots are alive."""
+        while not self._closed and len(self._spares) < self.slots and self._alive() < 2 * self.slots:
+            self._spares.append(self._spawn())
+
+    def _put_back(self, process: RunnerProcess, usable: bool) -> None:
+        with self._changed:
+            self._busy.discard(process)
+            if usable and not self._closed and process.root in self._spools:
+                idle = self._idle.pop(process.root, [])  # to the end: the longest at rest is the first
+                self._idle[process.root] = [*idle, process]
+                process = None  # type: ignore[assignment]
+            else:
+                self._deaths += not usable
+            self._changed.notify_all()
+        if process is not None:
+            if usable:
+                self._retire(process, keep_spool=process.root in self._spools)
+            else:
+                process.close(keep_spool=process.root in self._spools)
+
+    def _retire(self, process: RunnerProcess, *, keep_spool: bool) -> None:
+        """End a runner that rests."""
+        process.when_ended(lambda: process.close(keep_spool=keep_spool))
+        self._nursery.signal(process, signal.SIGKILL, tree=True)

@@ -1,0 +1,75 @@
+"""How an attempt ended whose runner did not live to say so."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from ..model.work import Error, Task
+from .limits import show_bytes
+from .process import Death
+
+_HINTS = {
+    "SIGSEGV": "native code wrote where it must not; the log of stderr shows where Python was. "
+    "Run the electron alone with ct.debug to find the call",
+    "SIGABRT": "native code gave up on itself; the log of stderr shows its last words",
+    "SIGKILL": "somebody killed it from outside: an out-of-memory killer, an administrator, or the electron itself",
+    "SIGBUS": "a mapped file shrank, or the disk is full",
+}
+
+
+def crashed(task: Task, death: Death, out_of_memory: bool) -> Error:
+    """The error of an electron whose process died by itself."""
+    who = f"{task.name} (node {task.node})"
+    if death.status is None:
+        return Error("ElectronInterrupted", f"{who} was cut off: {death.reason}", cause="interrupted",
+                     hint="dispatch it again, or redispatch with reuse")  # fmt: skip
+    if os.WIFSIGNALED(death.status):
+        name = signal_name(os.WTERMSIG(death.status))
+        if name == "SIGKILL" and out_of_memory:
+            return Error(
+                "MemoryLimitExceeded", f"{who} was killed because the machine ran out of memory (peak {show_bytes(death.peak)})",
+                signal=name, cause="memory", hint="give it resources={'memory': ...} so that fewer run at once, or make it smaller",
+            )  # fmt: skip
+        return Error("ElectronCrashed", f"{who} was killed by {name}", signal=name, cause="crashed", hint=_HINTS.get(name, ""))
+    code = os.WEXITSTATUS(death.status)
+    return Error(
+        "ElectronCrashed", f"{who} ended its process with exit code {code}", exitcode=code, cause="crashed",
+        hint="os._exit, or exit() in native code, ends the process before the electron can return; return a value or raise",
+    )  # fmt: skip
+
+
+def timed_out(task: Task, seconds: float) -> Error:
+    return Error(
+        "ElectronTimeout", f"{task.name} (node {task.node}) ran longer than its timeout of {seconds:g} s",
+        cause="timeout", hint="raise the electron's timeout option, or make it faster",
+    )  # fmt: skip
+
+
+def over_memory(task: Task, used: int, limit: int) -> Error:
+    return Error(
+        "MemoryLimitExceeded",
+        f"{task.name} (node {task.node}) used {show_bytes(used)}, more than its limit of {show_bytes(limit)}",
+        cause="memory", hint="raise resources={'memory': ...}, or work on smaller pieces",
+    )  # fmt: skip
+
+
+def died_unstarted(task: Task, death: Death) -> Error:
+    """The runner did not come as far as its first electron."""
+    if death.status is None:
+        how = death.reason
+    elif os.WIFSIGNALED(death.status):
+        how = f"it was killed by {signal_name(os.WTERMSIG(death.status))}"
+    else:
+        how = f"it ended with exit code {os.WEXITSTATUS(death.status)}"
+    return Error(
+        "ElectronCrashed", f"the runner for {task.name} (node {task.node}) died before the electron began: {how}",
+        cause="executor", hint="the log of the executor host says more",
+    )  # fmt: skip
+
+
+def signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,56 @@
+"""The dispatch's world, put on by a runner: folder, variables, ``sys.path``, snapshot of local modules, threads."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, Callable
+
+from ..model.work import Pack
+from .protocol import THREAD_VARIABLES
+from .snapshot import materialise
+
+#: of the worker, not of the kernel: they stay
+_OWN_VARIABLES = ("COVALENT_DASK_ADDRESS", "DASK_SCHEDULER_ADDRESS")
+
+
+def put_on(pack: Pack, load: Callable[[str], Any], scratch: str) -> list[str]:
+    """Make this process look like the kernel at the dispatch. Gives warnings for the electrons that will run here."""
+    warnings: list[str] = []
+    if pack.variables:
+        kept = {name: os.environ[name] for name in _OWN_VARIABLES if name in os.environ}
+        os.environ.clear()
+        os.environ.update(pack.variables)
+        os.environ.update(kept)
+    os.environ["MPLBACKEND"] = "Agg"
+    environment = pack.environment
+    front = [path for path in environment.sys_path if path]
+    if environment.modules:
+        front.insert(0, str(materialise(environment.modules, load, pack.work_root or scratch)))
+    sys.path[:] = [*front, *(path for path in sys.path if path not in front)]
+    if environment.cwd:
+        try:
+            os.chdir(environment.cwd)
+        except OSError as error:
+            os.chdir(scratch)
+            warnings.append(
+                f"the kernel's folder {environment.cwd} cannot be used on this machine ({error.strerror}): relative paths lead "
+                f"to a temporary folder"
+            )
+    else:
+        os.chdir(scratch)
+    return warnings
+
+
+def set_threads(cpu: float, chosen: dict[str, str]) -> None:
+    """Let numeric libraries use as many threads as the electron has CPUs, but where the user's variables say otherwise."""
+    count = max(1, int(cpu))
+    for name in THREAD_VARIABLES:
+        if name not in chosen:
+            os.environ[name] = str(count)
+    if "threadpoolctl" in sys.modules or (count > 1 and "numpy" in sys.modules):
+        try:
+            import threadpoolctl
+        except ImportError:
+            return
+        threadpoolctl.threadpool_limits(limits=count)
