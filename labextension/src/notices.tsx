@@ -14,7 +14,8 @@ def square(x):
 
 @ct.lattice
 def squares(n):
-    return [square(i) for i in range(n)]
+    return [square(i)
+            for i in range(n)]
 
 ct.dispatch(squares)(4)`;
 

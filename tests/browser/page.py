@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
@@ -76,8 +77,12 @@ class LabPage:
         """Run the open notebook, once its kernel is there."""
         indicator = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
         self.page.locator(indicator).wait_for(timeout=60_000)
-        self.page.get_by_role("menuitem", name="Run", exact=True).click()
-        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        self.menu("Run", "Run All Cells")
+
+    def menu(self, menu: str, item: str) -> None:
+        self.page.get_by_role("menuitem", name=menu, exact=True).click()
+        # what follows the item's words is its shortcut
+        self.page.get_by_role("menuitem", name=re.compile(rf"^{re.escape(item)}( Ctrl|$)")).click()
 
     def point_away(self) -> None:
         self.page.mouse.move(700, 500)

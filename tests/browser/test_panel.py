@@ -47,7 +47,14 @@ def test_without_the_server_extension_the_panel_says_what_to_run(
 def test_the_palette_has_the_commands(lab: Lab, browse: Callable[[Lab], LabPage]) -> None:
     page = browse(lab)
     page.open()
-    page.page.keyboard.press("Control+Shift+C")
-    page.page.locator(".lm-CommandPalette-input, .jp-ModalCommandPalette input").first.fill("covalent dispatches")
+    page.menu("View", "Activate Command Palette")
+    page.page.get_by_placeholder("Search").locator("visible=true").fill("covalent dispatches")
     page.page.locator('.lm-CommandPalette-item[data-command="covalent:show-dispatches"]').click()
+    expect(page.panel).to_be_visible()
+
+
+def test_the_view_menu_opens_the_panel(lab: Lab, browse: Callable[[Lab], LabPage]) -> None:
+    page = browse(lab)
+    page.open()
+    page.menu("View", "Show Covalent Dispatches")
     expect(page.panel).to_be_visible()
