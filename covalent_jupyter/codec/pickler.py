@@ -136,7 +136,9 @@ def module_importable(module: str) -> bool:
 def importable(obj: Any) -> bool:
     """Whether a function or class goes by reference: another process can import it by its name."""
     module = getattr(obj, "__module__", None)
-    return isinstance(module, str) and module_importable(module) and steps_to(obj, module) is not None
+    if not isinstance(module, str) or not module_importable(module):
+        return False
+    return module == "builtins" or steps_to(obj, module) is not None  # ``types.FunctionType`` is builtins.function
 
 
 def _lookup(module: str, qualname: str) -> Any:

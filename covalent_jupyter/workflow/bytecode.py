@@ -27,6 +27,7 @@ _LOAD_NAMES = frozenset(
     _OPS[name] for name in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS") if name in _OPS
 )
 _STORES = frozenset((_OPS["STORE_GLOBAL"], _OPS["DELETE_GLOBAL"]))
+_CELL_STORES = frozenset((_OPS["STORE_DEREF"], _OPS["DELETE_DEREF"]))
 _ATTRIBUTES = frozenset(_OPS[name] for name in ("LOAD_ATTR", "LOAD_METHOD") if name in _OPS)
 _IMPORT_NAME = _OPS["IMPORT_NAME"]
 _STORE_NAME = _OPS["STORE_NAME"]
@@ -54,6 +55,7 @@ class Facts(NamedTuple):
 
     loads: dict[str, frozenset[Chain]]  # global name -> attribute chains read of it; () where it is used whole
     stores: frozenset[str]  # globals that it assigns or deletes
+    rebinds: frozenset[str]  # variables of enclosing functions that it assigns or deletes (``nonlocal``)
     imports: tuple[Import, ...]
 
 
@@ -77,11 +79,21 @@ def _name(code: CodeType, op: int, argument: int) -> str:
     return code.co_names[index] if index < len(code.co_names) else ""
 
 
+def _free_variable(code: CodeType, argument: int) -> tuple[str, ...]:
+    """The variable of an enclosing function that the argument of an instruction on cells means; () for own ones."""
+    if sys.version_info >= (3, 11):
+        own = code.co_nlocals + sum(name not in code.co_varnames for name in code.co_cellvars)
+    else:
+        own = len(code.co_cellvars)
+    return code.co_freevars[argument - own : argument - own + 1] if argument >= own else ()
+
+
 @lru_cache(maxsize=8192)
 def facts(code: CodeType) -> Facts:
     """What ``code`` reads and sets outside itself."""
     loads: dict[str, set[Chain]] = {}
     stores: set[str] = set()
+    rebinds: set[str] = set()
     imports: list[Import] = []
     reading, chain = "", list[str]()
     recent: list[Any] = [None, None]
@@ -97,6 +109,8 @@ def facts(code: CodeType) -> Facts:
             reading, chain = _name(code, op, argument), []
         elif op in _STORES:
             stores.add(_name(code, op, argument))
+        elif op in _CELL_STORES:
+            rebinds.update(_free_variable(code, argument))
         elif op == _IMPORT_NAME:
             level, names = recent
             imports.append(Import(level if isinstance(level, int) else 0, _name(code, op, argument), names or ()))
@@ -108,8 +122,11 @@ def facts(code: CodeType) -> Facts:
             for name, chains in inner.loads.items():
                 loads.setdefault(name, set()).update(chains)
             stores |= inner.stores
+            rebinds |= inner.rebinds.intersection(code.co_freevars)
             imports.extend(inner.imports)
-    return Facts({name: frozenset(loads[name]) for name in sorted(loads)}, frozenset(stores), tuple(imports))
+    return Facts(
+        {name: frozenset(loads[name]) for name in sorted(loads)}, frozenset(stores), frozenset(rebinds), tuple(imports)
+    )
 
 
 @lru_cache(maxsize=8192)

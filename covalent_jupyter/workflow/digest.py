@@ -8,6 +8,7 @@ process and the seed of hashes do not show in it.
 from __future__ import annotations
 
 import builtins
+import copyreg
 import hashlib
 import struct
 from collections.abc import Iterable
@@ -252,7 +253,8 @@ class _Walk:
         self.say("instance")
         self.feed(kind)
         try:
-            reduced = obj.__reduce_ex__(5)
+            registered = copyreg.dispatch_table.get(kind)
+            reduced = registered(obj) if registered is not None else obj.__reduce_ex__(5)
         except BuildError:
             raise
         except Exception:  # border: the object's own code; what cannot be pickled is reported when it is encoded
@@ -295,7 +297,7 @@ class _Walk:
                 if "<locals>" not in name and codec.steps_to(obj, module) is not None:
                     self.say("local", name, self.modules.digest(module, (name.partition(".")[0],)))
                     return
-            elif codec.module_importable(module) and codec.steps_to(obj, module) is not None:
+            elif codec.importable(obj):
                 self.library(module, name)
                 return
         number = self.numbers.get(id(obj))

@@ -201,7 +201,8 @@ def is_shareable(function: Any) -> bool:
         if isinstance(value, FunctionType):
             if codec.importable(value):
                 continue
-            if vars(value) or facts(value.__code__).stores:
+            known = facts(value.__code__)
+            if vars(value) or known.stores or known.rebinds:
                 return False
             defaults = (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values())
             if not all(_is_immutable(item) for item in defaults):

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from covalent_jupyter.workflow.environment import installed_packages, is_credential, path_additions, take_environment
+
+
+def test_the_kernels_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path / "lib"))
+    monkeypatch.setenv("MY_SETTING", "ä")
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "secret")
+    environment, variables, blobs, warnings = take_environment()
+    assert environment.interpreter == sys.executable and environment.prefix == sys.prefix
+    assert environment.python == ".".join(map(str, sys.version_info[:3]))
+    assert environment.cwd == str(tmp_path) and str(tmp_path / "lib") in environment.sys_path
+    assert environment.packages["numpy"] and environment.packages["scikit-learn"] and environment.cloudpickle
+    assert variables["MY_SETTING"] == "ä" and "MY_SETTING" in environment.variables
+    assert "JUPYTERHUB_API_TOKEN" not in variables and "secret" not in variables.values()
+    assert Path(environment.package_path, "covalent_jupyter").is_dir()
+    assert blobs == {} and warnings == () and environment.modules == {}
+
+
+@pytest.mark.parametrize(
+    "name",
+    "JUPYTER_TOKEN JUPYTERHUB_API_TOKEN JPY_API_TOKEN JPY_PARENT_PID JPY_SESSION_NAME CONFIGPROXY_AUTH_TOKEN "
+    "COVALENT_TOKEN COVALENT_JUPYTER_TOKEN JUPYTER_GATEWAY_AUTH_TOKEN JUPYTERHUB_CRYPT_KEY".split(),
+)
+def test_credentials(name: str) -> None:
+    assert is_credential(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    "PATH HOME HF_TOKEN AWS_SECRET_ACCESS_KEY JUPYTER_PATH JUPYTERHUB_USER COVALENT_STORE_DIR OPENAI_API_KEY TOKEN".split(),
+)
+def test_everything_else_is_the_users(name: str) -> None:
+    assert not is_credential(name)
+
+
+def test_the_digest_names_the_environment_not_the_dispatch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    first = take_environment().environment
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SOMETHING", "else")
+    assert take_environment().environment.digest == first.digest
+    (tmp_path / "extra-1.0.dist-info").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    changed = take_environment().environment
+    assert changed.digest != first.digest and changed.packages["extra"] == "1.0"
+
+
+def test_names_of_packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("Two_Words-2.0.post1.dist-info", "old.style-1.5-py3.11.egg-info", "-broken.dist-info", "nothing"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(sys, "path", [str(tmp_path), str(tmp_path / "absent")])
+    assert installed_packages() == {"two-words": "2.0.post1", "old-style": "1.5"}
+
+
+def test_additions_to_the_path_are_absolute_and_in_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", "/one", *sys.path, "two", "/one"])
+    added = path_additions()
+    assert added[:2] == (str(tmp_path), "/one") and added[-1] == str(tmp_path / "two")
+    assert not any("site-packages" in entry or entry.endswith(".zip") for entry in added)
+
+
+def test_a_removed_working_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    environment, _, _, warnings = take_environment()
+    assert environment.cwd == "" and "working directory was removed" in warnings[0]
+
+
+def test_a_variable_that_is_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environb, b"ODD", b"\xff")
+    _, variables, _, warnings = take_environment()
+    assert "ODD" not in variables and "'ODD'" in warnings[0]
+
+
+def test_speed() -> None:
+    take_environment()
+    start = time.perf_counter()
+    for _ in range(10):
+        take_environment()
+    assert (time.perf_counter() - start) / 10 < 0.005
