@@ -34,7 +34,6 @@ export function Row(props: Props): JSX.Element {
         >
           {name}
         </button>
-        <Action {...props} />
         <IdButton {...props} length={idLength} />
       </div>
       {!hasEnded(row) && <Bar counts={row.counts} trans={trans} />}
@@ -57,7 +56,7 @@ function Sign({ state }: { state: State }): JSX.Element {
   );
 }
 
-function Action({ row, cancelling, commands, trans }: Props): JSX.Element | null {
+function CancelButton({ row, cancelling, commands, trans }: Props): JSX.Element | null {
   if (hasEnded(row)) {
     return null;
   }
@@ -114,9 +113,9 @@ function Bar({ counts, trans }: { counts: Counts; trans: TranslationBundle }): J
   );
 }
 
-function Figures({ row, now, trans }: Props): JSX.Element {
+function Figures(props: Props): JSX.Element {
+  const { row, now, trans } = props;
   const { counts } = row;
-  const total = counts.total ?? 0;
   const began = row.started ?? row.created;
   const ended = hasEnded(row);
   const spent = elapsed((row.ended ?? now) - began);
@@ -126,7 +125,7 @@ function Figures({ row, now, trans }: Props): JSX.Element {
       <span className={row.status === 'FAILED' ? 'jp-mod-failed jp-Covalent-reason' : ''} title={row.error}>
         {summary(row, trans)}
       </span>
-      {row.status !== 'CANCELLED' && (
+      {row.status !== 'CANCELLED' && row.status !== 'FAILED' && (
         <span className="jp-Covalent-number" title={absolute}>
           {spent}
         </span>
@@ -145,7 +144,7 @@ function Figures({ row, now, trans }: Props): JSX.Element {
       {row.tags.map(tag => (
         <span key={tag}>#{tag}</span>
       ))}
-      {total === 0 && !ended && <span>{trans.__('no electrons')}</span>}
+      <CancelButton {...props} />
     </div>
   );
 }
