@@ -1,0 +1,225 @@
+"""What was acknowledged survives: kills, a torn log, a full disk, a spoilt instance."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from covalent_jupyter.errors import StoreError
+from covalent_jupyter.model import Status
+from covalent_jupyter.store import Batch, Store
+
+from .records import digest, dispatch, electron
+
+ROOT = Path(__file__).parents[2]
+
+
+def _kill_after(folder: Path, acknowledged: int) -> list[int]:
+    """Run the writer until it has acknowledged that many, kill it, give all numbers that it acknowledged."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.store.killed_writer", str(folder)], cwd=ROOT, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    with process:
+        lines = [process.stdout.readline() for _ in range(acknowledged)]
+        process.send_signal(signal.SIGKILL)
+        lines += process.stdout.readlines()
+    assert process.returncode == -signal.SIGKILL
+    return [int(line) for line in lines if line.endswith(b"\n")]
+
+
+def test_killed_at_any_moment_nothing_acknowledged_is_lost(folder: Path) -> None:
+    for round_ in range(6):
+        numbers = _kill_after(folder, 20 + 37 * round_)
+        with Store.open(folder) as store:
+            events = store.events("a")
+            seqs = [seq for seq, _, _ in events]
+            assert set(numbers) <= set(seqs) and len(set(seqs)) == len(seqs)
+            assert store.last_seq == max(seqs) and store.repairs == []
+            last = {int(data) % 100: int(data) for _, _, data in events}
+            assert {row.node: row.attempt for row in store.electrons("a")[0]} == last
+            assert set(store.references("a")) == {digest(int(data)) for _, _, data in events}
+            assert store.missing(store.references("a")) == []
+
+
+def _unclean_copy(folder: Path, target: Path) -> list[tuple[int, str, bytes]]:
+    """A store as a power cut leaves it: database and log copied while open (by another process, or the lock goes)."""
+    with Store.open(folder) as store:
+        for i in range(30):
+            store.append(Batch(events=[("a", "x", b"%d" % i)], electrons=[electron("a", i)])).result(20)
+        events = store.events("a")
+        subprocess.run(["cp", "-r", str(folder), str(target)], check=True)
+    return events
+
+
+def test_a_log_with_a_tail_of_zeros_is_cut_to_what_was_committed(folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "cut"
+    events = _unclean_copy(folder, target)
+    log = target / "store.duckdb.wal"
+    size = log.stat().st_size
+    repaired = 0
+    for keep in (size - 1, size - 150, size // 2 + 7, size // 3):
+        trial = tmp_path / f"trial{keep}"
+        shutil.copytree(target, trial)
+        with open(trial / log.name, "r+b") as file:
+            file.truncate(keep)
+            file.truncate(size)
+        with Store.open(trial) as store:
+            found = store.events("a")
+            assert found == events[: len(found)] and len(found) < len(events)
+            assert len(store.electrons("a")[0]) == len(found)
+            assert store.last_seq == (found[-1][0] if found else 0)
+            repaired += len(store.repairs)
+            for text in store.repairs:
+                assert "power cut" in text and Path(text.rsplit(" ", 1)[1]).stat().st_size == size
+            assert store.append(Batch(events=[("a", "x", b"")])).result(20) == store.last_seq
+    assert repaired >= 3
+
+
+def test_a_flipped_bit_in_the_log_costs_only_what_follows(folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "flipped"
+    events = _unclean_copy(folder, target)
+    log = target / "store.duckdb.wal"
+    data = bytearray(log.read_bytes())
+    data[len(data) // 2] ^= 0x10
+    log.write_bytes(data)
+    with Store.open(target) as store:
+        found = store.events("a")
+        assert 0 < len(found) < len(events) and found == events[: len(found)]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 8 MB of its own, where this may be mounted; else None."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)], capture_output=True)
+    if mounted.returncode:
+        yield tmp_path / "limited"
+        return
+    yield place / "store"
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def _wait(condition: object, seconds: float = 20.0) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < limit, "did not come true in time"
+        time.sleep(0.01)
+
+
+def test_a_full_disk_delays_and_heals_without_a_restart(small_disk: Path) -> None:
+    mounted = os.path.ismount(small_disk.parent)
+    with Store.open(small_disk) as store:
+        first = store.append(Batch(events=[("a", "x", b"first")], dispatches=[dispatch("a")])).result(20)
+        ballast = small_disk.parent / "ballast"
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        if mounted:
+            with pytest.raises(OSError), open(ballast, "wb", buffering=0) as file:
+                while True:
+                    file.write(b"x" * 65536)
+        else:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, limits[1]))
+        try:
+            futures = [
+                store.append(Batch(events=[("a", "x", os.urandom(5000))], electrons=[electron("a", i)], references=[("a", digest(i))]))
+                for i in range(400)
+            ]  # fmt: skip
+            _wait(lambda: store.problem)
+            assert (
+                store.pending
+                and "cannot be written" in (store.problem or "")
+                and str(small_disk) in (store.problem or "")
+            )
+            assert not futures[-1].done()
+            with pytest.raises(StoreError, match="cannot be written"):
+                store.check(timeout=0.2)
+        finally:
+            if mounted:
+                ballast.unlink()
+            else:
+                resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert [f.result(30) for f in futures] == list(range(first + 1, first + 401))
+        assert store.problem is None and store.check()
+        assert [seq for seq, _, _ in store.events("a")] == list(range(1, first + 401))
+        assert store.electrons("a")[1] == 400 and len(store.references("a")) == 400
+    with Store.open(small_disk) as store:
+        assert len(store.events("a")) == first + 400 and store.repairs == []
+
+
+def test_a_spoilt_instance_is_opened_again_under_readers_and_writers(store: Store) -> None:
+    store.append(Batch(events=[("a", "x", b"")], dispatches=[dispatch("a")])).result(20)
+    stop = threading.Event()
+    wrong: list[object] = []
+
+    def read() -> None:
+        while not stop.is_set():
+            row = store.dispatch("a")
+            if row is None or row.dispatch_id != "a":
+                wrong.append(row)
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    futures = []
+    for _ in range(5):
+        futures += [store.append(Batch(events=[("a", "x", b"")])) for _ in range(20)]
+        store._database.reset(store._database.generation)
+    numbers = [f.result(20) for f in futures]
+    stop.set()
+    for reader in readers:
+        reader.join(20)
+    assert numbers == list(range(2, 102)) and wrong == []
+    assert [seq for seq, _, _ in store.events("a")] == list(range(1, 102))
+    assert store._database.generation >= 6
+
+
+def test_a_commit_that_reported_an_error_but_happened_is_not_repeated(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transact = store._writer._transact
+    fired = []
+
+    def once(plan: object, job: object) -> object:
+        result = transact(plan, job)  # type: ignore[arg-type]
+        if not fired:
+            fired.append(1)
+            raise duckdb.FatalException(
+                "FATAL Error: Failed: database has been invalidated because of a previous fatal error"
+            )
+        return result
+
+    monkeypatch.setattr(store._writer, "_transact", once)
+    assert store.append(Batch(events=[("a", "x", b"")], references=[("a", digest(1))])).result(20) == 1
+    assert fired and len(store.events("a")) == 1 and store.append(Batch(events=[("a", "x", b"")])).result(20) == 2
+
+
+def test_a_store_that_vanished_says_so_and_goes_on_when_it_is_back(folder: Path, tmp_path: Path) -> None:
+    with Store.open(folder) as store:
+        store.append(Batch(dispatches=[dispatch("a", status=Status.COMPLETED)])).result(20)
+        folder.rename(tmp_path / "elsewhere")
+        future = store.append(Batch(events=[("a", "x", b"")]))
+        _wait(lambda: store.problem)
+        assert "removed or replaced" in (store.problem or "") and not future.done()
+        (tmp_path / "elsewhere").rename(folder)
+        assert future.result(20) == 2
+
+
+def test_closing_while_nothing_can_be_written_tells_those_who_wait(folder: Path, tmp_path: Path) -> None:
+    store = Store.open(folder)
+    folder.rename(tmp_path / "elsewhere")
+    future = store.append(Batch(events=[("a", "x", b"")]))
+    store.close(timeout=0.2)
+    with pytest.raises(StoreError, match="removed or replaced"):
+        future.result(5)
