@@ -11,6 +11,6 @@ from .lattice import Lattice, lattice
 from .refs import Ref
 
 __all__ = [
-    "Built", "DepsBash", "DepsCall", "DepsModule", "DepsPip", "Electron", "Failed", "Lattice", "Ref", "build", "completed",
-    "electron", "lattice", "recorded_call", "wait",
+    "Built", "DepsBash", "DepsCall", "DepsModule", "DepsPip", "Electron", "Failed", "Lattice", "Ref", "build",
+    "completed", "electron", "lattice", "recorded_call", "wait",
 ]  # fmt: skip

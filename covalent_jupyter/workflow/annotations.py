@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Callable
+from typing import Any
 
 from .options import suggest
 
@@ -29,7 +30,8 @@ def lacking(annotation: Any, name: str) -> str:
     if not classes or any(_may_have(cls, name) for cls in classes):
         return ""
     kinds = " or ".join(cls.__name__ for cls in classes)
-    return f"{kinds} has no attribute {name!r}{suggest(name, {n for c in classes for n in dir(c) if not n.startswith('_')})}"
+    known = {n for cls in classes for n in dir(cls) if not n.startswith("_")}
+    return f"{kinds} has no attribute {name!r}{suggest(name, known)}"
 
 
 def _classes(annotation: Any) -> list[type]:
@@ -58,7 +60,8 @@ def _known_names(cls: type) -> frozenset[str] | None:
     An instance without a ``__dict__`` has exactly its class's attributes. For others every name that a method
     mentions counts, so that what is set in ``__init__`` or ``fit`` is never refused.
     """
-    if cls.__dictoffset__ == 0 and cls.__getattribute__ is object.__getattribute__ and not hasattr(cls, "__getattr__"):
+    usual: Any = object.__getattribute__
+    if cls.__dictoffset__ == 0 and cls.__getattribute__ is usual and not hasattr(cls, "__getattr__"):
         return frozenset()
     names: set[str] = set()
     for base in cls.__mro__:

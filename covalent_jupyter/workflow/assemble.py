@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import random
 import time
 import traceback
 import uuid
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from types import CodeType
-from typing import Any, Callable, Literal, NamedTuple, Sequence
+from typing import Any, Literal, NamedTuple
 
 from .. import codec
 from ..errors import BuildError, ConfigError, CovalentError, EncodeError
 from ..model.graph import Digest, Environment, FunctionDef, Input, Lit, Manifest
-from .capture import Taken
+from . import ops
+from .capture import signature_of, source_of
+from .environment import Taken
 from .graph import BUILDING, Graph
 from .refs import Ref
 from .values import LARGE, Chunks
@@ -53,7 +57,9 @@ def assemble(
     defaults = {"executor": executor, **lattice.given}
     graph = Graph(lattice.name, lattice.code, defaults, replace)
     bound = _bind(lattice, args, kwargs)
-    inputs = {name: graph.encoder.input(value, f"argument {name!r} of {lattice.name}")[0] for name, value in bound.items()}
+    inputs = {
+        name: graph.encoder.input(value, f"argument {name!r} of {lattice.name}")[0] for name, value in bound.items()
+    }
     call = _encode_call(graph, lattice, args, kwargs)
     definition = _describe(graph, lattice)
     graph.encoder.forget_copied()
@@ -112,12 +118,16 @@ def _encode_call(graph: Graph, lattice: Any, args: tuple[Any, ...], kwargs: dict
     """The blob of ``(args, kwargs)``; large arguments are in it by the digests of their own blobs."""
     own = {}
     for value in (*args, *kwargs.values()):
-        found, _ = graph.encoder.input(value, f"an argument of {lattice.name}") if not _is_small(value) else (Lit(None), "")
+        found, _ = (
+            graph.encoder.input(value, f"an argument of {lattice.name}") if not _is_small(value) else (Lit(None), "")
+        )
         if isinstance(found, Lit) or not hasattr(found, "digest") or graph.encoder.sizes[found.digest] <= LARGE:
             continue
         own[id(value)] = found.digest
     external = (lambda obj: own.get(id(obj))) if own else None
-    return graph.encoder.add(codec.encode_function((args, kwargs), external=external, name=f"arguments of {lattice.name}"))
+    return graph.encoder.add(
+        codec.encode_function((args, kwargs), external=external, name=f"arguments of {lattice.name}")
+    )
 
 
 def _is_small(value: Any) -> bool:
@@ -125,12 +135,25 @@ def _is_small(value: Any) -> bool:
 
 
 def _describe(graph: Graph, lattice: Any) -> FunctionDef:
+    """The lattice itself, from which it is built again with other arguments."""
     try:
         definition, blobs = graph.capture.describe_function(lattice, name=lattice.function_name)
+    except EncodeError as error:
+        return _undescribed(graph, lattice, str(error))
     except CovalentError as error:
         raise _located(error, f"lattice {lattice.name}") from error
     graph.encoder.add_all(blobs.items())
     return definition
+
+
+def _undescribed(graph: Graph, lattice: Any, problem: str) -> FunctionDef:
+    """A definition of a lattice that cannot be pickled: it runs all the same, for it is already built."""
+    graph.capture.warnings.append(
+        f'lattice {lattice.name} cannot be recorded ({problem}): a redispatch with other arguments needs code="current"'
+    )
+    digest = graph.encoder.add(codec.encode_function(functools.partial(ops.not_recorded, lattice.name, problem)))
+    source, file, line = source_of(lattice)
+    return FunctionDef(digest, digest, lattice.function_name, source, file, line, signature_of(lattice))
 
 
 def _run(graph: Graph, lattice: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -193,7 +216,7 @@ def _take(graph: Graph) -> Taken:
 
 def _key(graph: Graph, output_key: str) -> str:
     state = sha256(output_key.encode())
-    for node, key in zip(graph.nodes, graph.keys):
+    for node, key in zip(graph.nodes, graph.keys, strict=True):
         state.update(key.encode())
         if node.after:
             state.update(repr(node.after).encode())

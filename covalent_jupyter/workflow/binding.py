@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from ..errors import BuildError
 from .options import suggest
@@ -22,7 +23,9 @@ class Binder:
             self.signature = None
         parameters = list(self.signature.parameters.values()) if self.signature else []
         self.names = tuple(p.name for p in parameters if p.kind in _POSITIONAL)
-        self.variadic = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "" if self.signature else "args")
+        self.variadic = next(
+            (p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "" if self.signature else "args"
+        )
         self.any_keyword = self.signature is None or any(p.kind is p.VAR_KEYWORD for p in parameters)
         self.by_keyword = frozenset(p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
         self.required = frozenset(
@@ -31,14 +34,18 @@ class Binder:
         only = any(p.kind is p.KEYWORD_ONLY and p.default is _MISSING for p in parameters)
         self.exact = -1 if self.variadic or only else len(self.names)
 
-    def check(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], injected: frozenset[str] = frozenset()) -> tuple[str, ...]:
+    def check(
+        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], injected: frozenset[str] = frozenset()
+    ) -> tuple[str, ...]:
         """Names of the parameters that ``args`` bind. ``injected`` are keywords that ``call_before`` fills at run time.
 
         Raises BuildError with the signature.
         """
         count = len(args)
         if count > len(self.names) and not self.variadic:
-            raise self._error(name, f"takes {_numbered(len(self.names), 'positional argument')}, and {count} were given")
+            raise self._error(
+                name, f"takes {_numbered(len(self.names), 'positional argument')}, and {count} were given"
+            )
         taken = self.names[:count]
         for keyword in kwargs:
             if keyword in self.by_keyword:

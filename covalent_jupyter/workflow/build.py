@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from ..model.graph import Environment
 from .assemble import Built as Built
@@ -38,7 +39,9 @@ def build(
     Raises BuildError (RefError where a value is used that does not exist yet), EncodeError or ConfigError; all name the
     lattice and its line, and have the user's exception as their cause.
     """
-    replacing = {name: value if isinstance(value, Electron) else Electron(value) for name, value in (replace or {}).items()}
+    replacing = {
+        name: value if isinstance(value, Electron) else Electron(value) for name, value in (replace or {}).items()
+    }
     return assemble(
         lattice, args, kwargs, dispatch_id=dispatch_id, environment=environment, parent=parent, root=root, seed=seed,
         label=label, tags=tags, replace=replacing, redispatch_of=redispatch_of, reuse=reuse, executor=executor,

@@ -5,20 +5,21 @@ from __future__ import annotations
 import dataclasses
 import types
 from collections import deque
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import PosixPath
-from typing import Any, Iterable
+from typing import Any
 
 from .refs import Ref
 
 #: types whose values cannot hold a reference
 ATOMS = frozenset(
     {
-        type(None), bool, int, float, complex, str, bytes, bytearray, range, slice, type, type(Ellipsis), type(NotImplemented),
-        datetime, date, time, timedelta, Decimal, Fraction, PosixPath,
-        types.FunctionType, types.BuiltinFunctionType, types.ModuleType, memoryview,
+        type(None), bool, int, float, complex, str, bytes, bytearray, range, type, memoryview,
+        type(Ellipsis), type(NotImplemented), datetime, date, time, timedelta, Decimal, Fraction, PosixPath,
+        types.FunctionType, types.BuiltinFunctionType, types.ModuleType,
     }
 )  # fmt: skip
 
@@ -26,8 +27,8 @@ _BUILTIN = frozenset({list, tuple, dict, set, frozenset, deque})
 
 
 def find_refs(value: Any) -> list[Ref]:
-    """Every reference in ``value``: itself, or in lists, tuples, deques, dicts' values, dataclasses and attrs
-    classes, nested, and in subclasses of these. One that lies in the same container twice is there twice."""
+    """Every reference in ``value``: itself, or in lists, tuples, deques, dicts' values, slices, dataclasses and
+    attrs classes, nested, and in subclasses of these. One that lies in the same container twice is there twice."""
     if type(value) is Ref:
         return [value]
     found: list[Ref] = []
@@ -50,15 +51,17 @@ def find_refs(value: Any) -> list[Ref]:
 
 def _children(value: Any) -> list[Any] | None:
     """What lies in a container; None for what is not looked into."""
-    kind = type(value)
+    kind: Any = type(value)
     if kind is list or kind is tuple:
-        return value  # type: ignore[no-any-return]
+        return value
     if kind is dict:
         return list(value.values())
+    if kind is slice:
+        return [value.start, value.stop, value.step]
     if isinstance(value, dict):
         return [*dict.values(value), *_attributes(value)]
     if isinstance(value, (list, tuple, deque)):
-        return [*type(value).__iter__(value), *_attributes(value)]
+        return [*kind.__iter__(value), *_attributes(value)]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return [*_fields(value, (field.name for field in dataclasses.fields(value))), *_attributes(value)]
     if not isinstance(value, type) and hasattr(kind, "__attrs_attrs__"):

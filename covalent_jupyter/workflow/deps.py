@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Callable, Iterable, Sequence, Union
+from typing import Any
 
 from ..errors import ConfigError
 
@@ -110,7 +111,7 @@ def as_calls(value: Any) -> tuple[DepsCall, ...]:
 
 
 def as_modules(value: Any) -> tuple[DepsModule, ...]:
-    items: Iterable[Union[DepsModule, ModuleType, str]] = value if isinstance(value, (list, tuple)) else (value,)
+    items: Iterable[DepsModule | ModuleType | str] = value if isinstance(value, (list, tuple)) else (value,)
     return tuple(item if isinstance(item, DepsModule) else DepsModule(item) for item in items)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import Any, Callable, Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from ..errors import BuildError, ConfigError, RefError
 from ..model.graph import Ref as RefTo
@@ -25,18 +26,19 @@ class Electron:
     """
 
     def __init__(self, function: Callable[..., Any], given: dict[str, Any] | None = None) -> None:
-        if isinstance(function, Electron):
-            function, given = function.function, merged(function.given, given or {})
-        if not callable(function):
-            raise ConfigError(f"ct.electron needs a function, not {function!r}")
-        self.function = function
+        inner: Any = function
+        if isinstance(inner, Electron):
+            inner, given = inner.function, merged(inner.given, given or {})
+        if not callable(inner):
+            raise ConfigError(f"ct.electron needs a function, not {inner!r}")
+        self.function: Any = inner
         self.given = given or {}
         self.kind: Kind = "electron"
-        if isinstance(function, Lattice):
+        if isinstance(inner, Lattice):
             self.kind = "sublattice"
-            if function.workflow_executor is not None:
-                self.given = {"executor": function.workflow_executor, **self.given}
-        functools.update_wrapper(self, function, updated=())
+            if inner.workflow_executor is not None:
+                self.given = {"executor": inner.workflow_executor, **self.given}
+        functools.update_wrapper(self, inner, updated=())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         graph = BUILDING.get()
@@ -54,7 +56,7 @@ class Electron:
         return self if instance is None else functools.partial(self, instance)
 
     def options(self, **changes: Any) -> Electron:
-        """A copy with other options, for one call or more; this electron stays as it is. ConfigError as in ``electron``."""
+        """A copy with other options, for one call or more; this electron stays as it is. ConfigError as above."""
         options = checked(changes, f"{self.name}.options", only=ELECTRON_OPTIONS)
         copy = Electron.__new__(Electron)
         copy.__dict__.update(self.__dict__)
@@ -72,10 +74,10 @@ class Electron:
 
     @property
     def binder(self) -> Binder:
-        found = self.__dict__.get("_binder")
+        found: Binder | None = self.__dict__.get("_binder")
         if found is None:
             found = self.__dict__["_binder"] = Binder(self.function)
-        return found  # type: ignore[no-any-return]
+        return found
 
     def __getstate__(self) -> dict[str, Any]:
         return {"function": self.function, "given": self.given, "kind": self.kind}
@@ -89,7 +91,9 @@ class Electron:
             return getattr(self.function, name)
         if name == "__wrapped__" and "function" in self.__dict__:
             return self.function
-        raise AttributeError(f"an electron has no attribute {name!r}: call it in a lattice, and select from what it gives")
+        raise AttributeError(
+            f"an electron has no attribute {name!r}: call it in a lattice, and select from what it gives"
+        )
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.name}{inspect.signature(self.function) if self.binder.signature else ''}>"
@@ -130,9 +134,10 @@ def electron(
 
 
 def wait(child: Any, parents: Any) -> Any:
-    """Let ``child`` run after ``parents`` although it takes nothing from them; each an electron's value or a list of them.
+    """Let ``child`` run after ``parents`` although it takes nothing from them.
 
-    Gives ``child`` back. A cycle is a BuildError when the lattice has been built.
+    Each is an electron's value or a list of them. Gives ``child`` back. A cycle is a BuildError at the end of
+    the building.
     """
     graph = BUILDING.get()
     if graph is None:
@@ -144,7 +149,10 @@ def wait(child: Any, parents: Any) -> Any:
 
 
 def completed(values: Any) -> Any:
-    """The values of electrons that did not fail (``on_error="value"``): of a dict a dict, else a list. In a lattice, a node."""
+    """The values of electrons that did not fail (``on_error="value"``): of a dict a dict, else a list.
+
+    A node where it is called in a lattice.
+    """
     graph = BUILDING.get()
     if graph is not None and find_refs(values):
         return graph.operate("completed", (values,), {})

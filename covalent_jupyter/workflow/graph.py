@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextvars import ContextVar
 from hashlib import sha256
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any, Literal, NamedTuple
 
 from ..errors import BuildError, CovalentError
@@ -43,7 +43,9 @@ class Plan(NamedTuple):
 class Graph:
     """Nodes of one lattice, and the tables that they point into. ``defaults`` are the lattice's options."""
 
-    def __init__(self, name: str, code: CodeType | None, defaults: dict[str, Any], replace: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, name: str, code: CodeType | None, defaults: dict[str, Any], replace: dict[str, Any] | None = None
+    ) -> None:
         self.name = name
         self.code = code
         self.defaults = defaults
@@ -51,7 +53,7 @@ class Graph:
         self.keys: list[str] = []
         self.functions: list[FunctionDef] = []
         self.capture = Capture()
-        self.encoder = Encoder(self.capture.digester.value, self._key_of)
+        self.encoder = Encoder(self.capture.digester.value, self._target_of, self._key_of)
         self.resolver = Resolver(self.encoder)
         self.wait_lines: dict[int, int] = {}
         self.replaced: set[str] = set()
@@ -83,7 +85,9 @@ class Graph:
         plan = self._operators.get(operator) or self._operator(operator)
         return self._record(plan, label or plan.name, args, kwargs, ())
 
-    def _record(self, plan: Plan, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], names: tuple[str, ...]) -> Ref:
+    def _record(
+        self, plan: Plan, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], names: tuple[str, ...]
+    ) -> Ref:
         parts = [plan.prefix]
         inputs: list[Input] = []
         for value in args:
@@ -121,10 +125,17 @@ class Graph:
     def input(self, value: Any, where: str) -> tuple[Input, str]:
         """The input that stands for a value, references included, and its part of the key."""
         if type(value) is Ref:
-            if value._cj_graph is not self:
-                raise self._stranger(value, where)
-            return value._cj_ref, self._key_of(value._cj_ref)
+            target = self._target_of(value, where)
+            return target, self._key_of(target)
         return self.encoder.input(value, where)
+
+    def _target_of(self, ref: Ref, where: str) -> RefTo:
+        if ref._cj_graph is not self:
+            raise BuildError(
+                f"{where}: {ref!r} belongs to another lattice, or to another building of this one; "
+                "pass values between lattices as arguments and results"
+            )
+        return ref._cj_ref
 
     def _key_of(self, ref: RefTo) -> str:
         key = self.keys[ref.node]
@@ -132,11 +143,12 @@ class Graph:
 
     def line(self) -> int:
         """The line of the lattice that runs now; 0 where that is not known."""
-        frame, code = sys._getframe(2), self.code
+        code = self.code
+        frame: FrameType | None = sys._getframe(2)
         while frame is not None:
             if frame.f_code is code:
                 return frame.f_lineno
-            frame = frame.f_back  # type: ignore[assignment]
+            frame = frame.f_back
         return 0
 
     # What references ask (refs.Recorder)
@@ -291,16 +303,10 @@ class Graph:
         unknown = [name for name in self._replace if name not in self.replaced]
         if unknown:
             known = sorted({node.name for node in self.nodes if node.kind != "operator"})
+            named = f"{', '.join(map(repr, unknown))}{suggest(unknown[0], known)}"
             raise BuildError(
-                f"no electron of lattice {self.name} is called {', '.join(map(repr, unknown))}{suggest(unknown[0], known)}; "
-                f"it has {', '.join(known) or 'none'}"
+                f"no electron of lattice {self.name} is called {named}; it has {', '.join(known) or 'none'}"
             )
-
-    def _stranger(self, ref: Ref, where: str) -> BuildError:
-        return BuildError(
-            f"{where}: {ref!r} belongs to another lattice, or to another building of this one; "
-            "pass values between lattices as arguments and results"
-        )
 
     def _foreign(self) -> CovalentError:
         return BuildError(

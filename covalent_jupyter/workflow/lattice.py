@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Callable
 from types import CodeType
-from typing import Any, Callable
+from typing import Any
 
 from ..errors import ConfigError
 from ..model.graph import Manifest
-from .binding import Binder
 from .assemble import assemble
+from .binding import Binder
 from .capture import plain_function
 from .deps import name_of
 from .options import LATTICE_OPTIONS, UNSET, checked, merged
@@ -69,10 +70,10 @@ class Lattice:
 
     @property
     def binder(self) -> Binder:
-        found = self.__dict__.get("_binder")
+        found: Binder | None = self.__dict__.get("_binder")
         if found is None:
             found = self.__dict__["_binder"] = Binder(self.function)
-        return found  # type: ignore[no-any-return]
+        return found
 
     def inside(self, defaults: dict[str, Any]) -> Lattice:
         """A copy with the options of the lattice round it where it has none of its own."""
@@ -123,9 +124,9 @@ def lattice(
 ) -> Any:
     """Make a workflow function of a function that calls electrons; with or without parentheses.
 
-    The options are those of its electrons that do not say otherwise, key by key. ``workflow_executor`` runs the building
-    of the lattice where it is a sublattice. Everything is resolved at dispatch, nothing now. Raises ConfigError for
-    an unknown option or value.
+    The options are those of its electrons that do not say otherwise, key by key. ``workflow_executor`` runs the
+    building of the lattice where it is a sublattice. Everything is resolved at dispatch, nothing now. Raises
+    ConfigError for an unknown option or value.
     """
     given = {
         "executor": executor, "deps_bash": deps_bash, "deps_pip": deps_pip, "deps_module": deps_module,

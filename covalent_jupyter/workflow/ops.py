@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Set
-from typing import Any, Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
+from typing import Any
 
-from ..errors import ElectronError
+from ..errors import BuildError, ElectronError
 from .failed import Failed
 
 #: operator -> sign that people see; the function of this name is below
@@ -82,7 +82,8 @@ def _unpack(value: Any, key: str) -> Any:
     if isinstance(value, Mapping) or not hasattr(value, "__len__") or not hasattr(value, "__getitem__"):
         value = list(value)
     if len(value) != count:
-        raise ValueError(f"{'too many' if len(value) > count else 'not enough'} values to unpack (expected {count}, got {len(value)})")
+        problem = "too many" if len(value) > count else "not enough"
+        raise ValueError(f"{problem} values to unpack (expected {count}, got {len(value)})")
     return value[int(position)]
 
 
@@ -212,6 +213,11 @@ def call_method(obj: Any, method: str, /, *args: Any, **kwargs: Any) -> Any:
 
 def ufunc(function: Any, method: str, /, *inputs: Any, **kwargs: Any) -> Any:
     return getattr(function, method)(*inputs, **kwargs)
+
+
+def not_recorded(name: str, problem: str, /, *args: Any, **kwargs: Any) -> Any:
+    """What is recorded in the place of a lattice that cannot be pickled."""
+    raise BuildError(f'lattice {name} could not be recorded ({problem}); redispatch it with code="current"')
 
 
 def completed(values: Any) -> Any:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from typing import Any, Callable, Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from ..errors import ConfigError
 from .deps import as_bash, as_calls, as_modules, as_pip
@@ -45,7 +46,9 @@ def checked(given: dict[str, Any], owner: str, *, only: Iterable[str] | None = N
     result = {}
     for name, value in given.items():
         if name not in names:
-            raise ConfigError(f"{owner}: there is no option {name!r}{suggest(name, names)}; options are {', '.join(names)}")
+            raise ConfigError(
+                f"{owner}: there is no option {name!r}{suggest(name, names)}; options are {', '.join(names)}"
+            )
         if value is UNSET or (value is None and name not in _NONE_IS_A_VALUE):
             continue
         result[name] = _CHECKS[name](value, f"{owner}: {name}")

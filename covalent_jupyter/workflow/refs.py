@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dis
 import sys
+from collections.abc import Iterator
 from types import FrameType
-from typing import Any, Iterator, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 from ..errors import RefError
 from ..model.graph import Ref as RefTo
@@ -48,6 +49,8 @@ class Ref:
     def __getattr__(self, name: str) -> Ref:
         if name.startswith("_"):
             raise RefAttributeError(f"{self!r} has no attribute {name!r}: private names are not recorded; {_ELECTRON}")
+        if name == "keys" and not _reads_attribute(sys._getframe(1)):
+            raise _refuse(self, *_ITERATION["mapping"])
         self._cj_graph.check_attribute(self._cj_ref, name)
         return _step(self, ("attr", name))
 
@@ -149,7 +152,7 @@ _COUNT = "for i in range(n) with e[i], where you know n, or a sublattice: ct.ele
 _ITERATION = {
     "loop": ("be iterated over", f"use {_COUNT}"),
     "star": ("be spread with *", "pass it whole, or its items e[0], e[1], ..."),
-    "mapping": ("be spread with **", 'pass it whole, or its items e["a"], e["b"], ...'),
+    "mapping": ("be spread with ** or copied with dict()", 'pass it whole, or its items e["a"], e["b"], ...'),
     "rest": ("be unpacked with a starred name", "write a, b = e with one name for each item, or use e[0], e[1], ..."),
 }
 _DOING = {
@@ -157,8 +160,6 @@ _DOING = {
     "CALL_FUNCTION_EX": "star",
     "LIST_EXTEND": "star",
     "SET_UPDATE": "star",
-    "DICT_MERGE": "mapping",
-    "DICT_UPDATE": "mapping",
 }
 
 
@@ -176,6 +177,12 @@ def _unpacking(frame: FrameType) -> tuple[int | None, str]:
         count |= code[before + 1] << shift
         shift, before = shift + 8, before - 2
     return count, ""
+
+
+def _reads_attribute(frame: FrameType) -> bool:
+    """Whether the caller's own code reads an attribute; ``f(**e)`` and ``dict(e)`` ask for ``e.keys`` otherwise."""
+    code, at = frame.f_code.co_code, frame.f_lasti
+    return 0 <= at < len(code) and dis.opname[code[at]] in ("LOAD_ATTR", "LOAD_METHOD")
 
 
 def _binary(operator: str) -> tuple[Any, Any]:
@@ -229,6 +236,7 @@ _REFUSED = {
     "array": ("be turned into an array", "pass it to an electron, or use a NumPy function on it, which is recorded"),
     "await": ("be awaited", "call the electron without await: the lattice only builds the graph"),
     "enter": ("be used in a with statement", _ELECTRON),
+    "exit": ("be used in a with statement", _ELECTRON),
     "aiter": ("be iterated over", _ELECTRON),
 }
 
@@ -244,6 +252,7 @@ def _install() -> None:
         setattr(Ref, f"__{name}__", _unary(operator))
     for name, (doing, way_out) in _REFUSED.items():
         setattr(Ref, f"__{name}__", _refusal(doing, way_out))
+    setattr(Ref, "__slots__", ())  # noqa: B010  # who looks for what cannot be pickled stops at the reference, not in the graph behind it
 
 
 _install()

@@ -63,7 +63,9 @@ class Resolver:
     def _call(self, call: DepsCall, where: str) -> CallDep:
         known = self._calls.get(id(call))
         if known is None:
-            function = getattr(call.func, "function", call.func) if type(call.func).__name__ == "Electron" else call.func
+            function = (
+                getattr(call.func, "function", call.func) if type(call.func).__name__ == "Electron" else call.func
+            )
             value, part = self._encoder.value((function, call.args, call.kwargs), where)
             dep = CallDep(value.digest, name_of(function), call.retval_keyword)
             self._call_keys[dep] = part
@@ -81,7 +83,9 @@ class Resolver:
     def _spec(self, executor: Any, name: str) -> ExecutorSpec:
         spec = executor.to_spec(lambda obj: self._encoder.value(obj, f"executor of {name}")[0].digest)
         if not isinstance(spec, ExecutorSpec):
-            raise ConfigError(f"{name}: to_spec() of executor {executor!r} gave {type(spec).__name__}, not an ExecutorSpec")
+            raise ConfigError(
+                f"{name}: to_spec() of executor {executor!r} gave {type(spec).__name__}, not an ExecutorSpec"
+            )
         return spec
 
     def _add(self, spec: ExecutorSpec) -> int:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable, Iterable
 from types import BuiltinFunctionType, FunctionType, ModuleType
-from typing import Any, Callable, Iterable, NamedTuple, Union
+from typing import Any, NamedTuple
 
 from .. import codec
 from ..errors import BuildError
@@ -19,14 +20,13 @@ from .containers import find_refs, is_builtin
 from .globals import short
 from .refs import Ref
 
-Chunks = list[Union[bytes, bytearray, memoryview]]
+Chunks = list[bytes | bytearray | memoryview]
 
 #: Frames larger than this are not copied, and encoded once however many electrons take the value (bytes).
 LARGE = 65_536
 _LONGEST = 1_000  # bytes of a string that may be a literal
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 _CONSTANT = (str, bytes, int, float, complex, range, FunctionType, BuiltinFunctionType, type, ModuleType)
-_FLAGS = 7  # byte of a frame with its flags
 
 
 class _Known(NamedTuple):
@@ -40,14 +40,21 @@ class _Known(NamedTuple):
 class Encoder:
     """Values of one build: their inputs, and the blobs that these name.
 
-    ``digest_of_code`` gives a digest of a value that holds code, the same in every process; ``key_of`` the part of a
-    node's key that a reference stands for.
+    ``digest_of_code`` gives a digest of a value that holds code, the same in every process; ``target_of`` what a
+    reference in this graph points to (a BuildError if it is of another); ``key_of`` the part of a node's key that it
+    stands for.
     """
 
-    def __init__(self, digest_of_code: Callable[[Any], str], key_of: Callable[[RefTo], str]) -> None:
+    def __init__(
+        self,
+        digest_of_code: Callable[[Any], str],
+        target_of: Callable[[Ref, str], RefTo],
+        key_of: Callable[[RefTo], str],
+    ) -> None:
         self.blobs: dict[Digest, Chunks] = {}
         self.sizes: dict[Digest, int] = {}
         self._digest_of_code = digest_of_code
+        self._target_of = target_of
         self._key_of = key_of
         self.modules: set[str] = set()  # whose functions and classes the values name
         self._known: dict[int, _Known] = {}
@@ -88,7 +95,7 @@ class Encoder:
         size = sum(memoryview(chunk).nbytes for chunk in chunks)
         result = Val(self.add(chunks), hint_of(value, size))
         part = f"v{result.digest}"
-        if memoryview(chunks[0])[_FLAGS] & codec.CODE:  # the pickle of code differs from process to process
+        if codec.has_code(chunks):  # the pickle of code differs from process to process
             part = f"c{self._digest_of_code(value)}"
         if size > LARGE or not is_builtin(value):
             live = len(chunks) > 2 and not isinstance(value, _CONSTANT)
@@ -100,17 +107,18 @@ class Encoder:
     def _template(self, value: Any, found: list[Ref], where: str) -> tuple[Tpl, str]:
         refs: list[RefTo] = []
         slots: dict[RefTo, int] = {}
-        expected = {id(ref) for ref in found}
+        expected = {id(ref): self._target_of(ref, where) for ref in found}
         met = 0
 
         def slot_of(obj: Any) -> int | None:
             nonlocal met
-            if type(obj) is not Ref or id(obj) not in expected:
+            target = expected.get(id(obj)) if type(obj) is Ref else None
+            if target is None:
                 return None
             met += 1
-            slot = slots.setdefault(obj._cj_ref, len(refs))
+            slot = slots.setdefault(target, len(refs))
             if slot == len(refs):
-                refs.append(obj._cj_ref)
+                refs.append(target)
             return slot
 
         chunks = codec.encode(value, slot_of=slot_of, name=where, modules=self.modules)
@@ -120,7 +128,7 @@ class Encoder:
                 "pass references in lists, tuples, dicts or dataclasses"
             )
         result = Tpl(self.add(chunks), tuple(refs))
-        code = self._digest_of_code if memoryview(chunks[0])[_FLAGS] & codec.CODE else None
+        code = self._digest_of_code if codec.has_code(chunks) else None
         head = self._shape(value, slots) if code is not None else result.digest
         return result, f"t{head}({','.join(map(self._key_of, refs))})"
 
@@ -140,7 +148,7 @@ class Encoder:
         return hashlib.sha256("|".join([body, *codes]).encode()).hexdigest()
 
     def forget_copied(self) -> None:
-        """Encode again what was only taken as an argument of the lattice, which may change it before it passes it on."""
+        """Encode again what was taken as an argument of the lattice, which may change it before it passes it on."""
         self._known = {key: known for key, known in self._known.items() if known.live}
         self._uncertain &= self._known.keys()
 
