@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dis
 import hashlib
+import inspect
 import sys
 from collections.abc import Iterator
 from functools import lru_cache
@@ -17,6 +18,7 @@ Chain = tuple[str, ...]  # attributes read of a name at once: ("random", "defaul
 
 _OPS = dis.opmap
 _NONE = -1
+_HAS_DOCSTRING = 0x4000000  # a flag since 3.13
 _CACHE = _OPS.get("CACHE", _NONE) if sys.version_info >= (3, 11) else _NONE
 _NOP = _OPS["NOP"]
 _CONSTS = frozenset(dis.hasconst)
@@ -136,13 +138,11 @@ def normal_form(code: CodeType) -> bytes:
     Constants and names stand where they are used, so that a docstring (which moves their indices) does not show.
     """
     state = hashlib.sha256()
-    arguments = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
-    kind = code.co_flags & ~0x4000000  # CO_HAS_DOCSTRING
-    state.update(
-        repr(
-            (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, kind, code.co_varnames[:arguments])
-        ).encode()
-    )
+    variadic = bool(code.co_flags & inspect.CO_VARARGS) + bool(code.co_flags & inspect.CO_VARKEYWORDS)
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + variadic]
+    flags = code.co_flags & ~_HAS_DOCSTRING
+    shape = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, flags, names)
+    state.update(repr(shape).encode())
     pending: tuple[int, int] | None = None  # LOAD_CONST, held back in case it only feeds a note of a class
     for op, argument in instructions(code):
         if pending is not None:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  sources of cells, one a line
 from __future__ import annotations
 
 import subprocess

@@ -37,7 +37,7 @@ def test_credentials(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    "PATH HOME HF_TOKEN AWS_SECRET_ACCESS_KEY JUPYTER_PATH JUPYTERHUB_USER COVALENT_STORE_DIR OPENAI_API_KEY TOKEN".split(),
+    "PATH HOME HF_TOKEN AWS_SECRET_ACCESS_KEY JUPYTER_PATH JUPYTERHUB_USER COVALENT_STORE_DIR TOKEN".split(),
 )
 def test_everything_else_is_the_users(name: str) -> None:
     assert not is_credential(name)
