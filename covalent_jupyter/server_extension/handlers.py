@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Awaitable
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -23,6 +23,7 @@ from .proxy import RESPONSE_HEADERS, Exchange
 RESOURCE = "covalent"
 #: What each method needs of Jupyter's authorizer.
 ACTIONS = {"GET": "read", "POST": "execute", "PUT": "write", "PATCH": "write", "DELETE": "write"}
+_DRAIN_SECONDS = 60.0
 #: Credentials of Jupyter that may be in a query; they stay here.
 _PRIVATE_QUERY = frozenset({"token", "_xsrf"})
 
@@ -45,6 +46,33 @@ class ProxyHandler(ExtensionHandlerMixin, APIHandler):
         self.set_header("X-Covalent-Protocol", str(PROTOCOL))
 
     async def prepare(self) -> None:
+        try:
+            await self._admit()
+        except web.HTTPError as error:
+            length = self.request.headers.get("Content-Length", "0")
+            if self._finished or (length == "0" and "Transfer-Encoding" not in self.request.headers):
+                raise
+            self._refuse(error)
+
+    def _refuse(self, error: web.HTTPError) -> None:
+        """Answers at once, but ends the exchange only when the body has come: an end in mid-body resets the
+        connection, and the client would never read the answer."""
+        self._refused = True
+        connection: Any = self.request.connection
+        connection.set_body_timeout(_DRAIN_SECONDS)
+        data = json.dumps({"message": error.log_message or error.reason or "refused", "reason": error.reason, "details": {}}).encode()
+        self.set_status(error.status_code)
+        self.set_header("Content-Type", "application/json")
+        self.set_header("Content-Length", str(len(data)))
+        self.write(data)
+        self.flush()
+
+        def finish(*_: Any) -> None:
+            super(APIHandler, self).finish()
+
+        setattr(self, (self.request.method or "").lower(), finish)
+
+    async def _admit(self) -> None:
         method = self.request.method or ""
         self.request.connection.set_max_body_size(sys.maxsize)  # type: ignore[union-attr]  # the service has the caps
         await super().prepare()

@@ -57,6 +57,7 @@ class Handler(web.RequestHandler):
         self._counted = False
         self._busy = False
         self._over = False
+        self._refused = False
         self._failure: OSError | None = None
 
     def set_default_headers(self) -> None:
@@ -68,8 +69,16 @@ class Handler(web.RequestHandler):
 
     # coming in
 
-    def prepare(self) -> Awaitable[None] | None:
+    def prepare(self) -> None:
         self.context.activity.requests += 1
+        try:
+            self._admit()
+        except Exception as error:
+            if not self._has_body():
+                raise
+            self._refuse(error)
+
+    def _admit(self) -> None:
         self._check_host()
         if not self.is_open:
             self._check_token()
@@ -81,14 +90,13 @@ class Handler(web.RequestHandler):
             self._counted = True
             self.context.activity.open += 1
         self.begin()
-        return None
 
     def begin(self) -> None:
         """Called once the request has been let in, before its body."""
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         self._received += len(chunk)
-        if self._received <= self.body_cap:
+        if self._received <= self.body_cap and not self._refused:
             return self.receive(chunk)
         self._body.clear()
         return None
@@ -158,7 +166,9 @@ class Handler(web.RequestHandler):
         return None  # answers change all the time; values set their own
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        error = kwargs.get("exc_info", (None, None, None))[1]
+        self.finish(self._problem(kwargs.get("exc_info", (None, None, None))[1], status_code))
+
+    def _problem(self, error: BaseException | None, status_code: int) -> bytes:
         status, message, details = describe(error, status_code)
         try:
             reason = HTTPStatus(status).phrase
@@ -170,7 +180,26 @@ class Handler(web.RequestHandler):
             self.set_header("WWW-Authenticate", "token")
         if status == 503:
             self.set_header("Connection", "close")
-        self.finish(msgspec.json.encode({"message": message, "reason": reason, "details": details}))
+        return msgspec.json.encode({"message": message, "reason": reason, "details": details})
+
+    def _has_body(self) -> bool:
+        headers = self.request.headers
+        expected = headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in headers
+        return expected and "Expect" not in headers  # who asks first sends no body to a refusal
+
+    def _refuse(self, error: Exception) -> None:
+        """Answers at once, but ends the exchange only when the body has come: an end in mid-body resets the
+        connection, and the client would never read the answer."""
+        self._refused = True
+        self.log_exception(type(error), error, error.__traceback__)
+        connection = self._connection()
+        connection.set_max_body_size(sys.maxsize)
+        connection.set_body_timeout(_DRAIN_SECONDS)
+        data = self._problem(error, 500)
+        self.set_header("Content-Length", str(len(data)))
+        self.write(data)
+        self.flush()
+        setattr(self, (self.request.method or "").lower(), lambda *_, **__: self.finish())
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         status, message, _ = describe(value, 500)
@@ -178,11 +207,6 @@ class Handler(web.RequestHandler):
             log.error("%s %r failed", self.request.method, self.request.path[:500], exc_info=(typ, value, tb))
         else:
             log.info("%s %r: %d %r", self.request.method, self.request.path[:500], status, message[:500])
-
-    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
-        if not self._headers_written and self.request.connection is not None:
-            self._drain()
-        super().send_error(status_code, **kwargs)
 
     def on_finish(self) -> None:
         self._leave()
@@ -247,12 +271,6 @@ class Handler(web.RequestHandler):
     def _connection(self) -> HTTP1Connection:
         assert isinstance(self.request.connection, HTTP1Connection)
         return self.request.connection
-
-    def _drain(self) -> None:
-        """Lets the rest of the body come, for a while, and keeps none of it."""
-        connection = self._connection()
-        connection.set_max_body_size(sys.maxsize)
-        connection.set_body_timeout(_DRAIN_SECONDS)
 
 
 class Refusal(Exception):
