@@ -1,0 +1,1 @@
+"""Executors: what runs packs of electrons, and the process that holds them."""

@@ -1,0 +1,90 @@
+"""The local executor: runners of the host's own, no cluster."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+
+from ..errors import ConfigError
+from ..model import Attempt, Error, ExecutorSpec, ExecutorState, Pack, PackEnded
+from .base import Emit, HostContext, PackExecutor, cpu_slots, machine_info
+from .bay import Bay
+
+log = logging.getLogger(__name__)
+
+_OPTIONS = frozenset(("workdir", "create_unique_workdir", "max_workers"))
+
+
+class LocalPackExecutor(PackExecutor):
+    """Options: ``workdir``, ``create_unique_workdir``, ``max_workers`` (slots; default one per CPU)."""
+
+    def __init__(self, spec: ExecutorSpec) -> None:
+        super().__init__(spec)
+        unknown = sorted(set(spec.options) - _OPTIONS)
+        if unknown:
+            raise ConfigError(f"executor 'local' has no option {unknown[0]!r}; its options are {', '.join(sorted(_OPTIONS))}")
+        given = spec.options.get("max_workers")
+        if given is not None and (not isinstance(given, int) or given < 1):
+            raise ConfigError(f"max_workers of executor 'local' is a number of at least 1, not {given!r}")
+        self._slots = int(given or cpu_slots())
+        self._queue: queue.SimpleQueue[Pack | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._closed = False
+
+    def start(self, emit: Emit, context: HostContext) -> None:
+        self._emit = emit
+        self._ledger = context.ledger
+        number = id(self)
+        self._bay = Bay(
+            slots=self._slots, spool_dir=context.spool_dir / f"local-{number:x}",
+            scratch=context.scratch_dir / f"local-{number:x}", preload=context.preload, name="local",
+        )  # fmt: skip
+        for n in range(self._slots):
+            thread = threading.Thread(target=self._work, name=f"local-{n}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        emit([self.state()])
+
+    def submit(self, pack: Pack) -> None:
+        self._queue.put(pack)
+
+    def cancel(self, attempts: list[Attempt], grace: float) -> None:
+        for pack_id, members in self._ledger.by_pack(attempts)[0].items():
+            if self._bay.cancel(pack_id, members, grace):
+                self._emit(self._ledger.give_back(pack_id, members))
+
+    def revoke(self, pack_id: str) -> None:
+        if self._bay.revoke(pack_id):
+            self._emit(self._ledger.give_back(pack_id))
+
+    def release(self, root_id: str) -> None:
+        self._bay.release(root_id)
+
+    def close(self) -> None:
+        self._closed = True
+        for _ in self._threads:
+            self._queue.put(None)
+        self._bay.close()
+        for thread in self._threads:
+            thread.join(10.0)
+
+    def state(self) -> ExecutorState:
+        return ExecutorState(
+            self.spec.name, self.spec, self._slots, self._slots, "closed" if self._closed else "ready", info=machine_info()
+        )
+
+    def _work(self) -> None:
+        while not self._closed and (pack := self._queue.get()) is not None:
+            try:
+                if self._bay.run(pack, self._emit):
+                    self._emit([PackEnded(pack.pack_id)])
+            except Exception as error:  # the border of the thread
+                if self._closed:
+                    return
+                log.exception("pack %s could not be run", pack.pack_id)
+                text = f"the local executor could not run it: {error or type(error).__name__}"
+                self._emit(self._ledger.fail(pack.pack_id, Error(type(error).__name__, text, cause="executor")))
+
+    def _emit_closed(self, facts: list[Fact]) -> None:
+        raise NotImplementedError
