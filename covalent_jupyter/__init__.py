@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from .model.status import Status as Status
     from .model.status import Status as status
+    from .worker.context import get_context, progress, report
     from .workflow import (
         DepsBash, DepsCall, DepsModule, DepsPip, Failed, completed, electron, lattice, wait,
     )
@@ -44,6 +45,9 @@ _HOMES = {
     "DepsPip": "workflow",
     "Failed": "workflow",
     "completed": "workflow",
+    "get_context": "worker.context",
+    "progress": "worker.context",
+    "report": "worker.context",
     "dispatch": "client.dispatching",
     "dispatch_sync": "client.dispatching",
     "redispatch": "client.dispatching",

@@ -82,7 +82,7 @@ def best(scores: dict[str, float]) -> dict[str, Any]:
 
 
 @lattice
-def compare_models(data_set: str = "wine", models: tuple[str, ...] = SKLEARN_MODELS, test: float = 0.3) -> Any:
+def compare_models(data_set: str = "breast_cancer", models: tuple[str, ...] = SKLEARN_MODELS, test: float = 0.3) -> Any:
     """Train several models side by side on a real data set, score them, pick the best."""
     parts = split(load(data_set), test)
     return best({model: score(train(model, parts), parts) for model in models})

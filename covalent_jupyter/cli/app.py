@@ -139,4 +139,5 @@ def _add_rest(add: Add) -> None:
     doctor = add("doctor", doctor_command.doctor, "say what is installed and switched on, and whether a dispatch works")
     doctor.add_argument("--no-dispatch", action="store_true", help="without the test dispatch")
     demo = add("demo", demo_command.demo, "run a machine-learning lattice and print what happened")
-    demo.add_argument("--data-set", choices=("wine", "breast_cancer", "iris", "digits"), default="wine", help="of scikit-learn (default wine)")
+    demo.add_argument("--data-set", choices=("wine", "breast_cancer", "iris", "digits"), default="breast_cancer",
+                      help="of scikit-learn (default breast_cancer)")  # fmt: skip

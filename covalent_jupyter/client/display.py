@@ -247,7 +247,7 @@ def outcome_text(row: ElectronRow) -> str:
     if row.error is not None:
         return f"{row.error.type}: {row.error.message}".strip().split("\n")[0]
     if row.preview is not None:
-        return row.preview.shape or row.preview.repr.split("\n")[0]
+        return row.preview.shape or " ".join(row.preview.repr[:1000].split())
     return ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import warnings
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -106,8 +107,6 @@ def sql(query: str, max_rows: int = 10_000, *, pandas: bool | None = None) -> An
     answer = connect().sql(query, max_rows)
     columns = [str(c) for c in answer["columns"]]
     if answer.get("truncated"):
-        import warnings
-
         warnings.warn(f"only the first {max_rows} rows are given; max_rows=... gives more", stacklevel=2)
     return _table([dict(zip(columns, row)) for row in answer["rows"]], columns, pandas)
 
@@ -124,14 +123,14 @@ class Facts(dict[str, Any]):
 
 def _fact(name: str, value: Any) -> Any:
     if isinstance(value, Mapping):
-        return ", ".join(f"{k}: {_fact(k, v)}" for k, v in value.items())
+        return ", ".join(f"{k} {size_text(v) if name == 'parts' else _fact(k, v)}" for k, v in value.items())
     if isinstance(value, (int, float)) and not isinstance(value, bool) and name.split("_")[-1] in SIZES:
         return size_text(value)
     return _plain(value)
 
 
-#: last words of names whose numbers are bytes
-SIZES = frozenset({"bytes", "size", "free", "total", "budget", "used", "database", "blobs", "logs", "freed", "spool", "work", "store", "uploads"})
+#: names of numbers that are bytes
+SIZES = frozenset({"bytes", "size", "free", "total", "budget", "freed"})
 
 
 def disk() -> Facts:
