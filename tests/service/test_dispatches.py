@@ -1,0 +1,212 @@
+"""Dispatches over REST: taken, listed, followed, changed, cancelled, forgotten."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from pathlib import Path
+
+from covalent_jupyter.model import INLINE, Ref, Val, wire
+
+from .conftest import Client, blob, framed, make_manifest, submit
+
+
+def test_a_repeated_post_is_harmless_and_another_graph_is_a_conflict(ask: Client, idle_interpreter: str) -> None:
+    manifest, blobs = make_manifest(idle_interpreter)
+    first = submit(ask, manifest, blobs)
+    assert (first.status, first.json()["created"]) == (201, True)
+    again = submit(ask, manifest, blobs)
+    assert (again.status, again.json()["created"]) == (200, False)
+    assert again.json()["dispatch_id"] == manifest.dispatch_id
+    manifest.key = "another"
+    assert submit(ask, manifest, blobs).status == 409
+
+
+def test_blobs_that_nobody_sent_are_named(ask: Client, idle_interpreter: str) -> None:
+    manifest, blobs = make_manifest(idle_interpreter)
+    absent, _ = blob(f"absent {uuid.uuid4()}")
+    manifest.blobs[absent] = 9
+    answer = submit(ask, manifest, blobs)
+    assert answer.status == 422
+    assert answer.json()["details"]["missing"] == [absent]
+
+
+def test_blobs_that_are_not_what_they_claim_are_refused(ask: Client, idle_interpreter: str) -> None:
+    for size in (10, INLINE + 10, 3_000_000):
+        manifest, blobs = make_manifest(idle_interpreter)
+        wrong = "f" * 64
+        answer = submit(ask, manifest, {**blobs, wrong: b"x" * size})
+        assert answer.status == 400
+        assert "digest" in answer.json()["message"]
+    body = framed(*make_manifest(idle_interpreter))
+    for damaged in (body[:-1], body + b"x", body[:40]):
+        assert ask("POST", "dispatches", damaged).status == 400
+
+
+def test_large_bodies_go_through_a_file_and_leave_none(ask: Client, shared_store: Path, idle_interpreter: str) -> None:
+    manifest, blobs = make_manifest(idle_interpreter)
+    digest, data = blob("large" * 1_000_000)
+    manifest.blobs[digest] = len(data)
+    manifest.output = Val(digest)
+    assert submit(ask, manifest, {**blobs, digest: data}).status == 201
+    answer = ask("GET", f"values/{digest}")
+    assert answer.data == data
+    assert ask("GET", f"values/{digest}", headers={"If-None-Match": answer.headers["ETag"]}).status == 304
+    assert not list((shared_store / "uploads").glob("*"))
+
+
+def test_what_json_can_say_and_the_store_cannot_keep_is_refused(ask: Client, idle_interpreter: str) -> None:
+    for changes in ({"seed": 1 << 70}, {"created": 1e300}, {"label": "x" * 20_000}, {"dispatch_id": "../../x"}, {"output": Ref(7)}):
+        manifest, blobs = make_manifest(idle_interpreter, **changes)
+        assert submit(ask, manifest, blobs).status == 400, changes
+    manifest, blobs = make_manifest(idle_interpreter)
+    assert ask("POST", "dispatches", wire.pack_body(manifest, blobs.items(), {"A=B": "x"})).status == 400
+    assert ask("GET", "health").json()["ok"]
+
+
+def test_rows_electrons_graph_manifest(ask: Client, idle_interpreter: str) -> None:
+    manifest, blobs = make_manifest(idle_interpreter, nodes=3, label="a <b>label</b>\x00 ünï", tags=("one",))
+    submit(ask, manifest, blobs)
+    base = f"dispatches/{manifest.dispatch_id}"
+    row = ask("GET", f"dispatches/{manifest.dispatch_id[:13]}").json()
+    assert (row["dispatch_id"], row["counts"]["total"]) == (manifest.dispatch_id, 3)
+    page = ask("GET", f"{base}/electrons?offset=1&limit=1").json()
+    assert (page["total"], [e["node"] for e in page["electrons"]]) == (3, [1])
+    assert [e["node"] for e in ask("GET", f"{base}/electrons?nodes=0,2").json()["electrons"]] == [0, 2]
+    detail = ask("GET", f"{base}/electrons/1").json()
+    assert detail["inputs"] == [{"name": "x", "kind": "node", "text": "node 0", "nodes": [0]}]
+    assert detail["source"] == "def step(x): ..."
+    graph = ask("GET", f"{base}/graph").json()
+    assert graph["edges"] == [[0, 1, "x"], [1, 2, "x"]]
+    assert [n[0] for n in graph["nodes"]] == [0, 1, 2]
+    assert wire.decode_manifest(ask("GET", f"{base}/manifest").data).dispatch_id == manifest.dispatch_id
+    log = ask("GET", f"{base}/electrons/0/stdout")
+    assert (log.status, log.data, log.headers["X-Next-Offset"]) == (200, b"", "0")
+    assert ask("GET", f"{base}/electrons/9").status == 404
+    assert ask("GET", "dispatches?tag=one&parent=none").json()["total"] >= 1
+    changed = ask("PATCH", base, {"label": "new", "tags": ["a", "b"], "note": "text"}).json()
+    assert (changed["label"], changed["tags"], changed["note"]) == ("new", ["a", "b"], "text")
+
+
+def test_pages_follow_one_another(ask: Client, idle_interpreter: str) -> None:
+    for _ in range(5):
+        submit(ask, *make_manifest(idle_interpreter, nodes=0, tags=("paged",)))
+    seen: list[str] = []
+    query = "dispatches?tag=paged&limit=2"
+    page = ask("GET", query).json()
+    while True:
+        seen += [d["dispatch_id"] for d in page["dispatches"]]
+        if page["next"] is None:
+            break
+        page = ask("GET", f"{query}&before={page['next']}").json()
+    assert len(seen) == len(set(seen)) == page["total"] == 5
+
+
+def test_ids_by_prefix(ask: Client, idle_interpreter: str) -> None:
+    first, blobs = make_manifest(idle_interpreter, nodes=0, dispatch_id="aaaabbbb-0000-4000-8000-000000000001")
+    second, _ = make_manifest(idle_interpreter, nodes=0, dispatch_id="aaaabbbb-0000-4000-8000-000000000002")
+    assert submit(ask, first, blobs).status == submit(ask, second, blobs).status == 201
+    answer = ask("GET", "dispatches/aaaabbbb")
+    assert answer.status == 409
+    assert set(answer.json()["details"]["candidates"]) == {first.dispatch_id, second.dispatch_id}
+    assert ask("GET", "dispatches/AAAABBBB-0000-4000-8000-000000000001").status == 200
+    unknown = ask("GET", "dispatches/0123-not-there").json()
+    assert "the newest are" in unknown["message"]
+    assert second.dispatch_id in {d["dispatch_id"] for d in unknown["details"]["newest"]}
+    assert "4 characters" in ask("GET", "dispatches/aaa").json()["message"]
+
+
+def test_cancel_redispatch_delete(ask: Client, idle_interpreter: str) -> None:
+    manifest, blobs = make_manifest(idle_interpreter)
+    submit(ask, manifest, blobs)
+    base = f"dispatches/{manifest.dispatch_id}"
+    assert ask("DELETE", base).status == 409
+    assert ask("POST", f"{base}/cancel", {"nodes": [99]}).status in (400, 404)
+    assert ask("POST", f"{base}/cancel", {}).status == 200
+    deadline = time.monotonic() + 10
+    while ask("GET", base).json()["status"] != "CANCELLED" and time.monotonic() < deadline:
+        ask("GET", f"events?after={ask('GET', base).json()['seq']}&wait=1&dispatch={manifest.dispatch_id}&electrons=0")
+    assert ask("GET", base).json()["status"] == "CANCELLED"
+    again = ask("POST", f"{base}/redispatch", {"seed": 5})
+    assert again.status == 201
+    new = again.json()["dispatch_id"]
+    assert ask("GET", f"dispatches/{new}").json()["redispatch_of"] == manifest.dispatch_id
+    ask("POST", f"dispatches/{new}/cancel", {})
+    assert ask("DELETE", f"dispatches/{manifest.dispatch_id[:8]}").status == 400
+    assert ask("DELETE", base).json()["deleted"] == [manifest.dispatch_id]
+    assert ask("GET", base).status == 404
+
+
+def test_values(ask: Client, shared_store: Path) -> None:
+    for text in ("", "small", "x" * 5_000_000):
+        digest, data = blob(text + str(uuid.uuid4()))
+        assert ask("POST", "values/missing", {"digests": [digest, digest]}).json() == {"missing": [digest]}
+        assert ask("GET", f"values/{digest}").status == 404
+        assert ask("PUT", f"values/{digest}", data[:-1]).status == 400
+        assert ask("PUT", f"values/{digest}", data).status == 201
+        assert ask("PUT", f"values/{digest}", data).status == 200
+        assert ask("PUT", f"values/{digest}", iter([data[:7], data[7:]])).status == 200
+        assert ask("GET", f"values/{digest}").data == data
+        assert ask("POST", "values/missing", {"digests": [digest]}).json() == {"missing": []}
+    assert ask("PUT", "values/nonsense", b"x").status == 400
+    assert not [p for p in (shared_store / "blobs").iterdir() if p.name.startswith("tmp")]
+
+
+def test_the_feed_tells_what_came_after_n(ask: Client, idle_interpreter: str) -> None:
+    start = ask("GET", "events?after=0").json()["seq"]
+    began = time.monotonic()
+    silent = ask("GET", f"events?after={ask('GET', 'health').json()['seq']}&wait=0.2&dispatch=&electrons=0").json()
+    assert silent["dispatches"] == [] or time.monotonic() - began < 0.2
+    manifest, blobs = make_manifest(idle_interpreter, nodes=3)
+    answers: list[dict] = []
+
+    def wait() -> None:
+        answers.append(ask("GET", f"events?after={start}&wait=20").json())
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    submit(ask, manifest, blobs)
+    waiting.join(15)
+    told = answers[0]
+    assert told["seq"] > start
+    assert manifest.dispatch_id in {d["dispatch_id"] for d in told["dispatches"]}
+    seq, electrons = start, {}
+    while True:
+        part = ask("GET", f"events?after={seq}&limit=1&dispatch={manifest.dispatch_id}").json()
+        electrons.update({e["node"]: e for e in part["electrons"]})
+        seq = part["seq"]
+        if part["next"] is None:
+            break
+    assert set(electrons) == {0, 1, 2}
+    assert ask("GET", f"events?after={seq + 10**6}").json()["reset"] is True
+    ask("POST", f"dispatches/{manifest.dispatch_id}/cancel", {})
+
+
+def test_a_wait_for_one_dispatch_ends_with_it(ask: Client, idle_interpreter: str) -> None:
+    manifest, blobs = make_manifest(idle_interpreter)
+    submit(ask, manifest, blobs)
+    seq = ask("GET", f"dispatches/{manifest.dispatch_id}").json()["seq"]
+    timer = threading.Timer(0.2, lambda: ask("POST", f"dispatches/{manifest.dispatch_id}/cancel", {}))
+    timer.start()
+    deadline = time.monotonic() + 10
+    status = ""
+    while status != "CANCELLED" and time.monotonic() < deadline:
+        answer = ask("GET", f"events?after={seq}&wait=5&dispatch={manifest.dispatch_id}&electrons=0").json()
+        assert answer["electrons"] == []
+        seq = answer["seq"]
+        for row in answer["dispatches"]:
+            status = row["status"]
+    timer.join()
+    assert status == "CANCELLED"
+
+
+def test_sql_and_disk(ask: Client) -> None:
+    table = ask("POST", "sql", {"query": "SELECT count(*) AS n FROM dispatches"}).json()
+    assert table["columns"] == ["n"]
+    refused = ask("POST", "sql", {"query": "DELETE FROM dispatch"})
+    assert refused.status == 400
+    assert ask("POST", "sql", {"query": "WITH x AS (DELETE FROM dispatch RETURNING *) SELECT * FROM x"}).status == 400
+    usage = ask("GET", "disk").json()
+    assert usage["total"] == sum(usage["parts"].values())
+    assert "would_delete" in ask("POST", "purge", {"older_than": 0, "dry_run": True}).json()
