@@ -8,14 +8,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from covalent_jupyter.blobs import blob_path, write_blob
-from covalent_jupyter.errors import Conflict, NotFound, StoreError
-from covalent_jupyter.model import (
-    Composite, Counts, Error, Frame, Hole, Log, Output, Part, Preview, Status,
-)  # fmt: skip
+from covalent_jupyter.errors import Conflict, InvalidRequest, NotFound, StoreError
+from covalent_jupyter.model import Composite, Counts, Error, Frame, Hole, Log, Output, Part, Preview, Status
 from covalent_jupyter.store import Batch, Store
+from covalent_jupyter.store.tables import Tables
 
 from .records import digest, dispatch, electron
 
@@ -29,15 +29,41 @@ def test_rows_come_back_whole_and_without_bytes(store: Store) -> None:
         Output(digest("t"), 3, b"tpl"), (Part(Output(digest("v"), 1, b"v"), (("item", 0),)), Part(Hole(4, "E", "m")))
     )
     row = dispatch(
-        "a", parent_id="p", parent_node=3, label="ß\x00\n'\"", tags=["x", "y"], seed=2**64 - 1, output=output, note="n",
-        counts=Counts(total=9, reused=2), started=1.25, ended=2.5, status=Status.FAILED, error="bad",
-    )  # fmt: skip
+        "a",
+        parent_id="p",
+        parent_node=3,
+        label="ß\x00\n'\"",
+        tags=["x", "y"],
+        seed=2**64 - 1,
+        output=output,
+        note="n",
+        counts=Counts(total=9, reused=2),
+        started=1.25,
+        ended=2.5,
+        status=Status.FAILED,
+        error="bad",
+    )
     failed = electron(
-        "a", 5, kind="sublattice", status=Status.FAILED, attempt=2, started=1.5, ended=2.0, duration=0.5, worker="h:1",
-        error=Error("ValueError", "no", [Frame("f.py", 3, "g")], exception=Output(digest("e"), 1, b"e"), signal="SIGSEGV"),
-        stdout=Log("out", 3), stderr=Log("", 10, "a/5.2.err", 4), child="c", key="k", rss=2**40, warnings=("w",),
+        "a",
+        5,
+        kind="sublattice",
+        status=Status.FAILED,
+        attempt=2,
+        started=1.5,
+        ended=2.0,
+        duration=0.5,
+        worker="h:1",
+        error=Error(
+            "ValueError", "no", [Frame("f.py", 3, "g")], exception=Output(digest("e"), 1, b"e"), signal="SIGSEGV"
+        ),
+        stdout=Log("out", 3),
+        stderr=Log("", 10, "a/5.2.err", 4),
+        child="c",
+        key="k",
+        rss=2**40,
+        warnings=("w",),
         progress={"step": 1},
-    )  # fmt: skip
+    )
     done = electron("a", 6, output=output, preview=Preview("int", "7", scalar=7, mime={"image/png": "AA"}), reused=True)
     put(store, dispatches=[row], electrons=[failed, done, electron("a", 0)])
 
@@ -55,8 +81,12 @@ def test_rows_come_back_whole_and_without_bytes(store: Store) -> None:
 
 
 def test_numbers_grow_and_rows_carry_the_number_of_their_last_event(store: Store) -> None:
-    last = put(store, events=[("a", "x", b"1"), ("b", "x", b"2"), ("a", "y", b"3")],
-               dispatches=[dispatch("a"), dispatch("b"), dispatch("c")], electrons=[electron("b", 0)])  # fmt: skip
+    last = put(
+        store,
+        events=[("a", "x", b"1"), ("b", "x", b"2"), ("a", "y", b"3")],
+        dispatches=[dispatch("a"), dispatch("b"), dispatch("c")],
+        electrons=[electron("b", 0)],
+    )
     assert last == store.last_seq == 3
     rows = {d: store.dispatch(d) for d in "abc"}
     assert {d: row.seq for d, row in rows.items() if row} == {"a": 3, "b": 2, "c": 3}
@@ -115,8 +145,14 @@ def test_manifests_small_and_large(store: Store) -> None:
 
 
 def test_delete_removes_everything_and_leaves_a_tombstone(store: Store) -> None:
-    put(store, events=[("a", "x", b"")], dispatches=[dispatch("a")], electrons=[electron("a", 0)],
-        manifests=[("a", b"{}")], references=[("a", digest(1))])  # fmt: skip
+    put(
+        store,
+        events=[("a", "x", b"")],
+        dispatches=[dispatch("a")],
+        electrons=[electron("a", 0)],
+        manifests=[("a", b"{}")],
+        references=[("a", digest(1))],
+    )
     assert put(store, deletes=["a", "unknown"]) == 2
     assert store.dispatch("a") is None and store.electrons("a") == ([], 0) and store.events("a") == []
     assert store.manifest("a") is None and store.references("a") == []
@@ -129,9 +165,17 @@ def test_delete_removes_everything_and_leaves_a_tombstone(store: Store) -> None:
 def test_delete_between_batches_of_one_transaction(store: Store) -> None:
     gate = threading.Event()
     blocker = store._writer.submit(lambda cursor, tables, last: gate.wait(20))
-    for part in (Batch(events=[("a", "x", b"")], dispatches=[dispatch("a")], electrons=[electron("a", 0)],
-                       references=[("a", digest(1))], new_electrons=True),
-                 Batch(deletes=["a"]), Batch(events=[("a", "y", b"")], dispatches=[dispatch("a", name="again")])):  # fmt: skip
+    for part in (
+        Batch(
+            events=[("a", "x", b"")],
+            dispatches=[dispatch("a")],
+            electrons=[electron("a", 0)],
+            references=[("a", digest(1))],
+            new_electrons=True,
+        ),
+        Batch(deletes=["a"]),
+        Batch(events=[("a", "y", b"")], dispatches=[dispatch("a", name="again")]),
+    ):
         last = store.append(part)
     gate.set()
     assert blocker.result(20) and last.result(20) == 3
@@ -144,12 +188,19 @@ def test_delete_between_batches_of_one_transaction(store: Store) -> None:
 def test_lists_filter_page_and_count(store: Store) -> None:
     rows = [
         dispatch(
-            f"id{i:02}", created=float(i // 2), lattice="odd" if i % 2 else "even", root_id="id00" if i == 5 else f"id{i:02}",
-            parent_id="id00" if i == 5 else None, status=Status.COMPLETED if i < 4 else Status.RUNNING, notebook=f"n{i}.ipynb",
-            tags=["t%"] if i == 3 else [], label="Größe" if i == 7 else "", inputs={"C": "0.125" if i == 8 else "1"},
+            f"id{i:02}",
+            created=float(i // 2),
+            lattice="odd" if i % 2 else "even",
+            root_id="id00" if i == 5 else f"id{i:02}",
+            parent_id="id00" if i == 5 else None,
+            status=Status.COMPLETED if i < 4 else Status.RUNNING,
+            notebook=f"n{i}.ipynb",
+            tags=["t%"] if i == 3 else [],
+            label="Größe" if i == 7 else "",
+            inputs={"C": "0.125" if i == 8 else "1"},
         )
         for i in range(10)
-    ]  # fmt: skip
+    ]
     put(store, dispatches=rows)
     seen, before = [], None
     while True:
@@ -185,8 +236,13 @@ def test_lists_filter_page_and_count(store: Store) -> None:
 
 
 def test_electrons_filter_and_page(store: Store) -> None:
-    put(store, electrons=[electron("a", n, name=f"Train[{n}]", status=Status.FAILED if n % 5 == 0 else Status.COMPLETED)
-                          for n in range(50)])  # fmt: skip
+    put(
+        store,
+        electrons=[
+            electron("a", n, name=f"Train[{n}]", status=Status.FAILED if n % 5 == 0 else Status.COMPLETED)
+            for n in range(50)
+        ],
+    )
     page, total = store.electrons("a", offset=10, limit=5)
     assert [r.node for r in page] == [10, 11, 12, 13, 14] and total == 50
     page, total = store.electrons("a", status=Status.FAILED, limit=3, offset=8)
@@ -197,8 +253,13 @@ def test_electrons_filter_and_page(store: Store) -> None:
 
 
 def test_changes_come_in_portions_and_miss_nothing(store: Store) -> None:
-    put(store, events=[("a", "x", b"")], dispatches=[dispatch("a")], new_electrons=True,
-        electrons=[electron("a", n) for n in range(5500)])  # fmt: skip
+    put(
+        store,
+        events=[("a", "x", b"")],
+        dispatches=[dispatch("a")],
+        new_electrons=True,
+        electrons=[electron("a", n) for n in range(5500)],
+    )
     put(store, events=[("b", "x", b"")], dispatches=[dispatch("b")], electrons=[electron("b", 0)])
     after, nodes, dispatches = 0, [], []
     portions = 0
@@ -226,16 +287,24 @@ def test_forgotten_deletions_mean_a_snapshot(store: Store, monkeypatch: pytest.M
 
 
 def test_reuse_and_keys(store: Store) -> None:
-    put(store, dispatches=[dispatch("a", key="K", status=Status.COMPLETED, created=1.0), dispatch("b", key="K", created=2.0)],
-        electrons=[electron("a", 0, key="n0", status=Status.COMPLETED, output=Output(digest(0), 5), preview=Preview("int", "0")),
-                   electron("a", 1, key="n1", status=Status.FAILED),
-                   electron("a", 2, key="n2", status=Status.COMPLETED, output=Hole(1, "E", "m"))])  # fmt: skip
+    put(
+        store,
+        dispatches=[dispatch("a", key="K", status=Status.COMPLETED, created=1.0), dispatch("b", key="K", created=2.0)],
+        electrons=[
+            electron(
+                "a", 0, key="n0", status=Status.COMPLETED, output=Output(digest(0), 5), preview=Preview("int", "0")
+            ),
+            electron("a", 1, key="n1", status=Status.FAILED),
+            electron("a", 2, key="n2", status=Status.COMPLETED, output=Hole(1, "E", "m")),
+        ],
+    )
     assert store.lookup_key("K", [Status.COMPLETED]) == "a" and store.lookup_key("K", ["COMPLETED", "RUNNING"]) == "b"
     assert store.lookup_key("other", [Status.COMPLETED]) is None
     found = store.reusable("a")
     assert [(node, key, output) for node, key, output, _ in found] == [
-        (0, "n0", Output(digest(0), 5)), (2, "n2", Hole(1, "E", "m")),
-    ]  # fmt: skip
+        (0, "n0", Output(digest(0), 5)),
+        (2, "n2", Hole(1, "E", "m")),
+    ]
 
 
 def test_settings_survive_and_the_id_stays(folder: Path) -> None:
@@ -273,15 +342,27 @@ def test_compaction_drops_events_of_ended_dispatches_only(store: Store) -> None:
     assert len(store.events("a")) == 1 and not store.changes(0).reset
 
 
+def _age_values(store: Store) -> None:
+    """As if all inline values had been written long ago, by an earlier process."""
+
+    def age(cursor: duckdb.DuckDBPyConnection, tables: Tables, last: int) -> None:
+        tables.recent.clear()
+        cursor.execute("UPDATE value SET created = 1")
+
+    store._writer.submit(age).result(20)
+
+
 def test_collection_takes_what_nothing_refers_to(store: Store) -> None:
     kept, live, gone, young = (write_blob(store.blob_root, [name])[0] for name in (b"kept", b"live", b"gone", b"young"))
     for one in (kept, live, gone):
         os.utime(blob_path(store.blob_root, one), (1, 1))
-    put(store, references=[("a", kept), ("a", digest("held"))], manifests=[("a", b"m" * 300_000)],
-        values=[(digest("held"), b"1"), (digest("free"), b"22"), (digest("live"), b"3")])  # fmt: skip
-    store._writer.submit(
-        lambda cursor, tables, last: (tables.recent.clear(), cursor.execute("UPDATE value SET created = 1"))
-    ).result(9)
+    put(
+        store,
+        references=[("a", kept), ("a", digest("held"))],
+        manifests=[("a", b"m" * 300_000)],
+        values=[(digest("held"), b"1"), (digest("free"), b"22"), (digest("live"), b"3")],
+    )
+    _age_values(store)
     assert store.gc({live, digest("live")}) == (2, len(b"gone") + 2)
     assert store.missing([kept, live, gone, young, digest("held"), digest("free"), digest("live")]) == [
         gone,
@@ -292,22 +373,25 @@ def test_collection_takes_what_nothing_refers_to(store: Store) -> None:
 
 def test_what_missing_said_is_there_stays(store: Store) -> None:
     put(store, values=[(digest(1), b"1")])
-    store._writer.submit(
-        lambda cursor, tables, last: (tables.recent.clear(), cursor.execute("UPDATE value SET created = 1"))
-    ).result(9)
+    _age_values(store)
     assert store.missing([digest(1)]) == []
     assert store.gc(set()) == (0, 0) and store.value(digest(1)) == b"1"
 
 
 def test_disk_tells_what_takes_room(store: Store) -> None:
     large, size = write_blob(store.blob_root, [b"x" * 100_000])
-    put(store, dispatches=[dispatch("a"), dispatch("child", root_id="a"), dispatch("b", lattice="small")],
-        values=[(digest(1), b"123")], references=[("child", large), ("b", digest(1))])  # fmt: skip
+    put(
+        store,
+        dispatches=[dispatch("a"), dispatch("child", root_id="a"), dispatch("b", lattice="small")],
+        values=[(digest(1), b"123")],
+        references=[("child", large), ("b", digest(1))],
+    )
     report = store.disk()
     assert report["blobs"] == size and report["inline"] == 3 and report["free"] > 0
     assert report["dispatches"] == [
-        {"dispatch_id": "a", "lattice": "best_model", "bytes": size}, {"dispatch_id": "b", "lattice": "small", "bytes": 3},
-    ]  # fmt: skip
+        {"dispatch_id": "a", "lattice": "best_model", "bytes": size},
+        {"dispatch_id": "b", "lattice": "small", "bytes": 3},
+    ]
     assert report["lattices"][0] == {"lattice": "best_model", "bytes": size}
 
 
@@ -367,3 +451,19 @@ def test_readers_in_many_threads_see_their_own_answers(store: Store) -> None:
         writing = [store.append(Batch(events=[("w", "x", b"")])) for _ in range(50)]
         assert all(pool.map(look, range(400)))
     assert writing[-1].result(20) == store.last_seq
+
+
+def test_hostile_arguments_are_refused_or_find_nothing(store: Store) -> None:
+    put(store, dispatches=[dispatch("a")], electrons=[electron("a", 0)])
+    for broken in ("\ud800", "a\ud800"):
+        for ask in (store.dispatch, store.find, store.events, store.setting, lambda t: store.dispatches(text=t)):
+            with pytest.raises(InvalidRequest):
+                ask(broken)
+    with pytest.raises(InvalidRequest):
+        store.dispatches(before=("x", 3))  # type: ignore[arg-type]
+    assert store.find("a\x00") == [] and store.dispatch("a' OR 'a' = 'a") is None
+    assert store.dispatches(limit=-1) == ([], 1) and len(store.dispatches(limit=10**30)[0]) == 1
+    assert store.electrons("a", offset=10**30) == ([], 1) and len(store.electrons("a", offset=-5)[0]) == 1
+    assert store.electron("a", 10**30) is None and store.electron("a", -1) is None
+    assert store.changes(10**30).reset and len(store.changes(-(10**30), limit=10**30).electrons) == 1
+    assert store.dispatches(before=(float("nan"), "x"))[1] == 1

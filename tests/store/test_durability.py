@@ -133,9 +133,15 @@ def test_a_full_disk_delays_and_heals_without_a_restart(small_disk: Path) -> Non
             resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, limits[1]))
         try:
             futures = [
-                store.append(Batch(events=[("a", "x", os.urandom(5000))], electrons=[electron("a", i)], references=[("a", digest(i))]))
+                store.append(
+                    Batch(
+                        events=[("a", "x", os.urandom(5000))],
+                        electrons=[electron("a", i)],
+                        references=[("a", digest(i))],
+                    )
+                )
                 for i in range(400)
-            ]  # fmt: skip
+            ]
             _wait(lambda: store.problem)
             assert (
                 store.pending
