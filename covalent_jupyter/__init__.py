@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from . import executor as executor
+    from . import executor
     from .client.control import covalent_start, covalent_stop, is_covalent_running
     from .client.dispatching import as_completed, cancel, dispatch, dispatch_sync, redispatch
     from .client.fetching import get_result, get_result_manager, latest
@@ -23,16 +23,43 @@ if TYPE_CHECKING:
     from .config import get_config, reload_config, set_config
     from .covalent_names import install_as_covalent
     from .errors import (
-        BuildError, ConfigError, CovalentError, DecodeError, DispatchCancelled, DispatchError, DispatchFailed,
-        ElectronCrashed, ElectronError, ElectronInterrupted, ElectronTimeout, EncodeError, MemoryLimitExceeded,
-        NotFinished, NotFound, ServiceError, ServiceUnavailable, VersionMismatch,
-    )
-    from .model.status import Status as Status
+        BuildError,
+        ConfigError,
+        CovalentError,
+        DecodeError,
+        DispatchCancelled,
+        DispatchError,
+        DispatchFailed,
+        ElectronCrashed,
+        ElectronError,
+        ElectronInterrupted,
+        ElectronTimeout,
+        EncodeError,
+        MemoryLimitExceeded,
+        NotFinished,
+        NotFound,
+        ServiceError,
+        ServiceUnavailable,
+        VersionMismatch,
+    )  # fmt: skip
+    from .model.status import Status
     from .model.status import Status as status
     from .worker.context import get_context, progress, report
-    from .workflow import (
-        DepsBash, DepsCall, DepsModule, DepsPip, Failed, completed, electron, lattice, wait,
-    )
+    from .workflow.deps import DepsBash, DepsCall, DepsModule, DepsPip
+    from .workflow.electron import completed, electron, wait
+    from .workflow.failed import Failed
+    from .workflow.lattice import lattice
+
+__all__ = [
+    "BuildError", "ConfigError", "CovalentError", "DecodeError", "DepsBash", "DepsCall", "DepsModule", "DepsPip",
+    "DispatchCancelled", "DispatchError", "DispatchFailed", "DispatchId", "ElectronCrashed", "ElectronError",
+    "ElectronInterrupted", "ElectronTimeout", "EncodeError", "Failed", "MemoryLimitExceeded", "NotFinished",
+    "NotFound", "Result", "ServiceError", "ServiceUnavailable", "Status", "TransportableObject", "VersionMismatch",
+    "__version__", "as_completed", "cancel", "completed", "covalent_start", "covalent_stop", "disk", "dispatch",
+    "dispatch_sync", "dispatches", "electron", "executor", "get_config", "get_context", "get_result",
+    "get_result_manager", "install_as_covalent", "is_covalent_running", "latest", "lattice", "progress",
+    "redispatch", "reload_config", "report", "set_config", "sql", "status", "wait",
+]  # fmt: skip
 
 #: public name -> module that defines it, relative to this package
 _HOMES = {
@@ -83,8 +110,6 @@ _HOMES = {
 
 #: public names that are modules, or have another name at home
 _ALIASES = {"executor": ("executor", None), "status": ("model.status", "Status")}
-
-__all__ = sorted([*_HOMES, *_ALIASES, "__version__"])
 
 
 def __getattr__(name: str) -> Any:

@@ -63,7 +63,9 @@ def build_parser() -> tuple[argparse.ArgumentParser, list[str]]:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="answer as JSON")
     common.add_argument("--store", metavar="DIR", default="", help="folder of the store, instead of the configured one")
-    parser = argparse.ArgumentParser(prog="jupyter covalent", description="Lattices of electrons: the service, its runs and its store.")
+    parser = argparse.ArgumentParser(
+        prog="jupyter covalent", description="Lattices of electrons: the service, its runs and its store."
+    )
     parser.add_argument("--version", action="version", version=f"covalent-jupyter {__version__}")
     parser.set_defaults(json=False, store="")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
@@ -110,11 +112,17 @@ def _add_runs(add: Add) -> None:
     logs.add_argument("--stderr", dest="stream", action="store_const", const="stderr", help="stderr only")
     cancel = add("cancel", runs.cancel, "stop a dispatch, or some of its electrons")
     cancel.add_argument("id", help="id, the start of one, or `latest`")
-    cancel.add_argument("nodes", nargs="*", type=int, metavar="ELECTRON", help="numbers of electrons; without them, all")
+    cancel.add_argument(
+        "nodes", nargs="*", type=int, metavar="ELECTRON", help="numbers of electrons; without them, all"
+    )
     again = add("redispatch", runs.redispatch, "run a dispatch again")
     again.add_argument("id", help="id, the start of one, or `latest`")
-    again.add_argument("--reuse", choices=("none", "changed", "failed"), default="none",
-                       help="take values over: of what has not changed, or of all but what failed (default none)")  # fmt: skip
+    again.add_argument(
+        "--reuse",
+        choices=("none", "changed", "failed"),
+        default="none",
+        help="take values over: of what has not changed, or of all but what failed (default none)",
+    )
     again.add_argument("--seed", type=int, help="of the random numbers")
     again.add_argument("--wait", action="store_true", help="until it has ended")
     delete = add("delete", runs.delete, "forget ended dispatches, with their values and logs")

@@ -24,9 +24,14 @@ def demo(options: argparse.Namespace, out: Out) -> int:
         out.say(f"Several models are trained side by side on scikit-learn's {options.data_set} data set.")
     else:
         handle = dispatch(compare_plain_models, name="demo: compare models", tags=("demo",))()
-        out.say("scikit-learn is not installed here (pip install 'covalent-jupyter[demo]' brings it), so the models are small ones in plain Python.")
+        out.say(
+            "scikit-learn is not installed here (pip install 'covalent-jupyter[demo]' brings it), "
+            "so the models are small ones in plain Python."
+        )
     out.say(f"Dispatched as {handle}; Ctrl-C leaves it running.")
-    row = wait_for(handle.rest, handle, on_change=TerminalLine(sys.stderr).update if sys.stderr.isatty() and not out.json else None)
+    row = wait_for(
+        handle.rest, handle, on_change=TerminalLine(sys.stderr).update if sys.stderr.isatty() and not out.json else None
+    )
     result = Result(handle.rest, row)
     found = handle.rest.graph(handle)
     value = result.value if row.status is Status.COMPLETED else None
@@ -45,6 +50,9 @@ def demo(options: argparse.Namespace, out: Out) -> int:
         bar = "█" * round(30 * accuracy)
         out.say(f"  {plain(name):<24} {accuracy:6.1%}  {bar}", "ok" if name == value["model"] else "")
     spent = duration_text(took(row.created, row.ended))
-    out.say(f"\n{sign_of(row.status)[0]} The best is {plain(value['model'])}: {value['accuracy']:.1%} of the test samples right, after {spent}.")
+    out.say(
+        f"\n{sign_of(row.status)[0]} The best is {plain(value['model'])}: {value['accuracy']:.1%} of the test samples "
+        f"right, after {spent}."
+    )
     out.say(f'In Python: ct.get_result("{handle}").value', "mute")
     return 0

@@ -1,4 +1,4 @@
-"""``jupyter covalent doctor``: what is installed, what is switched on, whether a dispatch works, and what to do if not."""
+"""``jupyter covalent doctor``: what is installed and switched on, whether a dispatch works, and what to do if not."""
 
 from __future__ import annotations
 
@@ -27,10 +27,20 @@ from .output import Out
 from .service import state_of_service
 
 PACKAGES = (
-    "covalent-jupyter", "jupyter-server", "jupyterlab", "notebook", "ipykernel", "ipython", "ipywidgets", "jupyterlab-widgets", "anywidget",
-    "dask", "distributed", "duckdb", "cloudpickle", "msgspec", "tornado", "plotly", "numpy", "pandas", "scikit-learn",
+    "covalent-jupyter", "jupyter-server", "jupyterlab", "notebook", "ipykernel", "ipython", "ipywidgets",
+    "jupyterlab-widgets", "anywidget", "dask", "distributed", "duckdb", "cloudpickle", "msgspec", "tornado", "plotly", "numpy", "pandas", "scikit-learn",
 )  # fmt: skip
-NEEDED = ("jupyter-server", "ipywidgets", "dask", "distributed", "duckdb", "cloudpickle", "msgspec", "tornado", "plotly")
+NEEDED = (
+    "jupyter-server",
+    "ipywidgets",
+    "dask",
+    "distributed",
+    "duckdb",
+    "cloudpickle",
+    "msgspec",
+    "tornado",
+    "plotly",
+)
 #: seconds that the test dispatch may take: the first one on a cold machine starts everything
 PATIENCE = 90.0
 
@@ -62,9 +72,14 @@ def doctor(options: argparse.Namespace, out: Out) -> int:
         if check.advice and check.state != "ok":
             out.say(f"    → {plain(check.advice, lines=True)}")
     bad = [c for c in checks if c.state == "bad"]
-    out.data({"ok": not bad, "environment": environments, "packages": versions, "checks": [c._asdict() for c in checks]})
+    out.data(
+        {"ok": not bad, "environment": environments, "packages": versions, "checks": [c._asdict() for c in checks]}
+    )
     out.say()
-    out.say("Everything works." if not bad else f"{len(bad)} things do not work; what to do stands beside them.", "ok" if not bad else "err")
+    out.say(
+        "Everything works." if not bad else f"{len(bad)} things do not work; what to do stands beside them.",
+        "ok" if not bad else "err",
+    )
     return 1 if bad else 0
 
 
@@ -103,9 +118,9 @@ def _checks(versions: dict[str, str], no_dispatch: bool) -> Iterator[Check]:
 
 def _python() -> Check:
     if sys.platform == "win32":
-        return Check("python", "bad", "Windows is not supported", "use WSL: https://learn.microsoft.com/windows/wsl/install")
-    if sys.version_info < (3, 10):
-        return Check("python", "bad", platform.python_version(), "Python 3.10 or newer is needed")
+        return Check(
+            "python", "bad", "Windows is not supported", "use WSL: https://learn.microsoft.com/windows/wsl/install"
+        )
     return Check("python", "ok", platform.python_version())
 
 
@@ -121,17 +136,22 @@ def _server_extension() -> Check:
     found: bool | None = None
     where = ""
     for folder in reversed(jupyter_config_path()):
-        files = [*sorted(Path(folder, "jupyter_server_config.d").glob("*.json")), Path(folder, "jupyter_server_config.json")]
+        files = [
+            *sorted(Path(folder, "jupyter_server_config.d").glob("*.json")),
+            Path(folder, "jupyter_server_config.json"),
+        ]
         for file in files:
             state = _json(file).get("ServerApp", {}).get("jpserver_extensions", {}).get("covalent_jupyter")
             if state is not None:
                 found, where = bool(state), str(file)
     if found is None:
         return Check("server extension", "note", "not enabled in this environment",
-                     "jupyter server extension enable covalent_jupyter (in the environment that Jupyter is started from); "
-                     "without it there is no sidebar, everything else works")  # fmt: skip
+                     "jupyter server extension enable covalent_jupyter (in the environment that Jupyter is started "
+                     "from); without it there is no sidebar, everything else works")  # fmt: skip
     if not found:
-        return Check("server extension", "note", f"switched off in {where}", "jupyter server extension enable covalent_jupyter")
+        return Check(
+            "server extension", "note", f"switched off in {where}", "jupyter server extension enable covalent_jupyter"
+        )
     return Check("server extension", "ok", f"enabled ({where})")
 
 
@@ -140,15 +160,23 @@ def _lab_extension(versions: dict[str, str]) -> Check:
     place = next((p for p in places if p.is_file()), None)
     if place is None:
         return Check("lab extension", "note", "not installed in this environment",
-                     "pip install 'covalent-jupyter[lab]' in the environment that JupyterLab is started from brings the sidebar")  # fmt: skip
+                     "pip install 'covalent-jupyter[lab]' in the environment that JupyterLab is started from brings "
+                     "the sidebar")  # fmt: skip
     for folder in jupyter_config_path():
         disabled = _json(Path(folder, "labconfig", "page_config.json")).get("disabledExtensions", {})
         names = disabled if isinstance(disabled, dict) else dict.fromkeys(disabled, True)
         if names.get("covalent-jupyter"):
-            return Check("lab extension", "note", f"switched off in {folder}", "jupyter labextension enable covalent-jupyter")
+            return Check(
+                "lab extension", "note", f"switched off in {folder}", "jupyter labextension enable covalent-jupyter"
+            )
     version = str(_json(place).get("version", "?"))
     if version != __version__:
-        return Check("lab extension", "note", f"{version}, but the package is {__version__}", "pip install --force-reinstall covalent-jupyter")
+        return Check(
+            "lab extension",
+            "note",
+            f"{version}, but the package is {__version__}",
+            "pip install --force-reinstall covalent-jupyter",
+        )
     lab = "" if versions["jupyterlab"] else " (JupyterLab itself is not installed here)"
     return Check("lab extension", "ok", f"{version} in {place.parent}{lab}")
 
@@ -158,8 +186,11 @@ def _widgets(versions: dict[str, str]) -> Check:
     place = next((p for p in manager if p.is_file()), None)
     if place is None:
         return Check("widget manager", "note", "not installed here",
-                     "pip install jupyterlab_widgets where JupyterLab is started from; until then panels are still pictures")  # fmt: skip
-    return Check("widget manager", "ok", f"{_json(place).get('version', '?')}, ipywidgets {versions['ipywidgets'] or 'missing'}")
+                     "pip install jupyterlab_widgets where JupyterLab is started from; until then panels are "
+                     "still pictures")  # fmt: skip
+    return Check(
+        "widget manager", "ok", f"{_json(place).get('version', '?')}, ipywidgets {versions['ipywidgets'] or 'missing'}"
+    )
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -182,7 +213,12 @@ def _store() -> Check:
     found = os.statvfs(existing)
     free = found.f_bavail * found.f_frsize
     if free < 200_000_000:
-        return Check("store", "bad", f"{store}: {size_text(free)} free", "free some space, or `jupyter covalent purge --older-than 7d`")
+        return Check(
+            "store",
+            "bad",
+            f"{store}: {size_text(free)} free",
+            "free some space, or `jupyter covalent purge --older-than 7d`",
+        )
     return Check("store", "ok", f"{store}, {size_text(free)} free" + ("" if store.exists() else " (not made yet)"))
 
 
@@ -208,12 +244,20 @@ def _dispatch() -> Check:
         row = wait_for(handle.rest, handle, PATIENCE)
         if not row.status.ended:
             handle.cancel()
-            states = [f"{e.get('name')}: {e.get('state')} {e.get('message') or ''}".strip() for e in handle.rest.get("executors")["executors"]]
+            states = [
+                f"{e.get('name')}: {e.get('state')} {e.get('message') or ''}".strip()
+                for e in handle.rest.get("executors")["executors"]
+            ]
             return Check("test dispatch", "bad", f"no result after {PATIENCE:.0f} s; executors: {'; '.join(states) or 'none'}",
                          f"look at {settings().store_dir / 'service.log'} and {settings().store_dir / 'hosts'}")  # fmt: skip
         value = handle.value()
     except (CovalentError, OSError) as error:
-        return Check("test dispatch", "bad", f"{type(error).__name__}: {error}", f"look at {settings().store_dir / 'service.log'}")
+        return Check(
+            "test dispatch",
+            "bad",
+            f"{type(error).__name__}: {error}",
+            f"look at {settings().store_dir / 'service.log'}",
+        )
     if row.status is not Status.COMPLETED or value != 42:
         return Check("test dispatch", "bad", f"gave {value!r}", f"look at {settings().store_dir / 'service.log'}")
     return Check("test dispatch", "ok", f"41 + 1 = {value} after {duration_text(time.monotonic() - began)}")

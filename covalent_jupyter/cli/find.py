@@ -31,12 +31,16 @@ def find_dispatch(rest: Rest, typed: str) -> DispatchRow:
         candidates = error.details.get("candidates") or []
         if not candidates:
             raise
-        raise Conflict(f"several dispatches begin with {text!r}:\n{_listed(rest, [str(c) for c in candidates[:10]])}") from None
+        raise Conflict(
+            f"several dispatches begin with {text!r}:\n{_listed(rest, [str(c) for c in candidates[:10]])}"
+        ) from None
     except NotFound as error:
         meant = _meant(rest, text)
         if meant is None:
             raise
-        raise NotFound(f"no dispatch {plain(text)!r}. Did you mean {meant.dispatch_id[:8]} ({plain(meant.name)}, {meant.status})?") from error
+        raise NotFound(
+            f"no dispatch {plain(text)!r}. Did you mean {meant.dispatch_id[:8]} ({plain(meant.name)}, {meant.status})?"
+        ) from error
 
 
 def _listed(rest: Rest, ids: list[str]) -> str:

@@ -39,7 +39,8 @@ def collapse(nodes: Sequence[Sequence[Any]], edges: Sequence[Sequence[Any]]) -> 
     groups: dict[tuple[int, str], list[Sequence[Any]]] = {}
     for node in nodes:
         groups.setdefault((level[int(node[0])], str(node[1])), []).append(node)
-    boxes, of_node = [], {}
+    boxes: list[Box] = []
+    of_node: dict[int, int] = {}
     for (at, name), members in sorted(groups.items(), key=lambda item: (item[0][0], int(item[1][0][0]))):
         states = {Status(m[3]) for m in members}
         for member in members:

@@ -62,9 +62,7 @@ def show(options: argparse.Namespace, out: Out) -> int:
     return 0
 
 
-def print_run(
-    rest: Rest, row: DispatchRow, electrons: list[ElectronRow], total: int, out: Out, *, graph: bool
-) -> None:
+def print_run(rest: Rest, row: DispatchRow, electrons: list[ElectronRow], total: int, out: Out, *, graph: bool) -> None:
     """A dispatch for people: state, error, electrons, graph."""
     sign, word = sign_of(row.status)
     out.say(f"{sign} {plain(row.name)}  {word}  {counts_text(row.counts)}")
@@ -97,7 +95,9 @@ def logs(options: argparse.Namespace, out: Out) -> int:
     streams = [options.stream] if options.stream else ["stdout", "stderr"]
     nodes = _nodes_named(rest, row, options.electron)
     if out.json:
-        texts = [{"node": n, "name": name, **{s: _all(rest, row.dispatch_id, n, s) for s in streams}} for n, name in nodes]
+        texts = [
+            {"node": n, "name": name, **{s: _all(rest, row.dispatch_id, n, s) for s in streams}} for n, name in nodes
+        ]
         out.data(texts)
         return 0
     offsets: dict[tuple[int, str], int] = {}
@@ -122,7 +122,9 @@ def _nodes_named(rest: Rest, row: DispatchRow, wanted: str | None) -> list[tuple
     found = [(n, name) for n, name in names if name == wanted or str(n) == wanted]
     if not found:
         known = ", ".join(dict.fromkeys(f"{plain(name)}" for _, name in names[:50]))
-        raise NotFound(f"dispatch {row.dispatch_id[:8]} has no electron {wanted!r}: it has numbers 0 to {len(names) - 1}, called {known}")
+        raise NotFound(
+            f"dispatch {row.dispatch_id[:8]} has no electron {wanted!r}: it has numbers 0 to {len(names) - 1}, called {known}"
+        )
     return found
 
 
@@ -158,7 +160,8 @@ def _new_text(
 
 
 def _all(rest: Rest, dispatch_id: str, node: int, stream: str) -> str:
-    parts, offset = [], 0
+    parts: list[str] = []
+    offset = 0
     while True:
         text, after = rest.stream(dispatch_id, node, stream, offset=offset)
         if not text or after <= offset:
@@ -246,10 +249,12 @@ def purge(options: argparse.Namespace, out: Out) -> int:
         out.data(preview)
         out.say(f"{count} dispatches ended more than {options.older_than} ago.")
         return 0
-    if not confirmed(f"Delete {count} dispatches that ended more than {options.older_than} ago, with all values and logs?", options.yes):
+    if not confirmed(
+        f"Delete {count} dispatches that ended more than {options.older_than} ago, with all values and logs?",
+        options.yes,
+    ):
         return 1
     answer = rest.post("purge", timeout=600.0, **body, dry_run=False)
     out.data(answer)
     out.say(f"Deleted {count} dispatches; {size_text(int(answer.get('freed', 0) or 0))} are free again.")
     return 0
-

@@ -21,7 +21,9 @@ NOT_RUNNING = 3  # exit code of ``status``, as of systemd's
 def start(options: argparse.Namespace, out: Out) -> int:
     chosen = settings()
     if chosen.url:
-        raise ServiceUnavailable(f"the configured service is behind {server_endpoint(chosen.url, '').url}: its Jupyter server starts it")
+        raise ServiceUnavailable(
+            f"the configured service is behind {server_endpoint(chosen.url, '').url}: its Jupyter server starts it"
+        )
     before = launch.find(chosen.store_dir)
     file = launch.ensure_running(chosen.store_dir, variables=config.environment(config.load()))
     fresh = before is None or before.pid != file.pid
@@ -81,7 +83,7 @@ def state_of_service() -> dict[str, Any]:
     """Keys: ``running`` (bool), ``ok, url, pid, version, protocol, store, store_id, host, since, dispatches`` (under way),
     ``write_ms, read_ms, problem, warnings, client``; None where there is no service."""
     chosen = settings()
-    empty = {"running": False, "ok": False, "url": None, "pid": None, "version": None, "protocol": None,
+    empty: dict[str, Any] = {"running": False, "ok": False, "url": None, "pid": None, "version": None, "protocol": None,
              "store": str(chosen.store_dir), "store_id": None, "host": None, "since": None, "dispatches": 0, "write_ms": None,
              "read_ms": None, "problem": "", "warnings": [], "client": __version__}  # fmt: skip
     rest = connect()
@@ -174,5 +176,6 @@ def _typed(name: str, text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        raise ConfigError(f"{name}: {text!r} is written as in JSON, for example {json.dumps(config.OPTIONS[name].default)}") from None
-
+        raise ConfigError(
+            f"{name}: {text!r} is written as in JSON, for example {json.dumps(config.OPTIONS[name].default)}"
+        ) from None

@@ -127,5 +127,4 @@ class Connector:
 
 def _note(error: CovalentError, text: str) -> None:
     """Python 3.11's ``add_note``, also on 3.10."""
-    notes = list(getattr(error, "__notes__", ()))
-    error.__notes__ = [*notes, text]  # type: ignore[attr-defined]
+    vars(error)["__notes__"] = [*getattr(error, "__notes__", ()), text]

@@ -29,7 +29,9 @@ def covalent_stop(quiet: bool = False) -> None:
     stopped = launch.stop(settings().store_dir, reason="covalent_stop()")
     connect().connector.forget()
     if not quiet:
-        print("The service has stopped; unfinished runs go on when it is started again." if stopped else "No service ran.")
+        print(
+            "The service has stopped; unfinished runs go on when it is started again." if stopped else "No service ran."
+        )
 
 
 def is_covalent_running() -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Callable, Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal
 
 from .. import config
 from ..errors import BuildError
@@ -38,7 +38,7 @@ def dispatch(
     name: str | None = None,
     tags: Sequence[str] = (),
     notify: Any = None,
-) -> Callable[..., DispatchId | InlineDispatch]:
+) -> Callable[..., DispatchId]:
     """``dispatch(lattice)(*args, **kwargs)`` sends the lattice off and gives its :class:`DispatchId` at once.
 
     When it returns, the dispatch is recorded durably. An electron is dispatched as a lattice of one.
@@ -50,7 +50,7 @@ def dispatch(
     """
     chosen = as_lattice(lattice)
 
-    def dispatched(*args: Any, **kwargs: Any) -> DispatchId | InlineDispatch:
+    def dispatched(*args: Any, **kwargs: Any) -> DispatchId:
         if inline:
             return run_inline(lattice, args, kwargs)
         built = build(chosen, args, kwargs, executor=config.load().executor)
@@ -85,7 +85,9 @@ def dispatch_sync(
         if isinstance(found, InlineDispatch):
             return found.result()
         if disable_run:
-            raise BuildError("disable_run sends nothing, so there is nothing to wait for; use ct.dispatch(..., disable_run=True)")
+            raise BuildError(
+                "disable_run sends nothing, so there is nothing to wait for; use ct.dispatch(..., disable_run=True)"
+            )
         return Result(found.rest, wait_for(found.rest, found, on_change=shown_progress()))
 
     return dispatched
@@ -109,8 +111,15 @@ def as_lattice(thing: Any) -> Lattice:
 def _same(rest: Rest, manifest: Manifest) -> DispatchId | None:
     """The newest dispatch of this very graph that runs or has completed."""
     for row in rest.dispatches(lattice=manifest.lattice.name, limit=ONCE).dispatches:
-        if row.key == manifest.key and row.status in (Status.COMPLETED, Status.RUNNING, Status.NEW_OBJECT, Status.DISPATCHING):
-            print(f"Attached to dispatch {row.dispatch_id} ({row.status}) of the same code and inputs; once=False starts another.")
+        if row.key == manifest.key and row.status in (
+            Status.COMPLETED,
+            Status.RUNNING,
+            Status.NEW_OBJECT,
+            Status.DISPATCHING,
+        ):
+            print(
+                f"Attached to dispatch {row.dispatch_id} ({row.status}) of the same code and inputs; once=False starts another."
+            )
             return DispatchId(row.dispatch_id, rest, attached=True)
     return None
 
@@ -152,7 +161,9 @@ def redispatch(
     if rerun not in ("changed", "failed"):
         raise BuildError(f'rerun is "changed" or "failed", not {rerun!r}')
     known = check_id(dispatch_id)
-    reuse: Literal["none", "changed", "failed"] = "failed" if rerun == "failed" else "changed" if reuse_previous_results else "none"
+    reuse: Literal["none", "changed", "failed"] = (
+        "failed" if rerun == "failed" else "changed" if reuse_previous_results else "none"
+    )
 
     def redispatched(*args: Any, **kwargs: Any) -> DispatchId | Explanation:
         rest = connect()
@@ -222,4 +233,3 @@ def as_completed(dispatch_ids: Iterable[str], timeout: float | None = None) -> I
     rest = connect()
     for row in completion_order(rest, [check_id(i) for i in dispatch_ids], timeout):
         yield DispatchId(row.dispatch_id, rest)
-

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import time
 import unicodedata
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from html import escape
-from typing import Any, Iterable, Sequence
+from typing import Any
 
 from ..model import SIGNS, Counts, DispatchRow, ElectronRow, Status
 
@@ -208,7 +209,9 @@ def html_status(status: Status, reused: bool = False) -> str:
     return f'<span style="color:{_HTML[TONES[status]]};white-space:nowrap"><b>{sign}</b> {word}</span>'
 
 
-def dispatch_html(row: DispatchRow, electrons: Sequence[ElectronRow] = (), value: str = "", now: float | None = None) -> str:
+def dispatch_html(
+    row: DispatchRow, electrons: Sequence[ElectronRow] = (), value: str = "", now: float | None = None
+) -> str:
     """A still panel: state, name, counts, the error first, then the electrons."""
     spent = duration_text(took(row.started or row.created, row.ended, now))
     inputs = ", ".join(f"{k}={v}" for k, v in row.inputs.items())
@@ -220,13 +223,17 @@ def dispatch_html(row: DispatchRow, electrons: Sequence[ElectronRow] = (), value
         html_bar(row.counts),
     ]
     if row.error:
-        parts.append(f'<pre style="color:{_HTML["err"]};white-space:pre-wrap;margin:4px 0">{escape(plain(row.error[:4000], lines=True))}</pre>')
+        parts.append(
+            f'<pre style="color:{_HTML["err"]};white-space:pre-wrap;margin:4px 0">{escape(plain(row.error[:4000], lines=True))}</pre>'
+        )
     if value:
         parts.append(f'<pre style="white-space:pre-wrap;margin:4px 0">{escape(plain(value, lines=True))}</pre>')
     if electrons:
         parts.append(html_table(ELECTRON_HEADER, [electron_cells(e, now) for e in electrons]))
         if row.counts.total > len(electrons):
-            parts.append(f'<div style="color:{_HTML["mute"]}">and {row.counts.total - len(electrons)} more electrons</div>')
+            parts.append(
+                f'<div style="color:{_HTML["mute"]}">and {row.counts.total - len(electrons)} more electrons</div>'
+            )
     return "".join([*parts, "</div>"])
 
 

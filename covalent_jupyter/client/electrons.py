@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
-from typing import Any, Union, overload
+from typing import Any, overload
 
 from ..errors import NotFinished, NotFound
 from ..model import ElectronRow, FunctionDef, Manifest, Node, Produced, Ref, Status, Tpl
@@ -122,7 +122,9 @@ class Electron:
         if row.error is not None:
             raise exception_of(self._source.values, row, electron_text(row))
         word = sign_of(row.status)[1]
-        raise NotFinished(f"electron {row.name} [{row.node}] of dispatch {row.dispatch_id[:8]} has no value: it is {word}")
+        raise NotFinished(
+            f"electron {row.name} [{row.node}] of dispatch {row.dispatch_id[:8]} has no value: it is {word}"
+        )
 
     result = value
 
@@ -139,7 +141,8 @@ class Electron:
         log = getattr(self.row, name)
         if self.row.status.ended and not log.file:
             return str(log.text)
-        parts, offset = [], 0
+        parts: list[str] = []
+        offset = 0
         while True:
             text, after = self._source.rest.stream(self.row.dispatch_id, self.row.node, name, offset=offset)
             if not text or after <= offset:
@@ -194,7 +197,9 @@ class Electron:
     def electrons(self) -> Electrons:
         """Of a sublattice: its own electrons."""
         if not self.row.child:
-            raise NotFound(f"{self.row.name} [{self.row.node}] has no electrons of its own: it is no sublattice, or has not been built yet")
+            raise NotFound(
+                f"{self.row.name} [{self.row.node}] has no electrons of its own: it is no sublattice, or has not been built yet"
+            )
         return Electrons(Source(self._source.values, self.row.child))
 
     def __repr__(self) -> str:
@@ -236,7 +241,7 @@ class Electrons:
     @overload
     def __getitem__(self, key: slice) -> list[Electron]: ...
     @overload
-    def __getitem__(self, key: str) -> Union[Electron, list[Electron]]: ...
+    def __getitem__(self, key: str) -> Electron | list[Electron]: ...
 
     def __getitem__(self, key: int | slice | str) -> Electron | list[Electron]:
         if isinstance(key, str):
@@ -280,11 +285,11 @@ class Electrons:
     def _repr_html_(self) -> str:
         rows = self._head()
         more = len(self) - len(rows)
-        return html_table(ELECTRON_HEADER, [electron_cells(r) for r in rows]) + (f"<div>and {more} more</div>" if more > 0 else "")
+        return html_table(ELECTRON_HEADER, [electron_cells(r) for r in rows]) + (
+            f"<div>and {more} more</div>" if more > 0 else ""
+        )
 
 
 def moment(seconds: float | None) -> datetime | None:
     """Seconds since the epoch as an aware datetime in UTC."""
     return None if seconds is None else datetime.fromtimestamp(seconds, timezone.utc)
-
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator
+from collections.abc import Iterator
 
 from ..errors import (
     CovalentError,
@@ -93,7 +93,8 @@ def exception_of(values: Values, row: ElectronRow, text: str) -> BaseException:
     place = f"electron {row.name} [{row.node}] of dispatch {row.dispatch_id}"
     frames = frames_text(error.frames)
     note = f"raised in {place}" + (f"\n{frames}" if frames else "") + (f"\n{error.hint}" if error.hint else "")
-    found.__notes__ = [*getattr(found, "__notes__", ()), plain(note, lines=True)]
+    # add_note is of Python 3.11
+    vars(found)["__notes__"] = [*getattr(found, "__notes__", ()), plain(note, lines=True)]
     return found
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable, Generator
 from datetime import datetime
-from typing import Any, Callable
+from typing import Any
 
 from ..model import Status
 from .electrons import moment
+from .handle import DispatchId
 
 
 class InlineResult:
@@ -30,34 +32,41 @@ class InlineResult:
         return f"✓ {self.dispatch_id} ran here and is not recorded: {self.value!r}"
 
 
-class InlineDispatch(str):
-    """Looks like a dispatch id, and knows its value already."""
+class InlineDispatch(DispatchId):
+    """A dispatch id that knows its value already."""
 
-    _result: InlineResult
+    _inline: InlineResult
 
     def __new__(cls, result: InlineResult) -> InlineDispatch:
         self = super().__new__(cls, result.dispatch_id)
-        self._result = result
+        assert isinstance(self, InlineDispatch)
+        self._inline = result
         return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return str, (str(self),)  # what was not recorded does not travel
 
     @property
     def status(self) -> Status:
-        return self._result.status
+        return self._inline.status
 
     def wait(self, timeout: float | None = None) -> Status:
-        return self._result.status
+        return self._inline.status
 
     def value(self, timeout: float | None = None) -> Any:
-        return self._result.value
+        return self._inline.value
 
-    def result(self, timeout: float | None = None) -> InlineResult:
-        return self._result
+    def result(self, timeout: float | None = None) -> Any:
+        return self._inline
 
-    def __await__(self) -> Any:
+    def __await__(self) -> Generator[Any, None, Any]:
         return self._done().__await__()
 
     async def _done(self) -> InlineResult:
-        return self._result
+        return self._inline
+
+    def _repr_html_(self) -> str | None:
+        return None
 
 
 def run_inline(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> InlineDispatch:
@@ -65,4 +74,5 @@ def run_inline(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
     debugger work; what they raise is raised here."""
     started = time.time()
     value = function(*args, **kwargs)
-    return InlineDispatch(InlineResult(f"inline-{uuid.uuid4()}", value, {"args": args, "kwargs": kwargs}, started, time.time()))
+    inputs = {"args": args, "kwargs": kwargs}
+    return InlineDispatch(InlineResult(f"inline-{uuid.uuid4()}", value, inputs, started, time.time()))

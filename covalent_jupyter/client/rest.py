@@ -14,7 +14,8 @@ import socket
 import ssl
 import threading
 import time
-from typing import Any, Iterable, NamedTuple, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
@@ -117,7 +118,9 @@ class Rest:
                 ) from error
             except (OSError, http.client.HTTPException) as error:
                 if not repeat and not isinstance(error, ConnectionRefusedError):
-                    raise ServiceUnavailable(f"The connection to {endpoint.url} broke during {method} {path}") from error
+                    raise ServiceUnavailable(
+                        f"The connection to {endpoint.url} broke during {method} {path}"
+                    ) from error
                 if attempt == ATTEMPTS - 1:
                     raise self._unreachable(endpoint, error) from error
                 time.sleep(0.05 * attempt * attempt)  # the next look may find the file of a service that is closing
@@ -125,7 +128,11 @@ class Rest:
                 continue
             if answer.status < 400:
                 return answer
-            if answer.status in (401, 403, 502, 503, 504) and attempt < ATTEMPTS - 1 and (repeat or answer.status < 500):
+            if (
+                answer.status in (401, 403, 502, 503, 504)
+                and attempt < ATTEMPTS - 1
+                and (repeat or answer.status < 500)
+            ):
                 time.sleep(0.05 * (attempt + 1))
                 renewed = self.connector.renew(endpoint)
                 if renewed != endpoint or answer.status >= 500:
@@ -196,7 +203,11 @@ class Rest:
         if answer.status in (401, 403):
             return ServiceUnavailable(
                 f"{endpoint.url} refused the token ({answer.status}). "
-                + ("`jupyter covalent restart` gives a new one." if endpoint.direct else "Give the Jupyter server's token: ct.set_config(token=...).")
+                + (
+                    "`jupyter covalent restart` gives a new one."
+                    if endpoint.direct
+                    else "Give the Jupyter server's token: ct.set_config(token=...)."
+                )
             )
         if answer.status == 426:
             command = RESTART if endpoint.direct else "pip install -U covalent-jupyter (on both sides)"
@@ -221,7 +232,9 @@ class Rest:
         return _object(self.request("POST", "dispatches", raw=body, timeout=600.0).json())
 
     def missing(self, digests: list[str]) -> list[str]:
-        return [str(d) for d in _object(self.request("POST", "values/missing", body={"digests": digests}).json())["missing"]]
+        return [
+            str(d) for d in _object(self.request("POST", "values/missing", body={"digests": digests}).json())["missing"]
+        ]
 
     def put_value(self, digest: str, chunks: Sequence[Any]) -> None:
         self.request("PUT", f"values/{digest}", raw=chunks, timeout=600.0)
@@ -238,7 +251,9 @@ class Rest:
 
     def electrons(self, dispatch_id: str, **query: Any) -> ElectronsPage:
         """One page: ``offset, limit, status, name, nodes``."""
-        return _electrons_decoder.decode(self.request("GET", f"dispatches/{_safe(dispatch_id)}/electrons", query=query).data)
+        return _electrons_decoder.decode(
+            self.request("GET", f"dispatches/{_safe(dispatch_id)}/electrons", query=query).data
+        )
 
     def electron(self, dispatch_id: str, node: int) -> dict[str, Any]:
         """The electron's row with ``inputs, source, options``, as JSON."""
@@ -251,7 +266,14 @@ class Rest:
         return decode_manifest(self.request("GET", f"dispatches/{_safe(dispatch_id)}/manifest").data)
 
     def stream(
-        self, dispatch_id: str, node: int, name: str, *, attempt: int | None = None, offset: int = 0, limit: int | None = None
+        self,
+        dispatch_id: str,
+        node: int,
+        name: str,
+        *,
+        attempt: int | None = None,
+        offset: int = 0,
+        limit: int | None = None,
     ) -> tuple[str, int]:
         """Text of ``stdout`` or ``stderr`` from ``offset``, and the offset of what comes next."""
         path = f"dispatches/{_safe(dispatch_id)}/electrons/{int(node)}/{name}"
@@ -264,7 +286,9 @@ class Rest:
         return _object(self.request("POST", f"dispatches/{_safe(dispatch_id)}/cancel", body=body).json())
 
     def redispatch(self, dispatch_id: str, **body: Any) -> dict[str, Any]:
-        return _object(self.request("POST", f"dispatches/{_safe(dispatch_id)}/redispatch", body=body, repeat=False).json())
+        return _object(
+            self.request("POST", f"dispatches/{_safe(dispatch_id)}/redispatch", body=body, repeat=False).json()
+        )
 
     def annotate(self, dispatch_id: str, **changes: Any) -> DispatchRow:
         return _row_decoder.decode(self.request("PATCH", f"dispatches/{_safe(dispatch_id)}", body=changes).data)

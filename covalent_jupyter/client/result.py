@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Callable
+from typing import Any
 
 from ..errors import NotFinished
 from ..model import DispatchRow, ElectronRow, Hole, Produced, Status, refs_of
@@ -41,7 +42,9 @@ class Lazy(Mapping[str, Any]):
         return len(self._loaders)
 
     def __repr__(self) -> str:
-        return "{" + ", ".join(f"{k!r}: {self._loaded[k]!r}" if k in self._loaded else f"{k!r}: ..." for k in self) + "}"
+        return (
+            "{" + ", ".join(f"{k!r}: {self._loaded[k]!r}" if k in self._loaded else f"{k!r}: ..." for k in self) + "}"
+        )
 
 
 class Result:
@@ -208,13 +211,15 @@ class Result:
             "node_id": row.node, "node_name": row.name, "start_time": electron.start_time, "end_time": electron.end_time,
             "status": row.status, "error": electron.error,
         }  # fmt: skip
-        loaders: dict[str, Callable[[], Any]] = {k: (lambda v=v: v) for k, v in found.items()}
+        loaders: dict[str, Callable[[], Any]] = {k: functools.partial(_same, v) for k, v in found.items()}
         loaders["stdout"] = lambda: electron.stdout
         loaders["stderr"] = lambda: electron.stderr
         if self._intermediate_outputs:
-            loaders["output"] = lambda: electron.value if row.output is not None else None
+            loaders["output"] = functools.partial(_value_or_none, electron)
         if self._sublattice_results:
-            loaders["sublattice_result"] = lambda: Result(self._rest, self._rest.dispatch(row.child)) if row.child else None
+            loaders["sublattice_result"] = lambda: (
+                Result(self._rest, self._rest.dispatch(row.child)) if row.child else None
+            )
         return Lazy(loaders)
 
     def get_all_node_results(self) -> list[Lazy]:
@@ -226,7 +231,7 @@ class Result:
         found: dict[str, Callable[[], Any]] = {}
         for electron in self.electrons:
             key = f"{electron.name}({electron.node_id})"
-            found[key] = lambda e=electron: e.value if e.row.output is not None else None  # type: ignore[misc]
+            found[key] = functools.partial(_value_or_none, electron)
         return Lazy(found)
 
     def logs(self, node: int | str) -> str:
@@ -264,11 +269,21 @@ class Result:
         return dispatch_html(self._row, rows)
 
 
+def _same(value: Any) -> Any:
+    return value
+
+
+def _value_or_none(electron: Electron) -> Any:
+    return electron.value if electron.row.output is not None else None
+
+
 def _hole(row: ElectronRow) -> Hole:
     if row.error is not None:
         return Hole(row.node, row.error.type, row.error.message)
     if row.status is Status.SKIPPED:
-        return Hole(row.node, "Skipped", f"{row.name} was skipped, because an electron that it depends on gave no value")
+        return Hole(
+            row.node, "Skipped", f"{row.name} was skipped, because an electron that it depends on gave no value"
+        )
     if row.status.ended:
         return Hole(row.node, str(row.status).capitalize(), f"{row.name} is {row.status}")
     return Hole(row.node, "NotFinished", f"{row.name} has no value yet: it is {row.status}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import MissingBlobs
@@ -39,7 +39,7 @@ def submit(rest: Rest, built: Built) -> bool:
     return bool(answer.get("created", True))
 
 
-def _split(blobs: dict[Digest, Sequence[Any]]) -> tuple[list[tuple[Digest, bytes]], dict[Digest, Sequence[Any]]]:
+def _split(blobs: Mapping[Digest, Sequence[Any]]) -> tuple[list[tuple[Digest, bytes]], dict[Digest, Sequence[Any]]]:
     small: list[tuple[Digest, bytes]] = []
     large: dict[Digest, Sequence[Any]] = {}
     total = 0
@@ -53,7 +53,7 @@ def _split(blobs: dict[Digest, Sequence[Any]]) -> tuple[list[tuple[Digest, bytes
     return small, large
 
 
-def _upload(rest: Rest, blobs: dict[Digest, Sequence[Any]], missing: Sequence[str]) -> None:
+def _upload(rest: Rest, blobs: Mapping[Digest, Sequence[Any]], missing: Sequence[str]) -> None:
     for digest in missing:
         rest.put_value(digest, blobs[digest])
 

@@ -6,7 +6,8 @@ import asyncio
 import sys
 import threading
 import time
-from typing import Any, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from ..errors import NotFinished, NotFound
 from ..model import DispatchRow
@@ -45,7 +46,9 @@ def wait_for(
     return row
 
 
-def _changes(rest: Rest, row: DispatchRow, deadline: float | None, stop: threading.Event | None) -> Iterator[DispatchRow]:
+def _changes(
+    rest: Rest, row: DispatchRow, deadline: float | None, stop: threading.Event | None
+) -> Iterator[DispatchRow]:
     """The row now, and whenever it changed, until it has ended or time is over."""
     yield row
     after = row.seq
