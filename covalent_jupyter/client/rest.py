@@ -31,6 +31,9 @@ TIMEOUT = 30.0
 #: attempts on services that went away before the caller hears of it
 ATTEMPTS = 4
 
+#: small values that one request asks for
+SMALL_AT_ONCE = 4000
+
 RESTART = "jupyter covalent restart"
 
 
@@ -238,6 +241,14 @@ class Rest:
 
     def put_value(self, digest: str, chunks: Sequence[Any]) -> None:
         self.request("PUT", f"values/{digest}", raw=chunks, timeout=600.0)
+
+    def small_values(self, digests: list[str]) -> dict[str, bytes]:
+        """Those that are small enough to lie in the database; few requests, however many they are."""
+        found: dict[str, bytes] = {}
+        for start in range(0, len(digests), SMALL_AT_ONCE):
+            body = {"digests": digests[start : start + SMALL_AT_ONCE]}
+            found.update(msgspec.msgpack.decode(self.request("POST", "values/small", body=body).data, type=dict[str, bytes]))
+        return found
 
     def value(self, digest: str) -> bytes:
         return self.request("GET", f"values/{digest}", timeout=600.0).data

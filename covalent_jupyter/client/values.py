@@ -4,13 +4,14 @@ from their parts where nobody gathered them."""
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from .. import codec
 from ..blobs import map_blob
 from ..errors import NotFound
-from ..model import Composite, Digest, Hole, Input, Lit, Output, Part, Produced, Ref, Val
+from ..model import INLINE, Composite, Digest, Hole, Input, Lit, Output, Part, Produced, Ref, Val
 from ..workflow.failed import Failed
 from ..workflow.ops import select
 from .rest import Rest
@@ -21,9 +22,12 @@ class Values:
 
     def __init__(self, rest: Rest) -> None:
         self.rest = rest
+        self._ahead: dict[Digest, bytes] = {}  # fetched together, before they are needed one by one
 
     def blob(self, digest: Digest, data: bytes | None = None) -> Any:
         """The bytes of a blob: given, mapped privately from the store's folder, or fetched."""
+        if data is None:
+            data = self._ahead.get(digest)
         if data is not None:
             return data
         store = self.rest.connector.endpoint().store
@@ -48,6 +52,17 @@ class Values:
             return self.decode(produced.digest, produced.data)
         if isinstance(produced, Hole):
             return Failed(produced.error, produced.message, produced.node)
+        if self._ahead:  # a part of something larger
+            return self._assemble(produced)
+        wanted = {o.digest for o in outputs_of(produced) if o.size <= INLINE and o.data is None}
+        if len(wanted) > 1:
+            self._ahead = self.rest.small_values(sorted(wanted))
+        try:
+            return self._assemble(produced)
+        finally:
+            self._ahead = {}
+
+    def _assemble(self, produced: Composite) -> Any:
         parts = [self._part(part) for part in produced.parts]
         if produced.template is None:
             return parts[0]
@@ -69,6 +84,17 @@ class Values:
             return self._part(_filled(value, outputs))
         template = Output(value.digest, 0)
         return self.load(Composite(template, tuple(_filled(ref, outputs) for ref in value.refs)))
+
+
+def outputs_of(produced: Produced) -> Iterator[Output]:
+    """Every blob of which a value is put together."""
+    if isinstance(produced, Output):
+        yield produced
+    elif isinstance(produced, Composite):
+        if produced.template is not None:
+            yield produced.template
+        for part in produced.parts:
+            yield from outputs_of(part.value)
 
 
 def _filled(ref: Ref, outputs: dict[int, Produced | None]) -> Part:

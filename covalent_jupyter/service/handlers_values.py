@@ -7,6 +7,8 @@ from collections.abc import Awaitable
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
+
 from .. import blobs
 from ..errors import InvalidRequest, NotFound
 from ..store import Store
@@ -106,6 +108,17 @@ class MissingValues(Handler):
         for digest in body.digests:
             check_digest(digest)
         self.reply(q.Missing(await self.context.read(self.context.store.missing, list(dict.fromkeys(body.digests)))))
+
+
+class SmallValues(Handler):
+    async def post(self) -> None:
+        """Small values by their digests, as msgpack: a map of digest to bytes. Large ones are left out: get them one by one."""
+        body = self.json_body(q.FewDigests)
+        for digest in body.digests:
+            check_digest(digest)
+        found = await self.context.read(self.context.store.values, body.digests)
+        self.set_header("Content-Type", "application/msgpack")
+        await self.finish(await self.context.read(msgspec.msgpack.encode, found))
 
 
 def _locate(store: Store, root: Path, digest: str) -> tuple[bytes, Path | None]:

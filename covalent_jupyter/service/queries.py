@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Union
+from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -70,6 +70,10 @@ class Annotate(Struct, forbid_unknown_fields=True):
 
 class Digests(Struct, forbid_unknown_fields=True):
     digests: list[str]
+
+
+class FewDigests(Struct, forbid_unknown_fields=True):
+    digests: Annotated[list[str], Meta(max_length=4096)]
 
 
 class ClusterAction(Struct, forbid_unknown_fields=True):
@@ -158,7 +162,7 @@ class Detail(Struct):
 
 
 class Graph(Struct):
-    nodes: list[tuple[int, str, str, str, Union[str, None]]]  # id, name, kind, status, child
+    nodes: list[tuple[int, str, str, str, str | None]]  # id, name, kind, status, child
     edges: list[tuple[int, int, str]]  # from, to, parameter
 
 

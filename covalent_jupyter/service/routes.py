@@ -51,6 +51,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", _D + "/cancel", dispatches.CancelDispatch, "Stop a dispatch or some electrons", body=q.Cancel),
     Route("POST", _D + "/redispatch", dispatches.RedispatchDispatch, "Run a dispatch again", body=q.Redispatch, status=201),
     Route("POST", "values/missing", values.MissingValues, "Which values are not here", body=q.Digests, answer=q.Missing),
+    Route("POST", "values/small", values.SmallValues, "Small values at once, as msgpack", body=q.FewDigests, answer="bytes"),
     Route("GET", "values/{digest}", values.Value, "The bytes of a value", answer="bytes"),
     Route("PUT", "values/{digest}", values.Value, "Keep a value", body="bytes", status=201),
     Route("GET", "events", feed.Events, "What came after a sequence number; waits for it", q.Follow, answer=q.Feed),
