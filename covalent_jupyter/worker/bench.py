@@ -35,8 +35,13 @@ class Bench:
         self.warnings: tuple[str, ...] = ()
         self.problem: BaseException | None = None  # why the environment could not be put on
         self.cpu = 1.0
-        self.known = set(sys.modules)  # modules that were there before the last electron
-        self.known_count = len(self.known)
+        self._known = set(sys.modules)
+
+    def known_modules(self) -> set[str]:
+        """Names of the modules that are imported now."""
+        if len(self._known) != len(sys.modules):
+            self._known = set(sys.modules)
+        return self._known
 
     def lay_out(self, pack: Pack) -> None:
         """Make ready for the tasks of a pack."""

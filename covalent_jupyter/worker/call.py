@@ -8,22 +8,16 @@ import resource
 import sys
 import time
 import types
-import uuid
 from contextvars import copy_context
-from typing import Any, Callable
+from typing import Any
 
-from .. import blobs, codec
-from ..errors import DecodeError, EncodeError
-from ..model.graph import Options
-from ..model.wire import pack_body
-from ..model.work import INLINE, Error, Outcome, Output, Pack, Task
-from ..workflow.ops import SelectError
+from ..model.work import Outcome, Pack, Task
 from . import context
 from .bench import Bench
-from .deps import DepsError, Prepared, prepare
-from .failure import error_of
+from .deps import Prepared, prepare
 from .imported import newly_imported
 from .preview import preview_of
+from .results import child_of, error_for, output_of
 
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
@@ -34,10 +28,8 @@ class Copied(BaseException):
 
 def run_task(task: Task, pack: Pack, bench: Bench) -> Outcome:
     """The outcome of one attempt. Raises Copied in a forked child of the electron, and nothing else."""
-    started = time.time()
-    modules = len(sys.modules)
-    known = set(sys.modules) if modules != bench.known_count else bench.known
-    outcome = Outcome(pack.dispatch_id, task.node, task.attempt, "failed", started)
+    known = bench.known_modules()
+    outcome = Outcome(pack.dispatch_id, task.node, task.attempt, "failed", time.time())
     electron = context.ElectronContext(
         pack.dispatch_id, task.node, task.attempt, task.seed, pack.work_root or bench.scratch, outcome.reports, note=bench.page.note
     )
@@ -55,9 +47,8 @@ def run_task(task: Task, pack: Pack, bench: Bench) -> Outcome:
         outcome.warnings = (*bench.warnings, *outcome.warnings, *left)
         if electron.dropped_reports:
             outcome.warnings += (f"{electron.dropped_reports} calls of report() were dropped: 10,000 are kept",)
-    if len(sys.modules) != modules:
+    if len(sys.modules) != len(known):
         outcome.imported = newly_imported(known)
-    bench.known, bench.known_count = (known, modules) if len(sys.modules) == modules else (set(sys.modules), len(sys.modules))
     outcome.rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT
     outcome.finished = time.time()
     return outcome
@@ -68,41 +59,27 @@ def _run(task: Task, pack: Pack, bench: Bench, outcome: Outcome) -> None:
     if bench.problem is not None:
         outcome.error = bench.environment_error()
         return
-    options = pack.options[task.options]
     try:
-        result = _call(task, pack, options, bench, outcome)
+        result = _call(task, pack, bench, outcome)
         if os.getpid() != bench.pid:
             return
         if task.kind == "sublattice":
             outcome.child = result
         else:
-            outcome.output = _store(result, task, pack)
+            outcome.output = output_of(result, task, pack)
             outcome.preview = preview_of(result, outcome.output.size)
         outcome.status = "completed"
     except BaseException as error:  # border: the user's code may raise anything
-        outcome.error = _error(error, task)
-        outcome.output = outcome.preview = None
+        if os.getpid() == bench.pid:
+            outcome.error = error_for(error, task)
+            outcome.output = outcome.preview = None
 
 
-def _error(error: BaseException, task: Task) -> Error:
-    if isinstance(error, EncodeError):
-        return error_of(error, "encode", hint="return plain data, arrays or tables; open files, locks, connections and "
-                        "generators belong inside the electron")  # fmt: skip
-    if isinstance(error, DecodeError):
-        return error_of(error, "decode")
-    if isinstance(error, DepsError):
-        return error_of(error, "deps", hint="run the command in a terminal of the electron's machine to see more")
-    if isinstance(error, SelectError):
-        return error_of(error, hint="the selector in the lattice does not fit what the electron returned")
-    return error_of(error)
-
-
-def _call(task: Task, pack: Pack, options: Options, bench: Bench, outcome: Outcome) -> Any:
+def _call(task: Task, pack: Pack, bench: Bench, outcome: Outcome) -> Any:
+    options = pack.options[task.options]
     bench.set_cpu(options.resources.get("cpu") or 1.0)
     function = bench.inputs.function(task.function)
     args, kwargs = bench.inputs.resolve(task)
-    if task.kind == "sublattice":
-        return _build(function, args, kwargs, task, pack)
     deps = options.deps
     prepared: Prepared | None = None
     if deps.bash or deps.pip or deps.before or deps.after:
@@ -112,44 +89,18 @@ def _call(task: Task, pack: Pack, options: Options, bench: Bench, outcome: Outco
         prepared.call_before(kwargs)
     begun = time.monotonic()
     try:
-        result = function(*args, **kwargs)
-        if type(result) is types.CoroutineType:
-            result = asyncio.run(result)
+        if task.kind == "sublattice":
+            result: Any = child_of(function, args, kwargs, task, pack)
+        else:
+            result = function(*args, **kwargs)
+            if type(result) is types.CoroutineType:
+                result = asyncio.run(result)
     finally:
         outcome.duration = time.monotonic() - begun
     if prepared is not None and os.getpid() == bench.pid:
         prepared.call_after()
+    if function.__class__ is types.FunctionType:
+        changed = bench.inputs.changed_globals(task.function, function)
+        if changed:
+            outcome.warnings += (f"changed in the electron, unchanged in your kernel: {', '.join(changed)}",)
     return result
-
-
-def _store(result: Any, task: Task, pack: Pack) -> Output:
-    chunks = codec.encode(result, name=f"the result of {task.name} (node {task.node})")
-    if len(chunks) == 1 and len(chunks[0]) <= INLINE:
-        data = bytes(chunks[0])
-        return Output(codec.digest_of(chunks), len(data), data)
-    size = sum(memoryview(chunk).nbytes for chunk in chunks)
-    if size <= INLINE or not pack.blob_root:
-        data = b"".join(chunks)
-        return Output(codec.digest_of((data,)), size, data)
-    digest, size = blobs.write_blob(pack.blob_root, chunks)
-    return Output(digest, size)
-
-
-def _build(lattice: Any, args: list[Any], kwargs: dict[str, Any], task: Task, pack: Pack) -> bytes:
-    """The framed manifest of a sublattice's inner graph; its large blobs are written."""
-    from ..workflow.build import build
-
-    child_id = str(uuid.uuid5(uuid.UUID(pack.dispatch_id), f"{task.node}.{task.attempt}"))
-    built = build(
-        lattice, args, kwargs, parent=(pack.dispatch_id, task.node), root=pack.root_id, dispatch_id=child_id,
-        environment=pack.environment,
-    )  # fmt: skip
-    built.manifest.environment = None
-    small = []
-    for digest, chunks in built.blobs.items():
-        size = sum(memoryview(chunk).nbytes for chunk in chunks)
-        if size <= INLINE or not pack.blob_root:
-            small.append((digest, b"".join(chunks)))
-        else:
-            blobs.write_blob(pack.blob_root, chunks, digest=digest)
-    return pack_body(built.manifest, small)

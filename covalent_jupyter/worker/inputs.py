@@ -57,6 +57,12 @@ class Inputs:
                 self._functions[digest] = found
         return found
 
+    def changed_globals(self, digest: str, function: types.FunctionType) -> list[str]:
+        """Names that a call has bound anew by ``global``: the kernel's variables stay as they are."""
+        if digest in self._functions:  # it binds none
+            return []
+        return sorted(_stored_globals(function.__code__))
+
     def can_resolve(self, task: Task) -> bool:
         """Whether every reference of the task has a value."""
         produced = self.produced
@@ -139,7 +145,7 @@ def is_fixed(function: Any, depth: int = 0) -> bool:
         return False
     if getattr(sys.modules.get(function.__module__), "__dict__", None) is function.__globals__:
         return True  # by name, from a module that all share anyway
-    if function.__dict__ or "STORE_GLOBAL" in _operations(function.__code__):
+    if function.__dict__ or _stored_globals(function.__code__):
         return False
     cells = [cell.cell_contents for cell in function.__closure__ or () if _filled(cell)]
     names = {name for name in function.__globals__ if not name.startswith("__")}
@@ -156,9 +162,11 @@ def _filled(cell: types.CellType) -> bool:
     return True
 
 
-def _operations(code: types.CodeType) -> set[str]:
-    found = {instruction.opname for instruction in dis.get_instructions(code)}
+def _stored_globals(code: types.CodeType) -> set[str]:
+    """Names that the code binds by ``global``."""
+    operations = ("STORE_GLOBAL", "DELETE_GLOBAL")
+    found = {str(instruction.argval) for instruction in dis.get_instructions(code) if instruction.opname in operations}
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            found |= _operations(constant)
+            found |= _stored_globals(constant)
     return found

@@ -1,27 +1,229 @@
-"""What people see of a value without unpickling it: type, short repr, shape, a small picture or table."""
+"""What people see of a value without unpickling it: type, short repr, shape, a small picture or table.
+
+Everything here may run code of the value's own, and so is bounded in time and size; nothing of it ever fails an electron.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import base64
+import dataclasses
+import io
+import reprlib
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+from typing import Any, Callable, Iterator
 
 from ..model.work import Preview
 
 _REPR = 2000  # bytes
+_LARGE = 1 << 20  # bytes: the repr of an unknown object that is larger is not asked for
+_SECONDS = 1.0
+_HTML = 60_000  # characters
+_PNG = 400_000  # bytes
+_PIXELS = 640  # longest side of a figure
+_ROWS = _COLUMNS = 20
+_SCALAR_TEXT = 200
 _SIMPLE: dict[type, str] = {int: "int", float: "float", bool: "bool", str: "str", type(None): "NoneType"}
 
 
+class _TooSlow(BaseException):
+    """The value's own code took too long."""
+
+
 def preview_of(value: Any, size: int) -> Preview:
-    """Never raises, whatever the value's own methods do."""
+    """What to show of a value whose blob has ``size`` bytes. Never raises."""
     name = _SIMPLE.get(type(value))
     if name is not None:
         return _simple(value, name, size)
-    return Preview(type(value).__qualname__, repr(value)[:_REPR], size)
+    preview = Preview(type_name(type(value)), "", size)
+    try:
+        with _limited(_SECONDS):
+            preview.repr = _cut(_show(value, size))
+            preview.shape = _shape(value)[:100]
+            preview.scalar = _scalar(value)
+            preview.warnings = _warnings(value)
+            preview.mime = _mime(value)
+    except BaseException as error:  # border: the value's own methods
+        if not preview.repr:
+            why = "takes too long" if isinstance(error, _TooSlow) else f"raised {type(error).__name__}"
+            preview.repr = _cut(f"<{preview.type}: its repr {why}>")
+    return preview
+
+
+def type_name(kind: type) -> str:
+    """``numpy.ndarray``; builtins and ``__main__`` without a module."""
+    module = getattr(kind, "__module__", "")
+    name = getattr(kind, "__qualname__", "?")
+    return str(name) if module in ("builtins", "__main__") else f"{module}.{name}"
 
 
 def _simple(value: Any, name: str, size: int) -> Preview:
     if name == "int" and not -(2**63) <= value < 2**63:
-        return Preview(name, f"an integer of {value.bit_length()} bits", size)
+        return Preview(name, f"<an integer of {value.bit_length()} bits>", size)
     if name == "str":
-        text = repr(value[:_REPR]) + ("..." if len(value) > _REPR else "")
-        return Preview(name, text[:_REPR], size, scalar=value if len(value) <= 200 else None)
+        shape = f"{len(value)} characters"
+        return Preview(name, _cut(repr(value[:_REPR])), size, shape=shape, scalar=value if len(value) <= _SCALAR_TEXT else None)
     return Preview(name, repr(value), size, scalar=value)
+
+
+@contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """Raise _TooSlow in Python code that runs longer (in the main thread, where signals are to be had)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: Any) -> None:
+        raise _TooSlow
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _cut(text: str) -> str:
+    """At most 2 kB of UTF-8."""
+    data = text.encode("utf-8", "backslashreplace")
+    if len(data) <= _REPR:
+        return data.decode()
+    return data[: _REPR - 3].decode("utf-8", "ignore") + "..."
+
+
+class _Short(reprlib.Repr):
+    """A repr that touches the beginning of containers only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 5
+        self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdeque = self.maxarray = 30
+        self.maxdict = 20
+        self.maxstring = self.maxlong = 300
+        self.maxother = 600
+
+    def repr1(self, x: Any, level: int) -> str:
+        if type(x).__name__ == "ndarray" and type(x).__module__ == "numpy":
+            return _own_repr(x)
+        return super().repr1(x, level)
+
+    def repr_int(self, x: int, level: int) -> str:
+        return repr(x) if x.bit_length() <= 4000 else f"<an integer of {x.bit_length()} bits>"
+
+    def repr_bytes(self, x: bytes, level: int) -> str:
+        return repr(x) if len(x) <= 300 else f"{x[:100]!r}... ({len(x)} bytes)"
+
+    repr_bytearray = repr_bytes
+
+    def repr_instance(self, x: Any, level: int) -> str:
+        if dataclasses.is_dataclass(x) and "__repr__" in type(x).__dict__ and level > 0:
+            names = [field.name for field in dataclasses.fields(x) if field.repr][:30]
+            inside = ", ".join(f"{name}={self.repr1(getattr(x, name, None), level - 1)}" for name in names)
+            return f"{type(x).__qualname__}({inside})"
+        return _own_repr(x)
+
+
+def _own_repr(value: Any) -> str:
+    return repr(value)[: 4 * _REPR]
+
+
+def _show(value: Any, size: int) -> str:
+    kind = type(value)
+    if kind in (list, tuple, dict, set, frozenset, bytes, bytearray) or dataclasses.is_dataclass(kind):
+        return _Short().repr(value)
+    module = kind.__module__.partition(".")[0]
+    if size > _LARGE and module not in ("numpy", "pandas", "polars", "pyarrow", "torch", "xarray", "sklearn", "matplotlib"):
+        return f"<{type_name(kind)} object>"
+    return _own_repr(value)
+
+
+def _shape(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and all(isinstance(side, int) for side in shape):
+        if hasattr(value, "columns") and len(shape) == 2:
+            return f"{shape[0]} rows × {shape[1]} columns"
+        return " ".join(part for part in ("×".join(map(str, shape)), str(getattr(value, "dtype", ""))) if part)
+    if isinstance(value, (bytes, bytearray)):
+        return f"{len(value)} bytes"
+    if isinstance(value, (list, tuple, dict, set, frozenset)):
+        return f"{len(value)} item{'s' * (len(value) != 1)}"
+    return ""
+
+
+def _scalar(value: Any) -> bool | int | float | str | None:
+    """A plain scalar of a NumPy scalar, and of subclasses of plain ones (an IntEnum)."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value) if -(2**63) <= value < 2**63 else None
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, str):
+        return str.__str__(value) if len(value) <= _SCALAR_TEXT else None
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        item = value.item()
+        return _scalar(item) if type(item) in _SIMPLE else None
+    return None
+
+
+def _warnings(value: Any) -> tuple[str, ...]:
+    found = []
+    if type(value).__module__.startswith("xarray."):
+        source = getattr(value, "encoding", {}).get("source")
+        if source:
+            found.append(f"it still points to {source}: call .load() before returning it to record the data")
+    if "dask" in sys.modules and callable(getattr(type(value), "__dask_graph__", None)) and value.__dask_graph__() is not None:
+        found.append("it is a Dask collection: the recipe was recorded, not the data; return value.compute() to record that")
+    return tuple(found)
+
+
+def _mime(value: Any) -> dict[str, str]:
+    kind = type(value)
+    name = type_name(kind)
+    if name.startswith("matplotlib."):
+        figure = value if hasattr(kind, "savefig") else getattr(value, "figure", None)
+        return {} if figure is None or not hasattr(figure, "savefig") else _png(_figure(figure))
+    if name.startswith("pandas.") and name.endswith((".DataFrame", ".Series")):
+        frame = value.to_frame() if name.endswith(".Series") else value
+        return _html(frame.iloc[:1000].to_html(max_rows=_ROWS, max_cols=_COLUMNS, border=0, escape=True, notebook=False))
+    bundle: dict[str, str] = {}
+    if callable(getattr(kind, "_repr_png_", None)) and _pixels(value) <= 4_000_000:
+        bundle.update(_png(_ask(value._repr_png_)))
+    if callable(getattr(kind, "_repr_html_", None)):
+        bundle.update(_html(_ask(value._repr_html_)))
+    return bundle
+
+
+def _ask(method: Callable[[], Any]) -> Any:
+    try:
+        return method()
+    except Exception:  # border: the value's own code; another form of it may work
+        return None
+
+
+def _pixels(value: Any) -> int:
+    size = getattr(value, "size", None)
+    return size[0] * size[1] if isinstance(size, tuple) and len(size) == 2 else 0
+
+
+def _figure(figure: Any) -> bytes:
+    width, height = figure.get_size_inches()
+    target = io.BytesIO()
+    figure.savefig(target, format="png", dpi=max(10.0, min(100.0, _PIXELS / max(width, height, 0.1))))
+    return target.getvalue()
+
+
+def _png(data: Any) -> dict[str, str]:
+    if isinstance(data, str):  # some give base64
+        return {"image/png": data} if len(data) <= _PNG else {}
+    if not isinstance(data, bytes) or not data.startswith(b"\x89PNG") or len(data) > _PNG:
+        return {}
+    return {"image/png": base64.b64encode(data).decode()}
+
+
+def _html(text: Any) -> dict[str, str]:
+    return {"text/html": text} if isinstance(text, str) and 0 < len(text) <= _HTML else {}

@@ -9,7 +9,6 @@ import uuid
 from pathlib import Path, PurePosixPath
 from typing import Callable, Union
 
-from .. import codec
 from ..errors import DecodeError
 
 Buffer = Union[bytes, memoryview]
@@ -27,7 +26,7 @@ def materialise(modules: dict[str, str], load: Callable[[str], Buffer], work_roo
     for path, digest in modules.items():
         target = building.joinpath(*_parts(path))
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(contents(load(digest)))
+        target.write_bytes(load(digest))
     try:
         os.rename(building, folder)
     except OSError:  # another runner was faster
@@ -35,19 +34,6 @@ def materialise(modules: dict[str, str], load: Callable[[str], Buffer], work_roo
         if not folder.is_dir():
             raise
     return folder
-
-
-def contents(blob: Buffer) -> bytes:
-    """A file's bytes: the blob is the file itself, or a value frame with them."""
-    data = bytes(blob)
-    if not data.startswith(codec.MAGIC):
-        return data
-    value = codec.decode(data)
-    if isinstance(value, str):
-        return value.encode()
-    if not isinstance(value, bytes):
-        raise DecodeError(f"a snapshotted module must be bytes, not {type(value).__name__}")
-    return value
 
 
 def _parts(path: str) -> tuple[str, ...]:
