@@ -15,6 +15,16 @@ from covalent_jupyter.worker.pool import RunnerPool
 ENVIRONMENT = Environment("python", "/", "3", "3")
 
 
+def _made() -> Callable[[int], int]:
+    def fine(x: int) -> int:
+        return x + 1
+
+    return fine
+
+
+fine = _made()  # goes by value: a runner need not import the tests
+
+
 class PackMaker:
     """A pack of one dispatch; ``add`` gives the reference to a task's output."""
 
@@ -58,7 +68,7 @@ class PackMaker:
         fields: dict[str, Any] = {
             "pack_id": str(uuid.uuid4()), "dispatch_id": self.dispatch_id, "root_id": self.root, "lattice": "flow",
             "executor": ExecutorSpec("local"), "environment": ENVIRONMENT, "variables": {}, "tasks": self.tasks,
-            "options": self.options, "outputs": {}, "values": self.values,
+            "options": self.options, "outputs": {}, "values": self.values, "budget": 10.0,
         }  # fmt: skip
         return Pack(**{**fields, **self.settings, **settings})
 
