@@ -1,8 +1,10 @@
 """The settings: what there is, where they come from, and how they are changed.
 
-Later ones win: default, ``covalent_config.json`` and ``covalent_config.py`` in Jupyter's configuration folders, environment
-variables (``COVALENT_IDLE_TIMEOUT``...), :func:`set_config`. In these files, in ``jupyter_server_config.py`` and on Jupyter's command line the
-section is ``c.Covalent``. Importing this module loads neither traitlets nor any configuration.
+Later ones win: default, ``covalent_config.json`` and ``covalent_config.py`` in Jupyter's configuration folders,
+environment variables (``COVALENT_IDLE_TIMEOUT``...), :func:`set_config`. In these files, in
+``jupyter_server_config.py`` and on Jupyter's command line the section is ``c.Covalent``.
+
+Importing this module loads neither traitlets nor any configuration.
 """
 
 from __future__ import annotations
@@ -72,7 +74,8 @@ OPTIONS: dict[str, Option] = {
         str, "always", "Whether the Jupyter server restarts a service that died.", choices=("always", "never")
     ),
     "start_at_load": Option(
-        str, "unfinished", "When the Jupyter server starts the service: with `unfinished` runs, `always`, or `never` by itself.",
+        str, "unfinished",
+        "When the Jupyter server starts the service: with `unfinished` runs, `always`, or `never` by itself.",
         choices=("unfinished", "always", "never"),
     ),
     "hub_activity": Option(bool, True, "Whether running dispatches count as activity of the Jupyter server."),
@@ -94,7 +97,7 @@ ALIASES = {
 
 
 class Settings(Mapping[str, Any]):
-    """Values of all settings at one moment: ``settings["n"]`` or ``settings.n``. ``sources`` says where each comes from."""
+    """All settings at one moment: ``settings["name"]`` or ``settings.name``. ``sources`` says where each comes from."""
 
     def __init__(self, values: dict[str, Any], sources: dict[str, str]) -> None:
         self._values = values
@@ -162,10 +165,11 @@ def get_config(key: str | None = None) -> Any:
 def set_config(
     new_config: str | Mapping[str, Any] | None = None, new_value: Any = None, *, persist: bool = True, **settings: Any
 ) -> None:
-    """Change settings: ``set_config(executor="local")``, ``set_config({"executor": "local"})`` or ``set_config("executor", "local")``.
+    """Change settings: ``set_config(executor="local")``, also as a dict, or as ``set_config("executor", "local")``.
 
-    They count at once in this process and, with ``persist``, are written to ``covalent_config.json`` in Jupyter's configuration folder
-    (mode 0600), where processes that start later find them. The value None removes a setting: what it was by default counts again.
+    They count at once in this process and, with ``persist``, are written to ``covalent_config.json`` in Jupyter's
+    configuration folder (mode 0600), where processes that start later find them. The value None removes a setting:
+    what it was by default counts again.
     Raises ConfigError for an unknown name or a wrong value; nothing is changed then.
     """
     changes: dict[str, Any] = dict(settings)
@@ -273,7 +277,9 @@ def from_traitlets(config: Any) -> dict[str, Any]:
     for key, value in section.items():
         value = value.get_value(None) if hasattr(value, "get_value") else value
         name = name_of(key)
-        found[name] = _from_text(name, value, f"c.{SECTION}") if isinstance(value, str) else check(name, value, f"c.{SECTION}")
+        found[name] = (
+            _from_text(name, value, f"c.{SECTION}") if isinstance(value, str) else check(name, value, f"c.{SECTION}")
+        )
     return found
 
 
@@ -310,7 +316,9 @@ def _from_text(name: str, text: str, source: str) -> Any:
     try:
         return check(name, json.loads(text.strip().lower() if kind is bool else text), source)
     except json.JSONDecodeError:
-        raise ConfigError(f"{name} cannot be {text!r} (from {source}): it is written as in JSON. {OPTIONS[name].help}") from None
+        raise ConfigError(
+            f"{name} cannot be {text!r} (from {source}): it is written as in JSON. {OPTIONS[name].help}"
+        ) from None
 
 
 def _file() -> Path:
@@ -372,4 +380,6 @@ def _write_file(changes: dict[str, Any]) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
-        raise ConfigError(f"{path} cannot be written: {error}. set_config(..., persist=False) counts in this process alone.") from error
+        raise ConfigError(
+            f"{path} cannot be written: {error}. set_config(..., persist=False) counts in this process alone."
+        ) from error

@@ -1,6 +1,7 @@
 """The Jupyter server extension: the service's REST interface at ``<base_url>covalent/``, and a service that is there.
 
-Settings are those of :mod:`covalent_jupyter.config`, as ``c.Covalent.name`` (or ``c.CovalentApp.name``) in Jupyter's configuration.
+Settings are those of :mod:`covalent_jupyter.config`, in Jupyter's configuration as ``c.Covalent.name`` (or
+``c.CovalentApp.name``).
 """
 
 from __future__ import annotations
@@ -37,13 +38,16 @@ class CovalentApp(ExtensionApp, config.configurable()):  # type: ignore[misc]
         link = self._make_link()
         self._link = link
         self.handlers.append((r"covalent/((?!challenge$)[A-Za-z0-9._~%/+:,@-]*)", ProxyHandler, {"link": link}))
+        assert self.serverapp is not None
         self.serverapp.io_loop.add_callback(self._begin)
 
     def given_settings(self) -> dict[str, Any]:
         """Settings that Jupyter's configuration gives, checked."""
         defaults = {name: option.default for name, option in config.OPTIONS.items()}
         given = {name: getattr(self, name) for name in defaults if name in self.trait_names()}
-        return {name: config.check(name, value, "c.Covalent") for name, value in given.items() if value != defaults[name]}
+        return {
+            name: config.check(name, value, "c.Covalent") for name, value in given.items() if value != defaults[name]
+        }
 
     def _make_link(self) -> ServiceLink:
         try:
@@ -60,9 +64,11 @@ class CovalentApp(ExtensionApp, config.configurable()):  # type: ignore[misc]
 
     def _begin(self) -> None:
         link = self._link
-        if link is None:
+        if link is None or self.serverapp is None:
             return
-        activity = self.serverapp.web_app.settings.get("last_activity_times") if self._settings["hub_activity"] else None
+        activity = (
+            self.serverapp.web_app.settings.get("last_activity_times") if self._settings["hub_activity"] else None
+        )
         self._tasks = (
             asyncio.ensure_future(link.begin(self._settings["start_at_load"])),
             asyncio.ensure_future(link.watch(activity)),

@@ -18,9 +18,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -33,7 +34,7 @@ from .paths import connection_file
 
 #: Exit status of a service that found another one at work.
 ALREADY_RUNNING = 3
-#: What belongs to the process that starts the service, or is a credential: the service outlives it and must not have it.
+#: What belongs to the process that starts the service, or is a credential: the service outlives that process.
 PRIVATE_VARIABLES = (
     "JPY_API_TOKEN", "JPY_PARENT_PID", "JPY_SESSION_NAME", "JUPYTERHUB_API_TOKEN", "JUPYTER_TOKEN", "MPLBACKEND",
     "PYTHONSTARTUP", "COVALENT_JUPYTER_TOKEN", "COVALENT_JUPYTER_URL",
@@ -147,7 +148,7 @@ def ensure_running(
     """The service of the store, started if need be.
 
     However many call this at once, one service results. ``options`` are further arguments of
-    ``python -m covalent_jupyter.service``, ``variables`` are added to its environment; both count only if it is started here.
+    ``python -m covalent_jupyter.service``, ``variables`` are added to its environment: if it is started here.
     An older service is replaced if it is idle. Raises ServiceUnavailable (with the last lines of its log), or
     VersionMismatch if a busy service speaks another protocol.
     """
@@ -236,8 +237,8 @@ def _is_ours(pid: int) -> bool:
 def _elsewhere(store: Path, connection: ConnectionFile) -> str:
     return (
         f"the service of this store runs on {connection.host} (process {connection.pid}, store {store}), "
-        f"and can be reached from that machine only. Stop it there (`jupyter covalent stop`), or give this machine a store "
-        f"of its own (COVALENT_STORE_DIR=/a/local/folder), or reach the other one through its Jupyter server "
+        f"and can be reached from that machine only. Stop it there (`jupyter covalent stop`), or give this machine a "
+        f"store of its own (COVALENT_STORE_DIR=/a/local/folder), or reach the other one through its Jupyter server "
         f"(COVALENT_JUPYTER_URL and COVALENT_JUPYTER_TOKEN)."
     )
 
@@ -279,8 +280,8 @@ def _start(
         starter.kill()  # the service itself goes on, and the next caller may find it
         starter.wait()
         raise ServiceUnavailable(
-            f"the service of {store} is not ready after {timeout:g} s; it may still be recovering. Its log, {log}, ends with:\n"
-            f"{log_tail(store, start=begin)}"
+            f"the service of {store} is not ready after {timeout:g} s; it may still be recovering. "
+            f"Its log, {log}, ends with:\n{log_tail(store, start=begin)}"
         ) from None
     connection = find(store)
     if connection is not None:
@@ -289,7 +290,8 @@ def _start(
         holder = read_connection(store)
         pid = f" (process {holder.pid})" if holder is not None and is_here(holder) else ""
         raise ServiceUnavailable(
-            f"another service holds the store {store}{pid}, but does not answer. Its log, {log}, ends with:\n{log_tail(store)}"
+            f"another service holds the store {store}{pid}, but does not answer. "
+            f"Its log, {log}, ends with:\n{log_tail(store)}"
         )
     raise ServiceUnavailable(
         f"the service of {store} did not start (exit status {status}). Its log, {log}, ends with:\n"
@@ -311,8 +313,8 @@ def _replace_if_older(store: Path, connection: ConnectionFile, deadline: float) 
         return True
     if connection.protocol < PROTOCOL - 1:
         raise VersionMismatch(
-            f"the service of {store} is of version {connection.version} and speaks protocol {connection.protocol}; this is "
-            f"version {__version__} with protocol {PROTOCOL}. It is busy, so it was not replaced: when its runs may pause, "
-            f"run `jupyter covalent restart`."
+            f"the service of {store} is of version {connection.version} and speaks protocol {connection.protocol}; "
+            f"this is version {__version__} with protocol {PROTOCOL}. It is busy and was not replaced: when its runs "
+            f"may pause, run `jupyter covalent restart`."
         )
     return False

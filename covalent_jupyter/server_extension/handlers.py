@@ -36,7 +36,7 @@ class ProxyHandler(ExtensionHandlerMixin, APIHandler):
     _exchange: Exchange | None = None
     _refused = False
 
-    def initialize(self, name: str, link: ServiceLink) -> None:  # type: ignore[override]
+    def initialize(self, name: str, link: ServiceLink) -> None:
         super().initialize(name)
         self._link = link
 
@@ -45,7 +45,7 @@ class ProxyHandler(ExtensionHandlerMixin, APIHandler):
         self.set_header("X-Covalent-Version", __version__)
         self.set_header("X-Covalent-Protocol", str(PROTOCOL))
 
-    async def prepare(self) -> None:
+    async def prepare(self) -> None:  # type: ignore[override]  # as Jupyter's own APIHandler
         try:
             await self._admit()
         except web.HTTPError as error:
@@ -60,7 +60,9 @@ class ProxyHandler(ExtensionHandlerMixin, APIHandler):
         self._refused = True
         connection: Any = self.request.connection
         connection.set_body_timeout(_DRAIN_SECONDS)
-        data = json.dumps({"message": error.log_message or error.reason or "refused", "reason": error.reason, "details": {}}).encode()
+        data = json.dumps(
+            {"message": error.log_message or error.reason or "refused", "reason": error.reason, "details": {}}
+        ).encode()
         self.set_status(error.status_code)
         self.set_header("Content-Type", "application/json")
         self.set_header("Content-Length", str(len(data)))
@@ -149,7 +151,9 @@ class ProxyHandler(ExtensionHandlerMixin, APIHandler):
             except (OSError, TimeoutError) as error:
                 exchange.close()
                 if attempt == 2:
-                    raise ServiceUnavailable(f"the covalent service at {service.url} cannot be reached: {error}") from error
+                    raise ServiceUnavailable(
+                        f"the covalent service at {service.url} cannot be reached: {error}"
+                    ) from error
                 service = await self._link.renew(service)
         raise AssertionError("unreachable")
 
@@ -201,7 +205,7 @@ class ProxyHandler(ExtensionHandlerMixin, APIHandler):
 
 
 def unprotected(handler: type[web.RequestHandler]) -> list[str]:
-    """Methods of a handler that are not ``@web.authenticated`` outside and ``@authorized(action, resource="covalent")`` under it."""
+    """Methods of a handler that lack ``@web.authenticated`` or, under it, ``@authorized`` with both arguments."""
     found = []
     for name in handler.SUPPORTED_METHODS:
         method = getattr(handler, name.lower(), None)

@@ -21,7 +21,9 @@ WATCH = 2.0
 class ServiceLink:
     """The service of one store. Used on the event loop; what blocks runs in a thread."""
 
-    def __init__(self, store_dir: Path, log: Logger, *, variables: Mapping[str, str], restart: bool = True, timeout: float = 30.0) -> None:
+    def __init__(
+        self, store_dir: Path, log: Logger, *, variables: Mapping[str, str], restart: bool = True, timeout: float = 30.0
+    ) -> None:
         self.store_dir = store_dir
         self._log = log
         self._variables = dict(variables)
@@ -105,14 +107,14 @@ class ServiceLink:
             found = await self._run(launch.find, self.store_dir)
             if found is None:
                 raise ServiceUnavailable(
-                    "the covalent service died, and c.Covalent.restart is 'never': start it with `jupyter covalent start`"
+                    "the covalent service died, and c.Covalent.restart is 'never': run `jupyter covalent start`"
                 )
         else:
-            found = await self._run(
-                launch.ensure_running, self.store_dir, self._timeout, variables=self._variables
-            )
+            found = await self._run(launch.ensure_running, self.store_dir, self._timeout, variables=self._variables)
         word = "restarted" if self._died else "found"
-        self._log.info("covalent: %s the service of %s: process %d, version %s", word, self.store_dir, found.pid, found.version)
+        self._log.info(
+            "covalent: %s the service of %s: process %d, version %s", word, self.store_dir, found.pid, found.version
+        )
         self._died = False
         return found
 

@@ -50,7 +50,9 @@ class Exchange(httputil.HTTPMessageDelegate):
         self._stream.set_nodelay(True)
         parameters = HTTP1ConnectionParameters(no_keep_alive=True, max_body_size=_ANY_SIZE)
         self._connection = HTTP1Connection(self._stream, True, parameters)
-        sent = httputil.HTTPHeaders({"Host": parts.netloc, "Connection": "close", "Authorization": f"token {service.token}"})
+        sent = httputil.HTTPHeaders(
+            {"Host": parts.netloc, "Connection": "close", "Authorization": f"token {service.token}"}
+        )
         for name in REQUEST_HEADERS:
             if name in headers:
                 sent[name] = headers[name]

@@ -26,7 +26,9 @@ class Challenge(Handler):
         query = self.query(q.Nonce)
         connection = self.context.connection
         authority = connection.url.split("/")[2]
-        self.reply({"proof": proof(connection.token, authority, query.nonce), "version": __version__, "protocol": PROTOCOL})
+        self.reply(
+            {"proof": proof(connection.token, authority, query.nonce), "version": __version__, "protocol": PROTOCOL}
+        )
 
 
 class Health(Handler):
@@ -44,7 +46,8 @@ class Health(Handler):
             problem = str(error)
         self.reply(
             q.Health(
-                ok=not problem, version=__version__, protocol=PROTOCOL, pid=os.getpid(), store=str(context.store.folder),
+                ok=not problem, version=__version__, protocol=PROTOCOL, pid=os.getpid(),
+                store=str(context.store.folder),
                 store_id=context.store.store_id, host=socket.gethostname(), started=connection.started,
                 running=context.dispatcher.running(), seq=context.dispatcher.bus.seq, write_ms=write_ms,
                 read_ms=read_ms, problem=problem, idle_timeout=context.idle_timeout,
@@ -60,20 +63,25 @@ class Metrics(Handler):
 
     def get(self) -> None:
         self.query(q.Nothing)
-        context = self.context
-        executors = context.dispatcher.executors()
-        lines = [
-            *_metric("covalent_info", "gauge", "Version of the service.", [({"version": __version__}, 1)]),
-            *_metric("covalent_start_time_seconds", "gauge", "When it started.", [({}, context.connection.started)]),
-            *_metric("covalent_dispatches_running", "gauge", "Dispatches that have not ended.", [({}, context.dispatcher.running())]),
-            *_metric("covalent_events_total", "counter", "Last sequence number of the log.", [({}, context.dispatcher.bus.seq)]),
-            *_metric("covalent_requests_total", "counter", "Requests that came in.", [({}, context.activity.requests)]),
-            *_metric("covalent_requests_refused_total", "counter", "Requests without the right token or host.", [({}, context.activity.refused)]),
-            *_metric("covalent_requests_open", "gauge", "Requests that are being answered.", [({}, context.activity.open)]),
-            *_metric("covalent_store_writable", "gauge", "Whether the store takes writes.", [({}, int(not context.store.problem))]),
-            *_metric("covalent_executor_slots", "gauge", "Slots of an executor.", [(_labels(e), e["slots"]) for e in executors]),
-            *_metric("covalent_executor_packs", "gauge", "Packs that an executor holds.", [(_labels(e), e["packs"]) for e in executors]),
-        ]  # fmt: skip
+        context, executors = self.context, self.context.dispatcher.executors()
+        activity, dispatcher = context.activity, context.dispatcher
+        plain = [
+            ("covalent_start_time_seconds", "gauge", "When it started.", context.connection.started),
+            ("covalent_dispatches_running", "gauge", "Dispatches that have not ended.", dispatcher.running()),
+            ("covalent_events_total", "counter", "Last sequence number of the log.", dispatcher.bus.seq),
+            ("covalent_requests_total", "counter", "Requests that came in.", activity.requests),
+            ("covalent_requests_refused_total", "counter", "Requests without the token.", activity.refused),
+            ("covalent_requests_open", "gauge", "Requests that are being answered.", activity.open),
+            ("covalent_store_writable", "gauge", "Whether the store takes writes.", int(not context.store.problem)),
+        ]
+        lines = _metric("covalent_info", "gauge", "Version of the service.", [({"version": __version__}, 1)])
+        for name, kind, text, value in plain:
+            lines += _metric(name, kind, text, [({}, value)])
+        for name, text, key in (
+            ("covalent_executor_slots", "Slots of an executor.", "slots"),
+            ("covalent_executor_packs", "Packs that an executor holds.", "packs"),
+        ):
+            lines += _metric(name, "gauge", text, [(_labels(e), e[key]) for e in executors])
         self.set_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
         self.finish("\n".join(lines) + "\n")
 
@@ -100,7 +108,11 @@ class Config(Handler):
 
     def _answer(self) -> dict[str, Any]:
         settings = self.context.settings
-        return {"settings": settings.public(), "sources": settings.sources, "help": {k: o.help for k, o in config.OPTIONS.items()}}
+        return {
+            "settings": settings.public(),
+            "sources": settings.sources,
+            "help": {k: o.help for k, o in config.OPTIONS.items()},
+        }
 
 
 class Executors(Handler):
@@ -159,7 +171,9 @@ class Shutdown(Handler):
 
 def _set(changes: dict[str, Any]) -> None:
     if any(config.OPTIONS[config.name_of(key)].secret for key in changes):
-        raise Refusal(HTTPStatus.FORBIDDEN, "secrets are not set from here: use ct.set_config in the process that needs them")
+        raise Refusal(
+            HTTPStatus.FORBIDDEN, "secrets are not set from here: use ct.set_config in the process that needs them"
+        )
     config.set_config(changes)
 
 

@@ -97,8 +97,8 @@ class Dispatches(Handler):
             if problem:
                 work.add_done_callback(_forget)
                 raise StorageFull(
-                    f"the store cannot write at the moment: {problem}. The dispatch runs once it can, unless this is sent "
-                    f"again before: then it still runs only once",
+                    f"the store cannot write at the moment: {problem}. The dispatch runs as soon as it can; "
+                    f"sent again, it still runs only once",
                     dispatch_id=head.manifest.dispatch_id,
                 )  # fmt: skip
 
@@ -225,7 +225,11 @@ def resolve(store: Store, given: str) -> str:
             raise Conflict(f"{given!r} is the beginning of several ids: {', '.join(found[:10])}", candidates=found)
     newest, _ = store.dispatches(limit=5)
     listed = [{"dispatch_id": row.dispatch_id, "name": row.name} for row in newest]
-    hint = "; the newest are " + ", ".join(f"{r.dispatch_id[:8]} ({r.name[:40]})" for r in newest) if newest else "; there is none yet"
+    hint = (
+        "; the newest are " + ", ".join(f"{r.dispatch_id[:8]} ({r.name[:40]})" for r in newest)
+        if newest
+        else "; there is none yet"
+    )
     short = " (an id needs at least 4 characters)" if len(text) < 4 else ""
     raise NotFound(f"no dispatch {given[:60]!r}{short}{hint}", newest=listed)
 
@@ -252,7 +256,10 @@ def with_live_log(row: ElectronRow, live: dict[tuple[str, int], Any]) -> Electro
     if grown is None or row.status.ended:
         return row
     return msgspec.structs.replace(
-        row, stdout=Log("", grown.stdout_size), stderr=Log("", grown.stderr_size), progress=grown.progress or row.progress
+        row,
+        stdout=Log("", grown.stdout_size),
+        stderr=Log("", grown.stderr_size),
+        progress=grown.progress or row.progress,
     )
 
 
@@ -304,7 +311,9 @@ def input_text(name: str, value: Input) -> q.InputText:
 
 
 def _path_text(ref: Ref) -> str:
-    steps = "".join(f".{key}" if kind == "attr" else f"[{key!r}]" if kind == "item" else "[…]" for kind, key in ref.path)
+    steps = "".join(
+        f".{key}" if kind == "attr" else f"[{key!r}]" if kind == "item" else "[…]" for kind, key in ref.path
+    )
     return f"node {ref.node}{steps}"
 
 
@@ -339,7 +348,7 @@ def _before(text: str) -> tuple[float, str] | None:
 
 
 def _read_piece(path: os.PathLike[str], offset: int, limit: int) -> bytes:
-    """Bytes of a log; nothing where nothing was printed. A character cut in two at the end is left for the next time."""
+    """Bytes of a log; b"" where nothing was printed. A character cut in two at the end is left for the next time."""
     try:
         with open(path, "rb") as file:
             file.seek(offset)

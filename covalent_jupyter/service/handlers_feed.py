@@ -71,7 +71,11 @@ class Events(Handler):
         if query.electrons:
             for (dispatch_id, node), grown in self.context.dispatcher.live_logs.items():
                 if (dispatch is None or dispatch_id == dispatch) and len(logs) < query.limit:
-                    logs.append(q.LiveLog(dispatch_id, node, grown.attempt, grown.stdout_size, grown.stderr_size, grown.progress))
+                    logs.append(
+                        q.LiveLog(
+                            dispatch_id, node, grown.attempt, grown.stdout_size, grown.stderr_size, grown.progress
+                        )
+                    )
         self.reply(
             q.Feed(
                 seq=changes.seq, next=changes.seq if changes.more else None, reset=changes.reset,

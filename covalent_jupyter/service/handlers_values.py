@@ -112,7 +112,7 @@ class MissingValues(Handler):
 
 class SmallValues(Handler):
     async def post(self) -> None:
-        """Small values by their digests, as msgpack: a map of digest to bytes. Large ones are left out: get them one by one."""
+        """Small values by their digests, as msgpack: a map of digest to bytes. Large ones are left out."""
         body = self.json_body(q.FewDigests)
         for digest in body.digests:
             check_digest(digest)

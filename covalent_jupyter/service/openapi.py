@@ -48,10 +48,16 @@ def _operation(route: Route, known: dict[str, Any], components: dict[str, Any]) 
         "summary": route.summary,
         "operationId": re.sub(r"\W+", "_", f"{route.method.lower()}_{route.path}").strip("_"),
         "parameters": [
-            *({"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in re.findall(r"\{(\w+)\}", route.path)),
+            *(
+                {"name": n, "in": "path", "required": True, "schema": {"type": "string"}}
+                for n in re.findall(r"\{(\w+)\}", route.path)
+            ),
             *_query_parameters(route.query, components),
         ],
-        "responses": {str(route.status): {"description": "Done", "content": _content(route.answer, known)}, "default": error},
+        "responses": {
+            str(route.status): {"description": "Done", "content": _content(route.answer, known)},
+            "default": error,
+        },
     }
     if route.body is not None:
         operation["requestBody"] = {"required": True, "content": _content(route.body, known)}

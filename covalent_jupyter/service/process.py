@@ -66,14 +66,18 @@ def main(argv: list[str] | None = None) -> int:
 def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m covalent_jupyter.service", description=main.__doc__)
     parser.add_argument("--store-dir", default="", help="folder of the store")
-    parser.add_argument("--idle-exit", type=float, default=None, metavar="SECONDS", help="go when idle for so long; 0: never")
+    parser.add_argument(
+        "--idle-exit", type=float, default=None, metavar="SECONDS", help="go when idle for so long; 0: never"
+    )
     parser.add_argument("--log-level", default="", help="DEBUG, INFO, WARNING or ERROR")
     parser.add_argument("--ready-fd", type=int, default=-1, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
 
 def _log_to(store_dir: Path, level: str) -> None:
-    handler = RotatingFileHandler(store_dir / "service.log", maxBytes=5_000_000, backupCount=3, encoding="utf-8", errors="backslashreplace")
+    handler = RotatingFileHandler(
+        store_dir / "service.log", maxBytes=5_000_000, backupCount=3, encoding="utf-8", errors="backslashreplace"
+    )
     handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)
@@ -112,7 +116,8 @@ async def _serve(store: Store, settings: config.Settings, options: argparse.Name
         connection = _connection(store, sockets[0].getsockname()[1], host_port, token)
         context = Context(
             store, parts.dispatcher, connection, settings, pools, Path(store.folder) / "unfinished",
-            shutdown=lambda reason, stop_hosts: lifecycle.stop(reason, stop_hosts), cluster=parts.cluster, idle_exit=options.idle_exit,
+            shutdown=lambda reason, stop_hosts: lifecycle.stop(reason, stop_hosts), cluster=parts.cluster,
+            idle_exit=options.idle_exit,
         )  # fmt: skip
         if parts.dispatcher.running():
             context.marker.touch()

@@ -1,4 +1,7 @@
-"""Queries and bodies that the service takes, and answers that it gives, as data: handlers and the OpenAPI document share them."""
+"""Queries and bodies that the service takes, and answers that it gives, as data.
+
+Handlers and the OpenAPI document share them.
+"""
 
 from __future__ import annotations
 

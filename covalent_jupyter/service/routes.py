@@ -18,7 +18,7 @@ BASE = "/covalent/"
 
 
 class Route(NamedTuple):
-    """``body`` and ``answer`` are types, ``"bytes"``, ``"text"``, or None for an object that is not described further."""
+    """``body`` and ``answer`` are types, ``"bytes"``, ``"text"``, or None for an object not described further."""
 
     method: str
     path: str
@@ -34,24 +34,48 @@ _D = "dispatches/{id}"
 _E = _D + "/electrons/{node}"
 
 ROUTES: tuple[Route, ...] = (
-    Route("GET", "challenge", admin.Challenge, "Proof that the service holds the token; the only route without it", q.Nonce),
-    Route("GET", "health", admin.Health, "State of the service and its store, after a write and a read", answer=q.Health),
+    Route(
+        "GET", "challenge", admin.Challenge, "Proof that the service holds the token; the only route without it",
+        q.Nonce,
+    ),
+    Route(
+        "GET", "health", admin.Health, "State of the service and its store, after a write and a read",
+        answer=q.Health,
+    ),
     Route("GET", "openapi.json", admin.OpenApi, "This document"),
     Route("GET", "metrics", admin.Metrics, "Figures for Prometheus", answer="text"),
-    Route("POST", "dispatches", dispatches.Dispatches, "Dispatch a lattice: a framed body", body="bytes", answer=q.Created, status=201),
-    Route("GET", "dispatches", dispatches.Dispatches, "Dispatches, newest first", q.ListDispatches, answer=q.DispatchPage),
+    Route(
+        "POST", "dispatches", dispatches.Dispatches, "Dispatch a lattice: a framed body",
+        body="bytes", answer=q.Created, status=201,
+    ),
+    Route(
+        "GET", "dispatches", dispatches.Dispatches, "Dispatches, newest first",
+        q.ListDispatches, answer=q.DispatchPage,
+    ),
     Route("GET", _D, dispatches.Dispatch, "One dispatch, by id or unique prefix", answer=DispatchRow),
     Route("PATCH", _D, dispatches.Dispatch, "Change label, tags or note", body=q.Annotate, answer=DispatchRow),
     Route("DELETE", _D, dispatches.Dispatch, "Forget an ended dispatch"),
-    Route("GET", _D + "/electrons", dispatches.Electrons, "Electrons of a dispatch", q.ListElectrons, answer=q.ElectronPage),
+    Route(
+        "GET", _D + "/electrons", dispatches.Electrons, "Electrons of a dispatch",
+        q.ListElectrons, answer=q.ElectronPage,
+    ),
     Route("GET", _E, dispatches.Electron, "One electron with its inputs, source and options"),
     Route("GET", _E + "/{stream}", dispatches.LogOf, "What an electron printed", q.ReadLog, answer="text"),
     Route("GET", _D + "/graph", dispatches.GraphOf, "Nodes and edges with their states", answer=q.Graph),
     Route("GET", _D + "/manifest", dispatches.ManifestOf, "The graph as it was submitted", answer=Manifest),
     Route("POST", _D + "/cancel", dispatches.CancelDispatch, "Stop a dispatch or some electrons", body=q.Cancel),
-    Route("POST", _D + "/redispatch", dispatches.RedispatchDispatch, "Run a dispatch again", body=q.Redispatch, status=201),
-    Route("POST", "values/missing", values.MissingValues, "Which values are not here", body=q.Digests, answer=q.Missing),
-    Route("POST", "values/small", values.SmallValues, "Small values at once, as msgpack", body=q.FewDigests, answer="bytes"),
+    Route(
+        "POST", _D + "/redispatch", dispatches.RedispatchDispatch, "Run a dispatch again",
+        body=q.Redispatch, status=201,
+    ),
+    Route(
+        "POST", "values/missing", values.MissingValues, "Which values are not here",
+        body=q.Digests, answer=q.Missing,
+    ),
+    Route(
+        "POST", "values/small", values.SmallValues, "Small values at once, as msgpack",
+        body=q.FewDigests, answer="bytes",
+    ),
     Route("GET", "values/{digest}", values.Value, "The bytes of a value", answer="bytes"),
     Route("PUT", "values/{digest}", values.Value, "Keep a value", body="bytes", status=201),
     Route("GET", "events", feed.Events, "What came after a sequence number; waits for it", q.Follow, answer=q.Feed),

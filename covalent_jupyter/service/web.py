@@ -1,7 +1,7 @@
 """The border between HTTP and the service: who may ask, how bodies come in, how answers and errors go out.
 
-Bodies of all requests are streamed: the token is checked in ``prepare``, before a byte of the body is kept. What a refused
-request still sends is read and thrown away, so that the client hears the answer and not a broken connection.
+Bodies of all requests are streamed: the token is checked in ``prepare``, before a byte of the body is kept. What a
+refused request still sends is read and thrown away, so that the client hears the answer and not a broken connection.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ class Handler(web.RequestHandler):
             self._check_token()
         self._check_protocol()
         if self.context.stopping:
-            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the service is stopping; it is started again when it is needed")
+            raise Refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE, "the service is stopping; it is started again when it is needed"
+            )
         self._check_length()
         if self.counts_as_activity and not self.is_open:
             self._counted = True
@@ -141,7 +143,9 @@ class Handler(web.RequestHandler):
         try:
             return msgspec.json.decode(bytes(self._body) or b"{}", type=kind)
         except (ValueError, RecursionError) as error:
-            raise InvalidRequest(f"the body is not what {self.request.method} {self.request.path} takes: {error}") from None
+            raise InvalidRequest(
+                f"the body is not what {self.request.method} {self.request.path} takes: {error}"
+            ) from None
 
     def query(self, kind: type[T]) -> T:
         """The query as ``kind``."""
@@ -231,7 +235,8 @@ class Handler(web.RequestHandler):
         if name not in LOOPBACK:
             self.context.activity.refused += 1
             raise Refusal(
-                HTTPStatus.FORBIDDEN, "this service answers on loopback names only; from elsewhere use the Jupyter server"
+                HTTPStatus.FORBIDDEN,
+                "this service answers on loopback names only; from elsewhere use the Jupyter server",
             )
 
     def _check_token(self) -> None:
@@ -241,7 +246,8 @@ class Handler(web.RequestHandler):
         if not hmac.compare_digest(given.strip().encode("utf-8", "replace"), expected.encode()) or not right:
             self.context.activity.refused += 1
             raise Refusal(
-                HTTPStatus.UNAUTHORIZED, "the header 'Authorization: token ...' is missing or wrong; the token is in the connection file"
+                HTTPStatus.UNAUTHORIZED,
+                "the header 'Authorization: token ...' is missing or wrong; the token is in the connection file",
             )
 
     def _check_protocol(self) -> None:
@@ -250,10 +256,12 @@ class Handler(web.RequestHandler):
             return
         theirs = self.request.headers.get("X-Covalent-Version", "unknown")[:40]
         newer = given.isdigit() and int(given[:9]) > PROTOCOL
-        remedy = "run `jupyter covalent restart`" if newer else "run `pip install -U covalent-jupyter` where the client is"
+        remedy = (
+            "run `jupyter covalent restart`" if newer else "run `pip install -U covalent-jupyter` where the client is"
+        )
         raise VersionMismatch(
-            f"the client is version {theirs!r} and speaks protocol {given[:20]!r}; this service is version {__version__} and speaks "
-            f"{' and '.join(map(str, PROTOCOLS))}: {remedy}",
+            f"the client is version {theirs!r} and speaks protocol {given[:20]!r}; "
+            f"this service is version {__version__} and speaks {' and '.join(map(str, PROTOCOLS))}: {remedy}",
             protocols=list(PROTOCOLS), version=__version__,
         )  # fmt: skip
 
@@ -266,7 +274,10 @@ class Handler(web.RequestHandler):
         self._connection().set_max_body_size(sys.maxsize)  # ours counts
 
     def _too_large(self) -> TooLarge:
-        return TooLarge(f"the body exceeds {self.body_cap:,} bytes, the cap for {self.request.method} {self.request.path}", cap=self.body_cap)
+        return TooLarge(
+            f"the body exceeds {self.body_cap:,} bytes, the cap for {self.request.method} {self.request.path}",
+            cap=self.body_cap,
+        )
 
     def _connection(self) -> HTTP1Connection:
         assert isinstance(self.request.connection, HTTP1Connection)
@@ -287,7 +298,10 @@ class NoSuchPath(Handler):
     counts_as_activity = False
 
     def begin(self) -> None:
-        raise Refusal(HTTPStatus.NOT_FOUND, f"there is no {self.request.path[:200]!r} here; GET /covalent/openapi.json lists what there is")
+        raise Refusal(
+            HTTPStatus.NOT_FOUND,
+            f"there is no {self.request.path[:200]!r} here; GET /covalent/openapi.json lists what there is",
+        )
 
 
 def describe(error: BaseException | None, status: int) -> tuple[int, str, dict[str, Any]]:
@@ -300,7 +314,11 @@ def describe(error: BaseException | None, status: int) -> tuple[int, str, dict[s
         text = error.log_message % error.args if error.log_message and error.args else error.log_message
         return error.status_code, text or _words(error.status_code), {}
     if isinstance(error, OSError) and error.errno in _FULL:
-        return StorageFull.status, f"the disk of the store is full: {error.strerror}. Free some space, or `jupyter covalent purge`", {}
+        return (
+            StorageFull.status,
+            f"the disk of the store is full: {error.strerror}. Free some space, or `jupyter covalent purge`",
+            {},
+        )
     if isinstance(error, ConfigError):
         return 400, str(error), {}
     if isinstance(error, StoreError):

@@ -52,7 +52,7 @@ class Parts:
         """``restart`` and ``close`` end executor hosts with their clusters; the next pack starts a new one."""
         if action == "scale":
             raise InvalidRequest(
-                "a running cluster is not scaled from here: set dask_n_workers (PATCH config), then restart the cluster",
+                "a running cluster is not scaled from here: set dask_n_workers (PATCH config), then restart it"
             )
         known = [e["host"] for e in self.dispatcher.executors() if not name or e["name"] == name]
         if host and host not in known:

@@ -9,15 +9,40 @@ from typing import Any, NamedTuple
 
 import pytest
 from pytest_jupyter.jupyter_core import (  # noqa: F401  # fixtures
-    echo_kernel_spec, jp_asyncio_loop, jp_config_dir, jp_data_dir, jp_env_config_path, jp_env_jupyter_path, jp_environ, jp_home_dir,
-    jp_kernel_dir, jp_runtime_dir, jp_system_config_path, jp_system_jupyter_path,
+    echo_kernel_spec,
+    jp_asyncio_loop,
+    jp_config_dir,
+    jp_data_dir,
+    jp_env_config_path,
+    jp_env_jupyter_path,
+    jp_environ,
+    jp_home_dir,
+    jp_kernel_dir,
+    jp_runtime_dir,
+    jp_system_config_path,
+    jp_system_jupyter_path,
 )  # fmt: skip
 from pytest_jupyter.jupyter_server import (  # noqa: F401  # fixtures
-    jp_argv, jp_auth_header, jp_base_url, jp_configurable_serverapp, jp_extension_environ, jp_fetch, jp_http_port,
-    jp_logging_stream, jp_nbconvert_templates, jp_root_dir, jp_server_cleanup, jp_serverapp, jp_template_dir, jp_web_app,
+    jp_argv,
+    jp_auth_header,
+    jp_base_url,
+    jp_configurable_serverapp,
+    jp_extension_environ,
+    jp_fetch,
+    jp_http_port,
+    jp_logging_stream,
+    jp_nbconvert_templates,
+    jp_root_dir,
+    jp_server_cleanup,
+    jp_serverapp,
+    jp_template_dir,
+    jp_web_app,
 )  # fmt: skip
 from pytest_jupyter.pytest_tornasync import (  # noqa: F401  # fixtures
-    http_server, http_server_client, http_server_port, io_loop,
+    http_server,
+    http_server_client,
+    http_server_port,
+    io_loop,
 )  # fmt: skip
 from tornado.httpclient import HTTPResponse
 
@@ -61,7 +86,7 @@ Fetch = Callable[..., Answer]
 
 @pytest.fixture
 def fetch(jp_fetch: Any, jp_asyncio_loop: Any) -> Fetch:  # noqa: F811
-    """``fetch("health")`` asks the Jupyter server for ``<base_url>covalent/health``, with its token unless told otherwise."""
+    """``fetch("health")`` asks the Jupyter server for ``<base_url>covalent/health``, with its token."""
 
     def ask(path: str, **options: Any) -> Answer:
         options.setdefault("raise_error", False)

@@ -30,7 +30,11 @@ CLOSED = [route for route in ROUTES if not route.handler.is_open]
 
 
 def path_of(route: Route) -> str:
-    return re.sub(r"\{(\w+)\}", lambda m: {"stream": "stdout", "node": "0", "digest": "a" * 64}.get(m.group(1), "abcdef"), route.path)
+    return re.sub(
+        r"\{(\w+)\}",
+        lambda m: {"stream": "stdout", "node": "0", "digest": "a" * 64}.get(m.group(1), "abcdef"),
+        route.path,
+    )
 
 
 def body_of(route: Route) -> bytes | None:
@@ -46,17 +50,33 @@ def wait_until_dead(pid: int) -> None:
 
 def test_nobody_gets_in_without_jupyters_login(fetch: Fetch, store_dir: Path) -> None:
     for route in CLOSED:
-        for headers in ({"Authorization": ""}, {"Authorization": "token wrong"}, {"Authorization": "", "Cookie": "username-localhost=x"}):
-            answer = fetch(path_of(route), method=route.method, body=body_of(route), headers=headers, follow_redirects=False)
+        for headers in (
+            {"Authorization": ""},
+            {"Authorization": "token wrong"},
+            {"Authorization": "", "Cookie": "username-localhost=x"},
+        ):
+            answer = fetch(
+                path_of(route), method=route.method, body=body_of(route), headers=headers, follow_redirects=False
+            )
             assert answer.status == 403, (route, headers)
-        answer = fetch(path_of(route), method=route.method, body=body_of(route), headers={"Authorization": ""}, params={"token": "x"})
+        answer = fetch(
+            path_of(route),
+            method=route.method,
+            body=body_of(route),
+            headers={"Authorization": ""},
+            params={"token": "x"},
+        )
         assert answer.status == 403
     assert launch.find(store_dir) is None  # nobody who may not ask starts anything
 
 
-def test_a_session_cookie_needs_the_xsrf_header(fetch: Fetch, jp_serverapp: Any, jp_fetch: Any, jp_asyncio_loop: Any) -> None:
+def test_a_session_cookie_needs_the_xsrf_header(
+    fetch: Fetch, jp_serverapp: Any, jp_fetch: Any, jp_asyncio_loop: Any
+) -> None:
     token = jp_serverapp.identity_provider.token
-    page = jp_asyncio_loop.run_until_complete(jp_fetch("tree", params={"token": token}, headers={"Authorization": ""}, raise_error=False))
+    page = jp_asyncio_loop.run_until_complete(
+        jp_fetch("tree", params={"token": token}, headers={"Authorization": ""}, raise_error=False)
+    )
     cookies = dict(c.split(";")[0].split("=", 1) for c in page.headers.get_list("Set-Cookie"))
     session = {"Authorization": "", "Cookie": "; ".join(f"{k}={v}" for k, v in cookies.items())}
     assert fetch("executors", headers=session).status in (200, 403)
@@ -76,7 +96,9 @@ def test_what_the_authorizer_forbids_is_not_passed_on(fetch: Fetch, jp_serverapp
             return False
 
     Nothing.asked = []
-    jp_serverapp.web_app.settings["authorizer"] = Nothing(parent=jp_serverapp, identity_provider=jp_serverapp.identity_provider)
+    jp_serverapp.web_app.settings["authorizer"] = Nothing(
+        parent=jp_serverapp, identity_provider=jp_serverapp.identity_provider
+    )
     for route in CLOSED:
         assert fetch(path_of(route), method=route.method, body=body_of(route)).status == 403
     assert set(Nothing.asked) == {(ACTIONS[route.method], "covalent") for route in CLOSED}
@@ -119,11 +141,13 @@ def test_the_services_token_stays_on_the_server(fetch: Fetch, store_dir: Path, j
     assert fetch("executors", headers={"X-Covalent-Protocol": "99"}).status == 426
 
 
-def test_an_upload_without_login_costs_no_memory(jp_serverapp: Any, jp_fetch: Any, jp_asyncio_loop: Any, jp_base_url: str) -> None:
+def test_an_upload_without_login_costs_no_memory(
+    jp_serverapp: Any, jp_fetch: Any, jp_asyncio_loop: Any, jp_base_url: str
+) -> None:
     def upload() -> bytes:
         with socket.create_connection(("127.0.0.1", jp_serverapp.port)) as raw:
-            head = f"POST {jp_base_url}covalent/dispatches HTTP/1.1\r\nHost: localhost\r\nContent-Length: {60 << 20}\r\n\r\n"
-            raw.sendall(head.encode())
+            raw.sendall(f"POST {jp_base_url}covalent/dispatches HTTP/1.1\r\n".encode())
+            raw.sendall(f"Host: localhost\r\nContent-Length: {60 << 20}\r\n\r\n".encode())
             piece = b"x" * (1 << 20)
             for _ in range(60):
                 raw.sendall(piece)
@@ -142,7 +166,9 @@ def peak_memory() -> int:
     return int(line.split()[1]) * 1024
 
 
-def test_a_killed_service_is_started_again_and_the_log_says_so(fetch: Fetch, store_dir: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_killed_service_is_started_again_and_the_log_says_so(
+    fetch: Fetch, store_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     first = fetch("health").json()["pid"]
     os.kill(first, signal.SIGKILL)
     wait_until_dead(first)
@@ -203,7 +229,9 @@ def test_settings_reach_the_service(fetch: Fetch, store_dir: Path) -> None:
     assert "c.Covalent.restart" in answer.json()["message"]
 
 
-def test_stopping_jupyter_leaves_the_service(fetch: Fetch, jp_serverapp: Any, jp_asyncio_loop: Any, store_dir: Path) -> None:
+def test_stopping_jupyter_leaves_the_service(
+    fetch: Fetch, jp_serverapp: Any, jp_asyncio_loop: Any, store_dir: Path
+) -> None:
     pid = fetch("health").json()["pid"]
     app = jp_serverapp.extension_manager.extension_apps["covalent_jupyter"]
     jp_asyncio_loop.run_until_complete(next(iter(app)).stop_extension())
@@ -240,7 +268,11 @@ def test_the_self_check_sees_what_is_open() -> None:
 def test_entry_points() -> None:
     import covalent_jupyter
 
-    assert covalent_jupyter._jupyter_server_extension_points() == extension_points() == [{"module": "covalent_jupyter", "app": CovalentApp}]
+    assert (
+        covalent_jupyter._jupyter_server_extension_points()
+        == extension_points()
+        == [{"module": "covalent_jupyter", "app": CovalentApp}]
+    )
     assert covalent_jupyter._jupyter_labextension_paths() == labextension_paths()
     enabled = json.loads((Path(__file__).parents[2] / "jupyter-config/server-config/covalent_jupyter.json").read_text())
     assert enabled == {"ServerApp": {"jpserver_extensions": {"covalent_jupyter": True}}}

@@ -16,7 +16,18 @@ from urllib.parse import urlsplit
 import pytest
 
 from covalent_jupyter import launch
-from covalent_jupyter.model import ConnectionFile, Environment, ExecutorSpec, FunctionDef, Manifest, Node, Options, Ref, Val, wire
+from covalent_jupyter.model import (
+    ConnectionFile,
+    Environment,
+    ExecutorSpec,
+    FunctionDef,
+    Manifest,
+    Node,
+    Options,
+    Ref,
+    Val,
+    wire,
+)
 
 
 class Answer(NamedTuple):
@@ -35,7 +46,12 @@ class Client:
         self.connection = connection
 
     def __call__(
-        self, method: str, path: str, body: Any = None, headers: dict[str, str | None] | None = None, timeout: float = 30
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str | None] | None = None,
+        timeout: float = 30,
     ) -> Answer:
         parts = urlsplit(self.connection.url)
         sent: dict[str, str | None] = {"Authorization": f"token {self.connection.token}", **(headers or {})}
@@ -97,12 +113,17 @@ def blob(text: str) -> tuple[str, bytes]:
     return sha256(data).hexdigest(), data
 
 
-def make_manifest(interpreter: str = sys.executable, nodes: int = 2, **changes: Any) -> tuple[Manifest, dict[str, bytes]]:
+def make_manifest(
+    interpreter: str = sys.executable, nodes: int = 2, **changes: Any
+) -> tuple[Manifest, dict[str, bytes]]:
     """A chain of ``nodes`` electrons whose blobs are no pickles: nothing here ever runs them."""
     function, data = blob("a function")
     value, value_data = blob("a value")
     definition = FunctionDef(function, "code", "step", source="def step(x): ...", signature="(x)")
-    chain = [Node(0, "step", args=[Ref(i - 1) if i else Val(value, "'a value'")], params=("x",), key=f"k{i}") for i in range(nodes)]
+    chain = [
+        Node(0, "step", args=[Ref(i - 1) if i else Val(value, "'a value'")], params=("x",), key=f"k{i}")
+        for i in range(nodes)
+    ]
     manifest = Manifest(
         dispatch_id=str(uuid.uuid4()), name="chain", nodes=chain, output=Ref(nodes - 1) if nodes else Val(value),
         lattice=definition, environment=Environment(interpreter, sys.prefix, "3.11.0", "3.1", digest="e" * 64),

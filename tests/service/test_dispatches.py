@@ -57,7 +57,13 @@ def test_large_bodies_go_through_a_file_and_leave_none(ask: Client, shared_store
 
 
 def test_what_json_can_say_and_the_store_cannot_keep_is_refused(ask: Client, idle_interpreter: str) -> None:
-    for changes in ({"seed": 1 << 70}, {"created": 1e300}, {"label": "x" * 20_000}, {"dispatch_id": "../../x"}, {"output": Ref(7)}):
+    for changes in (
+        {"seed": 1 << 70},
+        {"created": 1e300},
+        {"label": "x" * 20_000},
+        {"dispatch_id": "../../x"},
+        {"output": Ref(7)},
+    ):
         manifest, blobs = make_manifest(idle_interpreter, **changes)
         assert submit(ask, manifest, blobs).status == 400, changes
     manifest, blobs = make_manifest(idle_interpreter)

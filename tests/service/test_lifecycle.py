@@ -60,7 +60,10 @@ def test_many_starters_give_one_service(store_dir: Path) -> None:
 def test_a_second_service_on_the_store_leaves_quietly(store_dir: Path) -> None:
     connection = launch.ensure_running(store_dir)
     done = subprocess.run(
-        [sys.executable, "-m", "covalent_jupyter.service", "--store-dir", str(store_dir)], capture_output=True, timeout=30, text=True
+        [sys.executable, "-m", "covalent_jupyter.service", "--store-dir", str(store_dir)],
+        capture_output=True,
+        timeout=30,
+        text=True,
     )
     assert (done.returncode, done.stdout, done.stderr) == (launch.ALREADY_RUNNING, "", "")
     assert f"already running: process {connection.pid}" in (store_dir / "service.log").read_text()
@@ -200,13 +203,17 @@ def test_the_service_does_not_inherit_what_is_private(store_dir: Path, monkeypat
     connection = launch.ensure_running(store_dir)
     environment = Path(f"/proc/{connection.pid}/environ").read_bytes()
     assert b"secret-of" not in environment
-    listening = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if line.split()[3] == "0A"]
+    listening = [
+        line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if line.split()[3] == "0A"
+    ]
     port = f"{int(connection.url.split(':')[2].split('/')[0]):04X}"
     assert [address for address in listening if address.endswith(port)] == [f"0100007F:{port}"]
     assert socket.gethostname() == connection.host
 
 
-def test_a_notebooks_folder_cannot_shadow_modules(store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notebooks_folder_cannot_shadow_modules(
+    store_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "notebooks"
     folder.mkdir()
     (folder / "json.py").write_text("raise RuntimeError('shadowed')")
