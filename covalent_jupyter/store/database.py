@@ -15,10 +15,13 @@ from typing import TypeVar
 
 import duckdb
 
-from ..errors import StoreError
+from ..errors import InvalidRequest, StoreError
 from . import opening
 
 T = TypeVar("T")
+
+#: Kinds of error that a value from outside causes: text that is no Unicode, numbers out of range.
+_UNFIT = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.BinderException)
 
 #: What DuckDB says when the instance is of no use any more.
 SPOILT = ("database has been invalidated", "FATAL Error")
@@ -36,6 +39,7 @@ class Database:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.repairs: list[str] = []
+        self._log = folder / f"{opening.DATABASE}.wal"
         self._lock = threading.Condition()
         self._active: set[duckdb.DuckDBPyConnection] = set()
         self._idle: list[duckdb.DuckDBPyConnection] = []
@@ -53,6 +57,12 @@ class Database:
             return None
         return found.st_dev, found.st_ino
 
+    def make_private(self) -> None:
+        """DuckDB creates its log anew after every checkpoint, with the process's umask."""
+        with suppress(OSError):
+            if os.stat(self._log).st_mode & 0o077:
+                os.chmod(self._log, 0o600)
+
     def check_file(self) -> None:
         """StoreError if the database file is gone or another one: what is written would be lost."""
         if self._stat() != self._identity:
@@ -61,18 +71,27 @@ class Database:
                 "or restart the service (`jupyter covalent restart`) to go on with what lies there now"
             )
 
+    def _acquire(self, own: bool) -> duckdb.DuckDBPyConnection:
+        while True:
+            with self._lock:
+                while self._resetting:
+                    self._lock.wait()
+                if self._closed:
+                    raise StoreError(f"the store {self.folder} is closed")
+                if self._root is not None:
+                    connection = self._idle.pop() if self._idle and not own else self._root.cursor()
+                    self._active.add(connection)
+                    return connection
+                generation = self.generation
+            self.reset(generation)  # an earlier attempt to open it again failed
+
     @contextmanager
-    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection that nobody else uses meanwhile. StoreError while the database cannot be opened."""
-        with self._lock:
-            while self._resetting:
-                self._lock.wait()
-            if self._closed:
-                raise StoreError(f"the store {self.folder} is closed")
-            if self._root is None:
-                raise StoreError(f"the store {self.folder} cannot be opened at the moment")
-            connection = self._idle.pop() if self._idle else self._root.cursor()
-            self._active.add(connection)
+    def cursor(self, *, own: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection that nobody else uses meanwhile; with ``own`` nobody before or afterwards either.
+
+        StoreError while the database cannot be opened.
+        """
+        connection = self._acquire(own)
         sound = False
         try:
             yield connection
@@ -80,7 +99,7 @@ class Database:
         finally:
             with self._lock:
                 self._active.discard(connection)
-                if sound and not self._closed:
+                if sound and not own and not self._closed:
                     self._idle.append(connection)
                 else:
                     with suppress(duckdb.Error):
@@ -88,13 +107,19 @@ class Database:
                 self._lock.notify_all()
 
     def read(self, query: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
-        """Run the query on a cursor of its own; once more on a new instance if this one is spoilt."""
+        """Run the query on a cursor of its own; once more on a new instance if this one is spoilt.
+
+        InvalidRequest if it was given values that cannot be compared with ours; StoreError if the store fails.
+        """
         generation = self.generation
         try:
             with self.cursor() as cursor:
                 return query(cursor)
         except duckdb.Error as e:
-            interrupted = isinstance(e, duckdb.InterruptException) and self._resetting
+            moved = self._resetting or self.generation != generation
+            interrupted = moved and isinstance(e, duckdb.InterruptException)
+            if isinstance(e, _UNFIT):
+                raise InvalidRequest(f"the store cannot look for such a value: {str(e).splitlines()[0]}") from e
             if not (spoils(e) or interrupted):
                 raise StoreError(f"the store {self.folder} could not be read: {e}") from e
         self.reset(generation)
@@ -116,10 +141,7 @@ class Database:
             if self._closed or (generation != self.generation and self._root is not None):
                 return
             self._resetting = True
-            for connection in self._active:
-                connection.interrupt()
-            while self._active:
-                self._lock.wait()
+            self._stop_active()
             self._close_handles()
         root = None
         try:
@@ -131,6 +153,13 @@ class Database:
                 self.generation += root is not None
                 self._resetting = False
                 self._lock.notify_all()
+
+    def _stop_active(self) -> None:
+        """Wait for who holds a cursor; an interrupt that comes just before a query begins is lost, so repeat it."""
+        while self._active:
+            for connection in self._active:
+                connection.interrupt()
+            self._lock.wait(0.05)
 
     def _close_handles(self) -> None:
         handles = [*self._idle, *([self._root] if self._root is not None else [])]
@@ -144,8 +173,7 @@ class Database:
         """Waits for readers; then nothing can be read any more."""
         with self._lock:
             self._closed = True
-            for connection in self._active:
-                connection.interrupt()
-            while self._active or self._resetting:
+            while self._resetting:
                 self._lock.wait()
+            self._stop_active()
             self._close_handles()

@@ -29,6 +29,7 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 CONFIG: dict[str, Any] = {
     "memory_limit": "512MB",
     "threads": 2,
+    "max_temp_directory_size": "2GB",
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",

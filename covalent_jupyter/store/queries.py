@@ -19,6 +19,11 @@ Cursor = duckdb.DuckDBPyConnection
 _ENDED = "(" + ", ".join(f"'{s.value}'" for s in sorted(ENDED)) + ")"
 
 
+def _page(number: int) -> int:
+    """A limit or an offset as DuckDB takes it."""
+    return max(0, min(number, 2**40))
+
+
 def _like(text: str) -> str:
     """A LIKE pattern for texts that start with this one (escape character ``\\``)."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
@@ -33,14 +38,14 @@ def find(cursor: Cursor, prefix: str, limit: int) -> list[str]:
     found = cursor.execute(
         "SELECT dispatch_id FROM dispatch WHERE dispatch_id LIKE ? ESCAPE '\\' "
         "ORDER BY created DESC, dispatch_id LIMIT ?",
-        [_like(prefix), limit],
+        [_like(prefix), _page(limit)],
     ).fetchall()
     return [r[0] for r in found]
 
 
 def newest(cursor: Cursor, n: int) -> list[str]:
     query = "SELECT dispatch_id FROM dispatch ORDER BY created DESC, dispatch_id DESC LIMIT ?"
-    found = cursor.execute(query, [n]).fetchall()
+    found = cursor.execute(query, [_page(n)]).fetchall()
     return [r[0] for r in found]
 
 
@@ -89,7 +94,7 @@ def dispatches(
         values += [before[0], before[0], before[1]]
     found = cursor.execute(
         f"SELECT {rows.DISPATCH} FROM dispatch WHERE {condition} ORDER BY created DESC, dispatch_id DESC LIMIT ?",
-        [*values, limit],
+        [*values, _page(limit)],
     ).fetchall()
     return [rows.dispatch_row(r) for r in found], int(counted[0]) if counted else 0
 
@@ -119,7 +124,7 @@ def electrons(
     counted = cursor.execute(f"SELECT count(*) FROM electron WHERE {condition}", values).fetchone()
     found = cursor.execute(
         f"SELECT {rows.ELECTRON} FROM electron WHERE {condition} ORDER BY node LIMIT ? OFFSET ?",
-        [*values, limit, offset],
+        [*values, _page(limit), _page(offset)],
     ).fetchall()
     return [rows.electron_row(r) for r in found], int(counted[0]) if counted else 0
 
@@ -133,10 +138,12 @@ def electron(cursor: Cursor, dispatch_id: str, node: int) -> ElectronRow | None:
 
 def changes(cursor: Cursor, after: int, upto: int, dispatch_id: str | None, limit: int) -> Changes:
     """What has a number above ``after`` and at most ``upto``, in portions of about ``limit`` electrons."""
+    if after == upto:
+        return Changes(upto, [], [], [])
     horizon = cursor.execute("SELECT max(value::BIGINT) FROM setting WHERE name = 'horizon'").fetchone()
     if after > upto or (horizon is not None and horizon[0] is not None and after < horizon[0]):
         return Changes(upto, [], [], [], reset=True)
-    limit = max(limit, PORTION)
+    limit = max(_page(limit), PORTION)
     end, more = upto, False
     only = "" if dispatch_id is None else "AND dispatch_id = ?"
     own: list[Any] = [] if dispatch_id is None else [dispatch_id]

@@ -29,11 +29,15 @@ def run(database: Database, query: str, *, max_rows: int, timeout: float) -> Tab
         raise InvalidRequest("the query is empty: one SELECT over the views dispatches, electrons, events is expected")
     if len(query) > _MAX_TEXT:
         raise InvalidRequest(f"the query has {len(query)} characters; {_MAX_TEXT} are allowed")
+    try:
+        query.encode()
+    except UnicodeEncodeError as e:
+        raise InvalidRequest(f"the query is no valid Unicode text: {e}") from e
     max_rows = max(0, min(max_rows, _MAX_ROWS))
     generation = database.generation
     try:
-        with database.cursor() as cursor:
-            return _run(cursor.cursor(), query, max_rows, timeout)
+        with database.cursor(own=True) as cursor:
+            return _run(cursor, query, max_rows, timeout)
     except duckdb.Error as e:
         if spoils(e):
             database.reset(generation)
@@ -42,7 +46,7 @@ def run(database: Database, query: str, *, max_rows: int, timeout: float) -> Tab
 
 
 def _run(own: duckdb.DuckDBPyConnection, query: str, max_rows: int, timeout: float) -> Table:
-    """On a connection of its own, closed afterwards with whatever the query left in it."""
+    """On a connection that is closed afterwards, with whatever the query left in it."""
     expired = threading.Event()
 
     def stop() -> None:
@@ -65,7 +69,6 @@ def _run(own: duckdb.DuckDBPyConnection, query: str, max_rows: int, timeout: flo
         raise InvalidRequest(f"the query, or its result, cannot be represented: {e}") from e
     finally:
         timer.cancel()
-        own.close()
 
 
 def _select(own: duckdb.DuckDBPyConnection, query: str) -> str:

@@ -72,6 +72,7 @@ class Writer:
         self._closing = False
         self._abandoned = threading.Event()
         self._busy = 0
+        self._doubtful = 0  # last number of an attempt that failed, and may have been committed
         self.last_seq = database.read(last_seq)
         self.problem: str | None = None
         self._thread = threading.Thread(target=self._run, name="covalent-store-writer", daemon=True)
@@ -195,19 +196,26 @@ class Writer:
         job = group[0].job
         generation = self._database.generation
         result: Any = None
-        try:
-            self._database.check_file()
-            result = self._transact(plan, job)
-        except Exception as e:
-            if not spoils(e):
+        if not self._happened(plan):
+            try:
+                self._database.check_file()
+                result = self._transact(plan, job)
+            except Exception as e:
+                self._doubtful = plan.last if environmental(e) and plan.last > self.last_seq else 0
+                if spoils(e):
+                    self._database.reset(generation)
                 raise
-            self._database.reset(generation)
-            if plan.last == self.last_seq or self._database.read(last_seq) < plan.last:
-                raise
+        self._doubtful = 0
+        self._database.make_private()
         self._tables.committed(plan)
         self.last_seq = plan.last
         for item in group:
             item.future.set_result(result if item.prepared is None else item.prepared.last)
+
+    def _happened(self, plan: Plan) -> bool:
+        """Whether the attempt before, which ended with an error, was committed all the same. The plan of a second
+        attempt has the numbers of the first."""
+        return self._doubtful > 0 and self._database.read(last_seq) >= self._doubtful == plan.last
 
     def _transact(self, plan: Plan, job: Job | None) -> Any:
         with self._database.cursor() as cursor:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from covalent_jupyter.errors import InvalidRequest
+from covalent_jupyter.errors import InvalidRequest, StoreError
 from covalent_jupyter.model import Counts, Error, Output, Preview, Status
 from covalent_jupyter.store import Batch, Store
 
@@ -223,3 +223,24 @@ def test_a_query_that_needs_too_much_memory_harms_nobody(filled: Store) -> None:
     with pytest.raises(InvalidRequest, match="[Mm]emory"):
         filled.sql("SELECT list(range) FROM range(300000000)", timeout=20)
     assert filled.check() and filled.electrons("a")[1] == 3
+
+
+def test_a_long_query_does_not_hold_up_a_new_instance(filled: Store) -> None:
+    heavy = "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range + b.range = 7"
+    stopped = threading.Event()
+
+    def run() -> None:
+        with pytest.raises((InvalidRequest, StoreError)):
+            filled.sql(heavy, timeout=60)
+        stopped.set()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    database = filled._database
+    while not database._active:
+        thread.join(0.01)
+    start = time.monotonic()
+    database.reset(database.generation)
+    assert time.monotonic() - start < 20
+    assert stopped.wait(10) and filled.electrons("a")[1] == 3
+    thread.join()
