@@ -56,6 +56,20 @@ def assemble(
     args, kwargs = tuple(args), dict(kwargs or {})
     defaults = {"executor": executor, **lattice.given}
     graph = Graph(lattice.name, lattice.code, defaults, replace)
+    try:
+        return _assembled(
+            graph, lattice, args, kwargs, dispatch_id=dispatch_id, environment=environment, parent=parent, root=root,
+            seed=seed, label=label, tags=tags, redispatch_of=redispatch_of, reuse=reuse,
+        )  # fmt: skip
+    finally:
+        graph.close()
+
+
+def _assembled(
+    graph: Graph, lattice: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, environment: Environment | None,
+    parent: tuple[str, int] | None, dispatch_id: str | None, seed: int | None, label: str | None, tags: Sequence[str],
+    **recorded: Any,
+) -> Built:  # fmt: skip
     bound = _bind(lattice, args, kwargs)
     inputs = {
         name: graph.encoder.input(value, f"argument {name!r} of {lattice.name}")[0] for name, value in bound.items()
@@ -86,12 +100,10 @@ def assemble(
         seed=_random.getrandbits(32) if seed is None else seed,
         tags=tuple(tags),
         label=label or "",
-        redispatch_of=redispatch_of,
-        reuse=reuse,
         parent=parent,
-        root=root,
         warnings=(*graph.capture.warnings, *(taken.warnings if taken is not None else ())),
         created=time.time(),
+        **recorded,
     )
     return Built(manifest, graph.encoder.blobs, taken.variables if taken is not None else {})
 

@@ -151,6 +151,11 @@ class Graph:
             frame = frame.f_back
         return 0
 
+    def close(self) -> None:
+        """The lattice is built: its references can still say what they are, and no more."""
+        self.encoder.close()
+        self._plans, self._operators, self._function_index, self._sublattices = {}, {}, {}, {}
+
     # What references ask (refs.Recorder)
 
     def describe(self, ref: RefTo) -> str:

@@ -165,24 +165,26 @@ _DOING = {
 
 def _unpacking(frame: FrameType) -> tuple[int | None, str]:
     """How many names the instruction that iterates unpacks into; None and what it does if it is another."""
+    name, count = _instruction(frame)
+    return (count, "") if name == "UNPACK_SEQUENCE" else (None, _DOING.get(name, "loop"))
+
+
+def _instruction(frame: FrameType) -> tuple[str, int]:
+    """Name and argument of the instruction that a frame is at."""
     code = frame.f_code.co_code  # without the interpreter's specialised instructions
-    at = frame.f_lasti
-    if not 0 <= at < len(code) - 1:
-        return None, "loop"
-    name = dis.opname[code[at]]
-    if name != "UNPACK_SEQUENCE":
-        return None, _DOING.get(name, "loop")
-    count, shift, before = code[at + 1], 8, at - 2
-    while before >= 0 and dis.opname[code[before]] == "EXTENDED_ARG":
-        count |= code[before + 1] << shift
-        shift, before = shift + 8, before - 2
-    return count, ""
+    at = max(frame.f_lasti, 0)
+    while at >= 2 and dis.opname[code[at - 2]] == "EXTENDED_ARG":
+        at -= 2
+    argument = code[at + 1]
+    while dis.opname[code[at]] == "EXTENDED_ARG":  # Python 3.10 stands at the prefix, later ones behind it
+        at += 2
+        argument = argument << 8 | code[at + 1]
+    return dis.opname[code[at]], argument
 
 
 def _reads_attribute(frame: FrameType) -> bool:
     """Whether the caller's own code reads an attribute; ``f(**e)`` and ``dict(e)`` ask for ``e.keys`` otherwise."""
-    code, at = frame.f_code.co_code, frame.f_lasti
-    return 0 <= at < len(code) and dis.opname[code[at]] in ("LOAD_ATTR", "LOAD_METHOD")
+    return _instruction(frame)[0] in ("LOAD_ATTR", "LOAD_METHOD")
 
 
 def _binary(operator: str) -> tuple[Any, Any]:

@@ -60,6 +60,11 @@ class Encoder:
         self._known: dict[int, _Known] = {}
         self._uncertain: set[int] = set()
 
+    def close(self) -> None:
+        """Let go of everything: a reference that somebody has kept must not keep the values of its lattice too."""
+        self.blobs, self.sizes, self._known = {}, {}, {}
+        del self._digest_of_code, self._target_of, self._key_of
+
     def add(self, chunks: Chunks) -> Digest:
         """Keep a blob; its digest."""
         digest = codec.digest_of(chunks)
