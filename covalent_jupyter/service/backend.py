@@ -79,6 +79,7 @@ class Context:
     marker: Path  # exists while there may be unfinished runs
     shutdown: Callable[[str, bool | None], None]
     cluster: Callable[..., Awaitable[dict[str, Any]]]
+    configure: Callable[[Settings], None]  # tells the parts behind about changed settings
     activity: Activity = field(default_factory=Activity)
     stopping: bool = False
     warnings: tuple[str, ...] = ()

@@ -104,6 +104,7 @@ class Config(Handler):
         changes = self.json_body(dict[str, Any])
         await self.context.file(_set, changes)
         self.context.settings = config.load()
+        self.context.configure(self.context.settings)
         self.reply(self._answer())
 
     def _answer(self) -> dict[str, Any]:

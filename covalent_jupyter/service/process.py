@@ -117,6 +117,7 @@ async def _serve(store: Store, settings: config.Settings, options: argparse.Name
         context = Context(
             store, parts.dispatcher, connection, settings, pools, Path(store.folder) / "unfinished",
             shutdown=lambda reason, stop_hosts: lifecycle.stop(reason, stop_hosts), cluster=parts.cluster,
+            configure=parts.configure,
             idle_exit=options.idle_exit,
         )  # fmt: skip
         if parts.dispatcher.running():

@@ -34,6 +34,10 @@ class Parts:
         )  # fmt: skip
         self.dispatcher.attach(self.hosts)
 
+    def configure(self, settings: Settings) -> None:
+        """Other settings from now on; executors that run already keep theirs."""
+        self.settings = settings
+
     def executor_options(self, name: str) -> dict[str, Any]:
         """Options of an executor that the configuration gives; those of the dispatch win over them."""
         if name != "dask":

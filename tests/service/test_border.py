@@ -124,7 +124,8 @@ def test_hostile_paths(ask: Client) -> None:
         "dispatches//",
         "events?after=x", "events?after=99999999999999999999999", "events?wait=nan&after=0", "dispatches?limit=0",
         "dispatches?status=x",
-        "dispatches?before=x", "dispatches?before=nan,x", "dispatches?limit=5&limit=6", "dispatches?q=%ff", "..%2f..%2f",
+        "dispatches?before=x", "dispatches?before=nan,x", "dispatches?limit=5&limit=6", "dispatches?q=%ff",
+        "..%2f..%2f",
         "a" * 5000,
     ):  # fmt: skip
         answer = ask("GET", path)

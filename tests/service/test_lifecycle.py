@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -22,7 +23,7 @@ from covalent_jupyter.model import ConnectionFile
 from covalent_jupyter.paths import connection_file
 from covalent_jupyter.service.lifecycle import write_connection
 
-from .conftest import Client, make_manifest, submit
+from .conftest import Client, blob, make_manifest, submit
 
 
 def wait_until_dead(pid: int, seconds: float = 10.0) -> None:
@@ -220,3 +221,32 @@ def test_a_notebooks_folder_cannot_shadow_modules(
     (folder / "tornado.py").write_text("raise RuntimeError('shadowed')")
     monkeypatch.chdir(folder)
     assert launch.ensure_running(store_dir).pid
+
+
+def test_while_the_store_cannot_write_submissions_get_507_at_once(store_dir: Path, idle_interpreter: str) -> None:
+    connection = launch.ensure_running(store_dir)
+    ask = Client(connection)
+    manifest, blobs = make_manifest(idle_interpreter)
+    assert submit(ask, manifest, blobs).status == 201
+    limits = resource.prlimit(connection.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(connection.pid, resource.RLIMIT_FSIZE, (0, limits[1]))  # as if the disk were full
+    try:
+        later, blobs = make_manifest(idle_interpreter)
+        for _ in range(2):
+            began = time.monotonic()
+            refused = submit(ask, later, blobs)
+            assert (refused.status, time.monotonic() - began < 1.5) == (507, True)
+        assert ask("GET", f"dispatches/{manifest.dispatch_id}").status == 200
+        health = ask("GET", "health").json()
+        assert not health["ok"]
+        assert health["problem"]
+        large, data = blob("x" * 100_000)
+        assert ask("PUT", f"values/{large}", data).status == 507
+    finally:
+        resource.prlimit(connection.pid, resource.RLIMIT_FSIZE, limits)
+    deadline = time.monotonic() + 20
+    while not ask("GET", "health").json()["ok"] and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert submit(ask, later, blobs).status in (200, 201)
+    ask("POST", "shutdown", {"stop_hosts": True})
+    wait_until_dead(connection.pid, 20)
