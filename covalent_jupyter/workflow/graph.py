@@ -154,6 +154,7 @@ class Graph:
     def close(self) -> None:
         """The lattice is built: its references can still say what they are, and no more."""
         self.encoder.close()
+        self.capture = Capture()
         self._plans, self._operators, self._function_index, self._sublattices = {}, {}, {}, {}
 
     # What references ask (refs.Recorder)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import functools
+import gc
 import inspect
 import random
+import subprocess
+import sys
 import time
+import weakref
 from typing import Any
 
 import numpy as np
@@ -721,3 +725,45 @@ def test_random_nested_calls_equal_plain_python() -> None:
         seed = rng.randrange(10**6)
         start = lattice(lambda seed=seed: flow(4, random.Random(seed)))
         assert run(start) == start()
+
+
+def test_importing_is_light() -> None:
+    code = (
+        "import sys, covalent_jupyter.workflow\n"
+        "print(sorted({n.partition('.')[0] for n in sys.modules} - set(sys.stdlib_module_names)))"
+    )
+    out = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True).stdout
+    for heavy in ("cloudpickle", "numpy", "dask", "distributed", "duckdb", "tornado", "jupyter_core", "IPython"):
+        assert repr(heavy) not in out
+
+
+def test_cost_grows_with_the_number_of_electrons_alone() -> None:
+    wide = lattice(lambda n: [add(i, 2) for i in range(n)])
+
+    def seconds(n: int) -> float:
+        start = time.process_time()
+        build(wide, (n,))
+        return time.process_time() - start
+
+    seconds(1000)
+    small = min(seconds(10_000) for _ in range(2))
+    assert seconds(100_000) < 10 * small * 2
+
+
+def test_a_kept_reference_does_not_keep_the_values() -> None:
+    kept: list[Any] = []
+    array: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    class Data:
+        pass
+
+    @lattice
+    def flow() -> Any:
+        data = Data()
+        array.add(data)
+        kept.append(give(data))
+        return kept[0]
+
+    built = build(flow)
+    gc.collect()
+    assert len(array) == 0 and "give" in repr(kept[0]) and built.manifest.output == Ref(0)
