@@ -1,0 +1,215 @@
+"""dispatch, dispatch_sync, cancel, as_completed: against a real service."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import covalent_jupyter as ct
+from covalent_jupyter.client.rest import connect
+
+from . import flows
+
+
+def test_a_dispatch_is_a_string_that_knows_its_value() -> None:
+    handle = ct.dispatch(flows.sums)(1)
+    assert isinstance(handle, str) and type(handle) is ct.DispatchId
+    assert repr(handle) == repr(str(handle)) and len(handle) == 36
+    assert handle.value(60) == {"sum": 3, "pair": (4, 3), "plain": [2, None]}
+    assert handle.status == ct.status.COMPLETED == "COMPLETED"
+    assert handle.wait(1) == "COMPLETED"
+    assert json.dumps([handle]) == f'["{handle}"]'
+    again = pickle.loads(pickle.dumps(handle))
+    assert again == handle and again.status == "COMPLETED"
+
+
+def test_dispatch_sync_gives_the_result() -> None:
+    result = ct.dispatch_sync(flows.one)(20, b=22)
+    assert isinstance(result, ct.Result)
+    assert (result.status, result.result, result.value) == ("COMPLETED", 42, 42)
+    assert result.inputs == {"args": (20,), "kwargs": {"b": 22}}
+    assert result.end_time >= result.start_time and result.start_time.tzinfo is not None
+    assert result.root_dispatch_id == result.dispatch_id
+
+
+def test_an_electron_alone_is_a_lattice_of_one() -> None:
+    assert ct.dispatch_sync(flows.add)(1, 2).value == 3
+
+
+@pytest.mark.parametrize("thing", [lambda x: x, 3, "flow", None, print])
+def test_what_is_no_lattice_is_refused(thing: Any) -> None:
+    with pytest.raises(ct.BuildError, match="dispatch takes a lattice"):
+        ct.dispatch(thing)
+
+
+def test_name_tags_and_seed_are_recorded() -> None:
+    handle = ct.dispatch(flows.one, name="my run", tags=("x", "y"), seed=7)(1)
+    row = connect().dispatch(handle)
+    assert (row.name, row.label, row.tags, row.seed, row.lattice) == ("my run", "my run", ["x", "y"], 7, "one")
+    assert row.inputs == {"a": "1", "b": "2"}
+    handle.wait(60)
+
+
+def test_once_attaches_to_the_same_code_and_inputs(capsys: pytest.CaptureFixture[str]) -> None:
+    first = ct.dispatch(flows.one, once=True)("once", " more")
+    first.wait(60)
+    second = ct.dispatch(flows.one, once=True)("once", " more")
+    assert second == first and second.attached and not first.attached
+    assert f"Attached to dispatch {first}" in capsys.readouterr().out
+    assert ct.dispatch(flows.one, once=True)("once", " again") != first
+
+
+def test_inline_runs_here() -> None:
+    handle = ct.dispatch(flows.sums, inline=True)(1)
+    assert handle.value() == {"sum": 3, "pair": (4, 3), "plain": [2, None]}
+    assert (handle.status, handle.wait(), handle.result().result) == ("COMPLETED", "COMPLETED", handle.value())
+    assert ct.dispatch_sync(flows.one, inline=True)(1).value == 3
+    assert asyncio.run(_awaited(handle)).value == handle.value()
+    with pytest.raises(flows.Unlucky):
+        ct.dispatch(flows.failing, inline=True)("tea")
+
+
+async def _awaited(handle: Any) -> Any:
+    return await handle
+
+
+def test_disable_run_builds_and_sends_nothing() -> None:
+    handle = ct.dispatch(flows.one, disable_run=True)(1)
+    with pytest.raises(ct.NotFound):
+        ct.get_result(handle)
+    with pytest.raises(ct.BuildError):
+        ct.dispatch(flows.one, disable_run=True)()
+    with pytest.raises(ct.BuildError, match="nothing to wait for"):
+        ct.dispatch_sync(flows.one, disable_run=True)(1)
+
+
+def test_large_values_go_up_once_and_come_back(store: Path) -> None:
+    data = bytes(range(256)) * 20_000
+    handle = ct.dispatch(flows.one)(data, b"end")
+    assert handle.value(60) == data + b"end"
+    manifest = connect().manifest(handle)
+    large = [d for d, size in manifest.blobs.items() if size > 1_000_000]
+    assert large and connect().missing(large) == []
+    path = store / "blobs" / large[0][:2] / large[0]
+    made = path.stat().st_ino
+    assert ct.dispatch_sync(flows.one)(data, b"more").value == data + b"more"
+    assert path.stat().st_ino == made
+
+
+def test_a_wait_ends_after_its_timeout(tmp_path: Path) -> None:
+    handle = ct.dispatch(flows.gated)(str(tmp_path / "gate"), 5)
+    began = time.monotonic()
+    assert handle.wait(0.3) in ("RUNNING", "NEW_OBJECT", "DISPATCHING")
+    with pytest.raises(ct.NotFinished, match=r"still .* after 0\.2 s"):
+        handle.value(0.2)
+    with pytest.raises(ct.NotFinished):
+        ct.get_result(handle, wait=True, timeout=0.1)
+    assert time.monotonic() - began < 10
+    assert ct.get_result(handle, status_only=True)["id"] == handle
+    (tmp_path / "gate").touch()
+    assert handle.value(60) == [5, 6]
+
+
+async def test_waiting_inside_a_running_loop(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    handle = ct.dispatch(flows.gated)(str(gate), 1)
+    waiting = asyncio.gather(handle, handle, ct.get_result(handle))
+    ticks = 0
+    while ticks < 20:
+        await asyncio.sleep(0.01)
+        ticks += 1
+    assert not waiting.done()
+    gate.touch()
+    results = await asyncio.wait_for(waiting, 60)
+    assert [r.value for r in results] == [[1, 2]] * 3
+    assert ct.dispatch_sync(flows.one)(1).value == 3  # the plain call works in a cell, too
+
+
+async def test_a_cancelled_await_leaves_the_dispatch_alone(tmp_path: Path) -> None:
+    handle = ct.dispatch(flows.gated)(str(tmp_path / "gate"), 1)
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(_awaited(handle), 0.2)
+    assert not handle.status.ended
+    (tmp_path / "gate").touch()
+    assert (await handle).value == [1, 2]
+
+
+def test_as_completed_gives_them_as_they_end(tmp_path: Path) -> None:
+    gates = [tmp_path / str(i) for i in range(2)]  # as many as there are slots
+    handles = [ct.dispatch(flows.gated)(str(gate), i) for i, gate in enumerate(gates)]
+    done = ct.as_completed(handles, timeout=60)
+    order = []
+    for i in (1, 0):
+        gates[i].touch()
+        order.append(next(done))
+    assert order == [handles[1], handles[0]]
+    assert list(done) == [] and list(ct.as_completed([])) == []
+    held = ct.dispatch(flows.gated)(str(tmp_path / "never"), 0)
+    with pytest.raises(ct.NotFinished, match="gated"):
+        list(ct.as_completed([handles[0], held], timeout=0.2))
+    held.cancel()
+
+
+def test_cancel_says_what_it_did(tmp_path: Path) -> None:
+    handle = ct.dispatch(flows.gated)(str(tmp_path / "never"), 1)
+    while connect().electrons(handle, status="RUNNING").total == 0:
+        time.sleep(0.02)
+    report = ct.cancel(handle)
+    assert {*report["cancelled"], *report["stopping"]}
+    assert handle.wait(30) == "CANCELLED"
+    with pytest.raises(ct.DispatchCancelled, match="was cancelled"):
+        handle.value()
+    assert "cancelled" in repr(report)
+    ct.cancel(handle, [0])
+
+
+def test_ids_by_their_beginning() -> None:
+    handle = ct.dispatch(flows.one)(1)
+    handle.wait(60)
+    assert ct.get_result(handle[:13]).dispatch_id == handle
+    with pytest.raises(ct.NotFound, match="the newest are") as caught:
+        ct.get_result("ffffffff-ffff")
+    assert isinstance(caught.value, LookupError) and caught.value.details["newest"]
+    for nonsense in ("../../etc/passwd", "", "a b", "é" * 40, "x" * 5000):
+        with pytest.raises(ct.ServiceError):
+            ct.get_result(nonsense)
+    with pytest.raises(ct.ServiceError, match="is expected, not int"):
+        ct.get_result(5)  # type: ignore[arg-type]
+
+
+SCRIPT = """
+import sys
+import covalent_jupyter as ct
+from tests.client import flows
+handle = ct.dispatch(flows.gated)(sys.argv[1], 1)
+print(handle, flush=True)
+handle.wait()
+"""
+
+
+def test_ctrl_c_stops_the_waiting_only(tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[2]
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(tmp_path / "gate")], cwd=root, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(root)},
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        dispatch_id = process.stdout.readline().strip()
+        time.sleep(0.2)  # it waits in its long poll now
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert "KeyboardInterrupt" in errors
+    assert f'Cancel it with ct.cancel("{dispatch_id}")' in errors
+    assert not ct.get_result(dispatch_id).status.ended
+    (tmp_path / "gate").touch()
+    assert ct.get_result(dispatch_id, wait=True, timeout=60).value == [1, 2]

@@ -1,0 +1,188 @@
+"""Result, electrons, failures: against a real service."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pytest
+
+import covalent_jupyter as ct
+from covalent_jupyter.client.connection import Connector, Endpoint
+from covalent_jupyter.client.rest import Rest, connect
+from covalent_jupyter.client.values import Values
+
+from . import flows
+
+
+@pytest.fixture(scope="module")
+def failed() -> ct.Result:
+    return ct.dispatch_sync(flows.failing)("tea")
+
+
+def test_the_value_of_a_failed_dispatch_is_the_electrons_own_exception(failed: ct.Result) -> None:
+    with pytest.raises(flows.Unlucky, match="no luck with tea") as caught:
+        _ = failed.value
+    notes = "\n".join(caught.value.__notes__)
+    assert f"electron fail [1] of dispatch {failed.dispatch_id}" in notes and "flows.py" in notes
+    story = caught.value.__cause__
+    assert isinstance(story, ct.DispatchFailed)
+    assert "1 of 3 electrons failed, 1 skipped because of them" in str(story)
+    assert "✕ fail [1]: Unlucky: no luck with tea" in str(story)
+    assert 'raise Unlucky(f"no luck with {kind}")' in str(story)
+    assert "reuse_previous_results=True" in str(story)
+    with pytest.raises(flows.Unlucky):
+        failed.raise_for_status()
+    with pytest.raises(flows.Unlucky):
+        ct.DispatchId(failed.dispatch_id).value()
+
+
+def test_result_is_none_with_one_warning(failed: ct.Result) -> None:
+    again = ct.get_result(failed.dispatch_id)
+    with pytest.warns(UserWarning, match="is FAILED: its result is None"):
+        assert again.result is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert again.result is None
+    assert "✕ fail [1]" in str(again.error)
+
+
+def test_partial_has_failed_in_the_holes(failed: ct.Result) -> None:
+    partial = failed.partial
+    assert partial["good"] == 2
+    assert partial["bad"] == ct.Failed("Unlucky", "no luck with tea", 1) and not partial["bad"]
+    assert partial["after"].type == "Skipped" and partial["after"].node == 2
+
+
+def test_an_exception_that_cannot_travel_is_told() -> None:
+    result = ct.dispatch_sync(flows.failing)("stubborn")
+    with pytest.raises(ct.DispatchFailed, match="Stubborn: 1 and 2") as caught:
+        _ = result.value
+    assert caught.value.electrons[1].endswith("1 and 2")
+
+
+def test_a_crash_is_an_electron_crash() -> None:
+    with pytest.raises(ct.ElectronCrashed) as caught:
+        _ = ct.dispatch_sync(flows.failing)("exit").value
+    assert caught.value.exitcode == 7
+
+
+def test_a_failure_inside_a_sublattice_is_found() -> None:
+    result = ct.dispatch_sync(flows.failing_inside)("rain")
+    with pytest.raises(flows.Unlucky, match="no luck with rain") as caught:
+        _ = result.value
+    child = result.electrons[0].row.child
+    assert child is not None and f"of dispatch {child}" in caught.value.__notes__[-1]
+    assert result.electrons[0].electrons["fail"].status == "FAILED"
+    assert result.partial["good"] == 2 and result.partial["bad"].type == "Unlucky"
+
+
+def test_a_sublattice_gives_its_value() -> None:
+    result = ct.dispatch_sync(flows.outer)(1)
+    assert result.value == [12, 13]
+    assert result.electrons["inner"].value == [12, 13]
+    node = result.get_node_result(1)
+    assert node["sublattice_result"].value == [12, 13]
+    assert [row["parent"] for row in ct.dispatches(pandas=False) if "parent" in row] == []
+    assert len(ct.dispatches(parent=result.dispatch_id, pandas=False)) == 1
+
+
+def test_electrons_by_number_name_and_slice() -> None:
+    result = ct.dispatch_sync(flows.sums)(1)
+    electrons = result.electrons
+    assert len(electrons) == 2 and [e.node_id for e in electrons] == [0, 1]
+    assert electrons[0].inputs == {"a": 1, "b": 2} and electrons[1].inputs == {"a": 3, "b": 1}
+    assert electrons[-1].value == 4 and electrons[-1].call() == 4 and electrons[1].func(5, 6) == 11
+    assert [e.node_id for e in electrons[:5]] == [0, 1]
+    assert [e.node_id for e in electrons["add"]] == [0, 1]
+    assert "return a + b" in electrons[0].source
+    assert (electrons[0].status, electrons[0].attempt, electrons[0].executor) == ("COMPLETED", 1, "local")
+    assert electrons[0].error is None and electrons[0].traceback == "" and electrons[0].preview == "3"
+    with pytest.raises(ct.NotFound, match="did you mean 'add'"):
+        electrons["adds"]
+    with pytest.raises(ct.NotFound, match="no electron 7"):
+        electrons[7]
+    assert electrons.failed() == []
+    assert repr(electrons).splitlines()[1].split() == ["✓", "0", "add", "completed", *repr(electrons).splitlines()[1].split()[4:6], "3"]
+    assert "✓ add [0] completed: 3" in repr(electrons[0])
+
+
+def test_node_results_as_in_covalent() -> None:
+    result = ct.dispatch_sync(flows.sums)(1)
+    node = result.get_node_result(1)
+    assert (node["node_id"], node["node_name"], node["status"], node["output"], node["error"]) == (1, "add", "COMPLETED", 4, None)
+    assert node["end_time"] >= node["start_time"] and node["stdout"] == ""
+    assert dict(result.get_all_node_outputs()) == {"add(0)": 3, "add(1)": 4}
+    assert [n["output"] for n in result.get_all_node_results()] == [3, 4]
+    bare = ct.get_result(result.dispatch_id, workflow_output=False, intermediate_outputs=False, sublattice_results=False)
+    assert bare.result is None and "output" not in bare.get_node_result(0) and "sublattice_result" not in bare.get_node_result(0)
+    assert ct.get_result_manager(result.dispatch_id).result_object.value == result.value
+
+
+def test_what_it_printed() -> None:
+    result = ct.dispatch_sync(flows.shouting)("tea")
+    electron = result.electrons["shout"]
+    assert (electron.stdout, electron.stderr) == ("out tea\n", "err tea\n")
+    assert result.logs(0) == result.logs("shout") == "out tea\nerr tea\n"
+
+
+def test_the_state_while_it_runs(tmp_path: Path) -> None:
+    handle = ct.dispatch(flows.gated)(str(tmp_path / "gate"), 3)
+    while handle.electrons[1].status != "COMPLETED":
+        pass
+    result = ct.get_result(handle)
+    assert result.electrons[1].value == 4 and result.partial[1] == 4
+    assert result.partial[0].type == "NotFinished"
+    with pytest.raises(ct.NotFinished, match="1 of 2 electrons completed"):
+        _ = result.value
+    with pytest.raises(ct.NotFinished, match="has no value"):
+        _ = result.electrons[0].value
+    (tmp_path / "gate").touch()
+    handle.wait(60)
+    assert not result.status.ended and result.refresh().status == "COMPLETED" and result.value == [3, 4]
+
+
+def test_graph_is_networkx() -> None:
+    graph = ct.dispatch_sync(flows.outer)(1).graph
+    assert [graph.nodes[n]["name"] for n in graph] == ["add", "inner"]
+    assert [(a, b, d["parameter"]) for a, b, d in graph.edges(data=True)] == [(0, 1, "a")]
+
+
+def test_displays_escape_what_users_wrote() -> None:
+    evil = "<script>alert(1)</script>\x1b[2J"
+    handle = ct.dispatch(flows.shouting, name=evil)(evil)
+    handle.wait(60)
+    result = ct.get_result(handle)
+    for text in (handle._repr_html_(), result._repr_html_(), result.electrons._repr_html_(), result.electrons[0]._repr_html_()):
+        assert text is not None and "<script" not in text.lower() and "\x1b" not in text
+    assert "&lt;script&gt;" in result._repr_html_()
+    for text in (repr(result), repr(result.electrons), repr(result.electrons[0])):
+        assert "\x1b" not in text
+
+
+def test_the_lattice_comes_back() -> None:
+    result = ct.dispatch_sync(flows.one)(1)
+    assert result.lattice.name == "one" and result.lattice(4, 5) == 9
+
+
+def test_values_are_fetched_where_the_store_is_out_of_reach() -> None:
+    data = b"x" * 300_000
+    result = ct.dispatch_sync(flows.one)(data, b"y")
+
+    class Far(Connector):
+        def endpoint(self) -> Endpoint:
+            return super().endpoint()._replace(store="")
+
+    rest = Rest(Far(connect().connector.settings))
+    assert result.row.output is not None
+    assert Values(rest).load(result.row.output) == data + b"y" == result.value
+    rest.disconnect()
+
+
+def test_latest_finds_the_newest_of_a_lattice_with_these_inputs() -> None:
+    ct.dispatch_sync(flows.one)(501, b=1)
+    ct.dispatch_sync(flows.one)(502, b=1)
+    assert ct.latest("one", a=501).value == 502
+    assert ct.latest("one").value == 503
+    with pytest.raises(ct.NotFound, match=r"one\(a=-1\)"):
+        ct.latest("one", a=-1)
