@@ -295,8 +295,9 @@ def main(arguments: Sequence[str]) -> int:
     """The process, from its arguments to its exit status."""
     os.umask(0o077)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    for noisy in ("distributed", "tornado", "asyncio", "bokeh"):
+    for noisy in ("tornado", "asyncio", "bokeh"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "critical")  # it sets its own levels when it is imported
     asyncio.run(_main(parse(arguments)))
     return 0
 

@@ -307,6 +307,8 @@ class Hosts:
             await self._welcome(hello, reader, writer)
         except (BadPeer, ValueError, OSError, asyncio.IncompleteReadError, asyncio.TimeoutError) as error:
             log.warning("a connection to the port of executor hosts was refused: %s", error or type(error).__name__)
+        except asyncio.CancelledError:
+            pass  # the service is ending; the stream's own callback would log it as an error
         finally:
             self._greeters.discard(task)
             writer.close()

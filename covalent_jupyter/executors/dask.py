@@ -1,0 +1,447 @@
+"""The Dask executor: packs as Dask tasks, run by runners beside the Dask workers.
+
+Dask decides where a pack runs; the truth about electrons comes from the stations in its workers (:mod:`.dask_worker`).
+Everything about Dask happens on an event loop of the executor's own, in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from .. import processes
+from ..errors import ConfigError, CovalentError
+from ..model import Attempt, Error, ExecutorSpec, ExecutorState, Fact, Pack, PackEnded
+from ..spool import read_spool
+from .base import Emit, HostContext, PackExecutor, machine_info
+from .dask_cluster import Dask, open_dask
+from .dask_worker import LENGTH, Said, Setup, control, decode_said, encode, run_pack_bytes, worker_folder
+from .inline import keep_big_values, with_values
+from .objects import DASK_OPTIONS
+
+log = logging.getLogger(__name__)
+
+_LOOK = 1.0  # seconds between two looks at the cluster
+_PATIENCE = 4.0  # seconds that a missing worker is waited for before another is asked for
+_SCALINGS = 3  # after that the cluster is built anew
+_RETRY = (1.0, 30.0)  # seconds between attempts to open a cluster: first and longest pause
+_LAST_WORDS = 5.0  # seconds in which a pack whose Dask task has finished must have ended
+
+_facts = msgspec.msgpack.Decoder(list[Fact])
+_fact = msgspec.msgpack.Decoder(Fact)
+
+
+@dataclass
+class _Sent:
+    """A pack that is with Dask."""
+
+    pack: Pack
+    future: Any
+    worker: str = ""  # the station that began it
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class DaskPackExecutor(PackExecutor):
+    """Options: see :class:`covalent_jupyter.executors.objects.DaskExecutor`."""
+
+    def __init__(self, spec: ExecutorSpec) -> None:
+        super().__init__(spec)
+        known = (*DASK_OPTIONS, "workdir", "create_unique_workdir")
+        unknown = sorted(set(spec.options) - set(known))
+        if unknown:
+            raise ConfigError(f"executor 'dask' has no option {unknown[0]!r}; its options are {', '.join(sorted(known))}")
+        self._loop = asyncio.new_event_loop()
+        self._dask: Dask | None = None
+        self._setup = b""
+        self._sent: dict[str, _Sent] = {}
+        self._waiting: list[Pack] = []
+        self._hold: set[asyncio.Task[Any]] = set()
+        self._state = ExecutorState(spec.name, spec, 0, 0, "starting")
+        self._closing = False
+        self._socket_folder = ""
+
+    def start(self, emit: Emit, context: HostContext) -> None:
+        self._emit = emit
+        self._context = context
+        self._ledger = context.ledger
+        self._thread = threading.Thread(target=self._live, name="dask", daemon=True)
+        self._thread.start()
+        emit([self._state])
+
+    def submit(self, pack: Pack) -> None:
+        self._post(self._submit, pack)
+
+    def cancel(self, attempts: list[Attempt], grace: float) -> None:
+        for pack_id, members in self._ledger.by_pack(attempts)[0].items():
+            self._post(self._begin, self._take_back(pack_id, "cancel", members, grace))
+
+    def revoke(self, pack_id: str) -> None:
+        self._post(self._begin, self._take_back(pack_id, "revoke"))
+
+    def release(self, root_id: str) -> None:
+        self._post(self._begin, self._control("release", root_id))
+
+    def close(self) -> None:
+        self._closing = True
+        self._post(self._end)
+        self._thread.join(20.0)
+
+    def state(self) -> ExecutorState:
+        return self._state
+
+    def _end(self) -> None:
+        self._stop.set()
+        self._wanted.set()
+
+    # The thread and its loop
+
+    def _live(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._stop, self._wanted = asyncio.Event(), asyncio.Event()
+        try:
+            self._loop.run_until_complete(self._keep())
+        finally:
+            self._loop.close()
+
+    def _post(self, function: Callable[..., Any], *args: Any) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function, *args)
+        except RuntimeError:  # closed; what is owed is settled by the service when the host is gone
+            for argument in args:
+                if asyncio.iscoroutine(argument):
+                    argument.close()
+
+    def _begin(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        task = self._loop.create_task(coroutine)
+        self._hold.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._hold.discard(task)
+        if not task.cancelled() and task.exception() is not None and not self._closing:
+            log.error("a step of the Dask executor failed", exc_info=task.exception())
+
+    async def _keep(self) -> None:
+        """Opens the cluster when a pack wants one, again and again if need be, until the executor is closed."""
+        self._socket_folder = tempfile.mkdtemp(prefix="covalent-")  # short: paths of sockets are; private: mode 0700
+        server = await asyncio.start_unix_server(self._listen, f"{self._socket_folder}/s")
+        pause = _RETRY[0]
+        try:
+            while not self._stop.is_set():
+                await self._wait(None, self._wanted)
+                if self._stop.is_set():
+                    break
+                try:
+                    self._dask = await open_dask(self.spec.options, self._context.scratch_dir / "dask", self._context.store_dir)
+                    await self._prepare(self._dask)
+                    pause = _RETRY[0]
+                    await self._watch(self._dask)
+                except Exception as error:  # the border to Dask: its errors are many
+                    if not isinstance(error, (CovalentError, OSError)):
+                        log.exception("the Dask cluster could not be opened")
+                    self._refuse(error)
+                    await self._leave()
+                    await self._wait(pause, self._stop)
+                    pause = min(pause * 2, _RETRY[1])
+                else:
+                    await self._leave()
+        finally:
+            server.close()
+            shutil.rmtree(self._socket_folder, ignore_errors=True)
+
+    async def _wait(self, seconds: float | None, event: asyncio.Event) -> None:
+        try:
+            await asyncio.wait_for(event.wait(), seconds)
+        except asyncio.TimeoutError:
+            pass
+
+    async def _prepare(self, dask: Dask) -> None:
+        context = self._context
+        topic = f"covalent-{context.incarnation}"
+        setup = Setup(
+            context.incarnation, f"{self._socket_folder}/s" if dask.local else "", topic,
+            str(context.spool_dir) if dask.shared else "", str(context.scratch_dir) if dask.local else "",
+            context.preload if dask.local else (), dask.variables,
+        )  # fmt: skip
+        self._setup = encode(setup)
+        if not dask.local:
+            dask.client.subscribe_topic(topic, self._heard)
+        await dask.client.run(control, self._setup, "prepare")
+        await self._look(dask)
+        waiting, self._waiting = self._waiting, []
+        self._wanted.clear()
+        for pack in waiting:
+            self._submit(pack)
+
+    async def _leave(self) -> None:
+        """The cluster is left, or gone: what it held was cut off."""
+        dask, self._dask = self._dask, None
+        if dask is None:
+            return
+        setup, self._setup = self._setup, b""
+        if not dask.local:
+            await self._soon(dask.client.run(control, setup, "close", on_error="return"))
+        if self._closing or dask.local:
+            await self._soon(dask.close())
+            await self._part(dask)
+        else:
+            await self._part(dask)
+            await self._soon(dask.close())
+
+    async def _part(self, dask: Dask) -> None:
+        for worker in {sent.worker for sent in self._sent.values()}:
+            await self._worker_gone(worker, "the connection to its Dask cluster was lost", dask)
+
+    async def _soon(self, doing: Any) -> None:
+        """The last calls to a cluster: it may be gone."""
+        try:
+            await asyncio.wait_for(doing, 5.0)
+        except Exception as error:  # the border to Dask
+            log.info("leaving the Dask cluster: %s", error or type(error).__name__)
+
+    def _refuse(self, error: BaseException) -> None:
+        """No cluster: what waits for one fails, and so says the state."""
+        text = str(error) or type(error).__name__
+        self._enter("failed", 0, 0, text)
+        waiting, self._waiting = self._waiting, []
+        self._wanted.clear()
+        problem = Error(type(error).__name__, text, cause="executor")
+        for pack in waiting:
+            self._emit(self._ledger.fail(pack.pack_id, problem))
+
+    # Watching the cluster
+
+    async def _watch(self, dask: Dask) -> None:
+        """Returns when the executor is closed or the cluster must be opened anew."""
+        short_since, scalings = 0.0, 0
+        while not self._stop.is_set():
+            await self._wait(_LOOK, self._stop)
+            try:
+                count = await self._look(dask)
+            except OSError as error:
+                if not self._stop.is_set():
+                    log.warning("the Dask cluster is lost: %s", error)
+                    self._enter("degraded", 0, 0, "the connection to the Dask scheduler was lost; it is being renewed")
+                return
+            if not dask.n_workers or count >= dask.n_workers:
+                short_since, scalings = 0.0, 0
+                continue
+            now = time.monotonic()
+            short_since = short_since or now
+            if now - short_since > _PATIENCE:
+                scalings += 1
+                if scalings > _SCALINGS and dask.local:
+                    log.error("workers do not come back: the Dask cluster is built anew")
+                    return
+                log.warning("%d of %d Dask workers are there: asking for more", count, dask.n_workers)
+                dask.cluster.scale(dask.n_workers)
+                short_since = now
+
+    async def _look(self, dask: Dask) -> int:
+        """Looks at the workers, tells of changes; how many there are."""
+        workers = await dask.workers()
+        slots = sum(int(w["nthreads"]) for w in workers.values())
+        self._enter("ready" if workers else "degraded", slots, len(workers), "" if workers else "it has no workers at present")
+        return len(workers)
+
+    def _enter(self, state: Any, slots: int, workers: int, message: str) -> None:
+        dask = self._dask
+        info: dict[str, Any] = machine_info() if dask is None or dask.local else {}
+        if dask is not None and dask.client.scheduler is not None:
+            info["address"] = dask.address
+        new = ExecutorState(self.spec.name, self.spec, slots, workers, state, message, info)
+        if new != self._state:
+            self._state = new
+            self._emit([new])
+
+    # Packs
+
+    def _submit(self, pack: Pack) -> None:
+        dask = self._dask
+        if dask is None or not self._setup:
+            self._waiting.append(pack)
+            self._wanted.set()
+            return
+        try:
+            if not dask.shared:
+                pack = with_values(pack)
+            future = dask.client.submit(
+                run_pack_bytes, encode(pack), self._setup, key=f"covalent-{pack.pack_id}", pure=False, retries=0
+            )
+        except Exception as error:  # the border to Dask
+            log.exception("pack %s could not be submitted", pack.pack_id)
+            problem = Error(type(error).__name__, f"Dask did not take the electron: {error}", cause="executor")
+            self._emit(self._ledger.fail(pack.pack_id, problem))
+            return
+        sent = self._sent[pack.pack_id] = _Sent(pack, future)
+        self._begin(self._follow(sent))
+
+    async def _follow(self, sent: _Sent) -> None:
+        """Sees to the end of a pack, however its Dask task ends."""
+        from distributed import CancelledError, wait
+
+        pack_id = sent.pack.pack_id
+        try:
+            with sent.future.client.as_current():
+                await wait(sent.future)
+            status = sent.future.status
+        except (CancelledError, asyncio.CancelledError):
+            status = "cancelled"
+        if status == "finished" and not sent.ended.is_set():
+            if not (self._dask and self._dask.local):
+                await self._take_result(sent)
+            try:
+                await asyncio.wait_for(sent.ended.wait(), _LAST_WORDS)
+            except asyncio.TimeoutError:
+                self._close_pack(sent, self._ledger.interrupt(pack_id, "its Dask worker could not report"))
+        elif status == "error" and not sent.ended.is_set():
+            await self._task_failed(sent)
+        self._sent.pop(pack_id, None)
+        sent.future.release()
+
+    async def _take_result(self, sent: _Sent) -> None:
+        """Outcomes with big values come as the result of the task."""
+        data = await sent.future
+        if data:
+            await self._pass_on(sent, _facts.decode(data))
+            self._close_pack(sent, [PackEnded(sent.pack.pack_id)])
+
+    async def _task_failed(self, sent: _Sent) -> None:
+        """The Dask task itself failed: its worker died, or what runs there is not ours."""
+        error = await sent.future.exception()
+        if type(error).__name__ == "KilledWorker":
+            if sent.worker and self._dask is not None:
+                await self._worker_gone(sent.worker, "its Dask worker died", self._dask)
+            if not sent.ended.is_set():
+                self._close_pack(sent, self._ledger.interrupt(sent.pack.pack_id, "its Dask worker died"))
+            return
+        text = f"the Dask worker could not run it: {type(error).__name__}: {error}"
+        self._close_pack(sent, self._ledger.fail(sent.pack.pack_id, Error(type(error).__name__, text, cause="executor")))
+
+    def _close_pack(self, sent: _Sent, facts: list[Fact]) -> None:
+        sent.ended.set()
+        self._emit(facts)
+
+    async def _pass_on(self, sent: _Sent, facts: list[Fact]) -> None:
+        if self._dask is not None and not self._dask.shared:
+            facts = await asyncio.to_thread(keep_big_values, facts, str(self._context.store_dir / "blobs"))
+        self._emit(facts)
+
+    async def _take_back(self, pack_id: str, op: str, *args: Any) -> None:
+        """Revoke or cancel: where the pack has begun its station answers; else it is fenced everywhere, and answered here."""
+        waiting = next((p for p in self._waiting if p.pack_id == pack_id), None)
+        if waiting is not None:
+            self._waiting.remove(waiting)
+            self._emit(self._ledger.give_back(pack_id, args[0] if args else ()))
+            return
+        sent = self._sent.get(pack_id)
+        if sent is None or sent.ended.is_set():
+            return
+        answers = await self._control(op, pack_id, *args)
+        if not sent.worker and answers and all(answer is True for answer in answers) and not sent.ended.is_set():
+            self._close_pack(sent, self._ledger.give_back(pack_id, args[0] if args else ()))
+            await sent.future.cancel()
+
+    async def _control(self, op: str, *args: Any) -> list[Any]:
+        """Asks all stations; those of workers that have just died give an exception."""
+        if self._dask is None or not self._setup:
+            return []
+        try:
+            answers = await self._dask.client.run(control, self._setup, op, *args, on_error="return")
+        except OSError as error:
+            log.info("%s: %s", op, error)
+            return []
+        return list(answers.values())
+
+    # What stations say
+
+    async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One station's line, until its process ends."""
+        worker = ""
+        try:
+            while True:
+                (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
+                said = decode_said(await reader.readexactly(length))
+                worker = said.worker
+                self._said(said)
+        except (asyncio.IncompleteReadError, OSError):
+            pass
+        except (ValueError, msgspec.DecodeError) as error:
+            log.error("a Dask worker says what cannot be understood: %s", error)
+        finally:
+            writer.close()
+        if worker and self._dask is not None and not self._closing:
+            self._begin(self._worker_gone(worker, "its Dask worker died", self._dask))
+
+    def _heard(self, event: tuple[float, Any]) -> None:
+        """An event of our topic on the scheduler."""
+        try:
+            self._said(decode_said(event[1]["data"]))
+        except (KeyError, TypeError, ValueError, msgspec.DecodeError) as error:
+            log.warning("an event on the Dask scheduler is none of ours: %s", error)
+
+    def _said(self, said: Said) -> None:
+        sent = self._sent.get(said.pack_id)
+        if said.kind == "hello" or sent is None or sent.ended.is_set():
+            return
+        if said.kind == "begun":
+            self._begun(sent, said.worker)
+        elif said.worker != sent.worker:
+            return  # of a worker that was taken for dead
+        elif said.kind == "facts":
+            if self._dask is not None and not self._dask.shared:
+                self._emit(keep_big_values(said.facts, str(self._context.store_dir / "blobs")))
+            else:
+                self._emit(said.facts)
+        elif said.kind == "ended":
+            self._close_pack(sent, [PackEnded(said.pack_id)])
+        elif said.kind == "failed":
+            text = f"the Dask worker could not run it: {said.text}"
+            self._close_pack(sent, self._ledger.fail(said.pack_id, Error("ExecutorError", text, cause="executor")))
+
+    def _begun(self, sent: _Sent, worker: str) -> None:
+        before, sent.worker = sent.worker, worker
+        if before and before != worker:
+            # The scheduler of a cluster that is not ours runs tasks of a dead worker again. What had begun there is ours to judge.
+            pack_id = sent.pack.pack_id
+            self._begin(self._control("cancel", pack_id, self._ledger_attempts(pack_id), 0.0))
+            self._close_pack(sent, self._ledger.interrupt(pack_id, "its Dask worker died"))
+
+    def _ledger_attempts(self, pack_id: str) -> list[Attempt]:
+        return [a for a in self._ledger.attempts() if pack_id in self._ledger.by_pack([a])[0]]
+
+    async def _worker_gone(self, worker: str, reason: str, dask: Dask) -> None:
+        """A worker's process is gone: what its runners wrote down counts, the rest of its packs was cut off."""
+        packs = [sent for sent in self._sent.values() if sent.worker == worker and not sent.ended.is_set()]
+        if not packs:
+            return
+        if dask.local and worker:
+            found = await asyncio.to_thread(_last_words, worker_folder(self._context.spool_dir, worker))
+            self._emit(found)
+        for sent in packs:
+            if not sent.ended.is_set():
+                self._close_pack(sent, self._ledger.interrupt(sent.pack.pack_id, reason))
+
+
+def _last_words(folder: Path) -> list[Fact]:
+    """What the runners of a dead worker wrote down, when they are gone too."""
+    processes.end_survivors(folder)
+    facts: list[Fact] = []
+    for path in sorted(folder.rglob("*.spool")):
+        for record in read_spool(path):
+            try:
+                facts.append(_fact.decode(record))
+            except msgspec.DecodeError:
+                log.warning("%s holds a record that cannot be read", path)
+    return facts
+

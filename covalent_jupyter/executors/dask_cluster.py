@@ -1,0 +1,241 @@
+"""Dask clusters and clients: what is started, what is connected to, and whether its workers fit."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import platform
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+
+from ..errors import ConfigError, EnvironmentMismatch, ExecutorError
+from .base import cpu_slots
+
+log = logging.getLogger(__name__)
+
+#: Configuration of clusters that we start: nothing listens that need not, nothing is repeated behind our back.
+_CONFIG: dict[str, Any] = {
+    "distributed.scheduler.allowed-failures": 0,
+    "distributed.scheduler.work-stealing": False,
+    "distributed.scheduler.worker-ttl": None,
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+    "distributed.worker.profile.enabled": False,
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 65536,
+    "distributed.admin.low-level-log-length": 1000,
+}
+_CONNECT = 30.0  # seconds
+
+_FIT = (
+    "(lambda i, p: {'python': p.python_version(), 'cloudpickle': i.import_module('cloudpickle').__version__, "
+    "'covalent': i.import_module('covalent_jupyter').__version__ if i.util.find_spec('covalent_jupyter') else ''})"
+    "(__import__('importlib.util') and __import__('importlib'), __import__('platform'))"
+)
+
+
+@dataclass
+class Shape:
+    """How large a cluster of our own is."""
+
+    n_workers: int
+    threads: int
+
+    @classmethod
+    def of(cls, options: dict[str, Any]) -> Shape:
+        """One worker process with a thread per slot, unless the options say otherwise: it only shuttles bytes."""
+        workers, threads = _positive(options, "n_workers"), _positive(options, "threads_per_worker")
+        if workers is None:
+            return cls(1, threads or cpu_slots())
+        return cls(workers, threads or 1)
+
+
+@dataclass
+class Dask:
+    """A client, and the cluster where it is ours. ``local``: its workers are our own, on this machine."""
+
+    client: Any
+    cluster: Any = None
+    local: bool = False
+    n_workers: int = 0
+    shared: bool = True  # whether workers see the store's folder
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        return str(self.client.scheduler.address) if self.client.scheduler is not None else ""
+
+    async def workers(self) -> dict[str, dict[str, Any]]:
+        """Its workers by address, as the scheduler sees them now. OSError if it cannot be reached."""
+        if self.client.status != "running" or self.client.scheduler is None:
+            raise OSError(f"the connection to the Dask scheduler is {self.client.status}")
+        if self.local:
+            return {a: {"nthreads": w.nthreads} for a, w in self.cluster.scheduler.workers.items()}
+        identity = await self.client.scheduler.identity()
+        found: dict[str, dict[str, Any]] = identity["workers"]
+        return found
+
+    async def close(self) -> None:
+        for part in (self.client, self.cluster):
+            if part is not None:
+                try:
+                    await part.close()
+                except Exception as error:  # the border to Dask: it is on its way out
+                    log.info("closing %s: %s", type(part).__name__, error)
+
+
+async def open_dask(options: dict[str, Any], scratch: Path, store_dir: Path) -> Dask:
+    """Starts a cluster or connects to one, as the options say. ExecutorError or ConfigError if that fails."""
+    if options.get("address"):
+        made = await _connect(options)
+    elif options.get("cluster_class"):
+        made = await _start_other(options)
+    else:
+        return await _start_local(options, scratch)
+    try:
+        await _check_workers(made, store_dir)
+    except BaseException:
+        await made.close()
+        raise
+    return made
+
+
+async def _start_local(options: dict[str, Any], scratch: Path) -> Dask:
+    import dask
+    from distributed import Client, LocalCluster, Security
+
+    shape = Shape.of(options)
+    scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+    security = Security.temporary()
+    with dask.config.set(_CONFIG):
+        cluster = await LocalCluster(
+            n_workers=shape.n_workers, threads_per_worker=shape.threads, processes=True, asynchronous=True, host="127.0.0.1",
+            dashboard_address=None, security=security, local_directory=str(scratch), memory_limit=0,
+            silence_logs=logging.CRITICAL,
+        )  # fmt: skip
+        client = await Client(cluster, asynchronous=True, set_as_default=False, security=security)
+    variables = _tls_variables(security, scratch)
+    return Dask(client, cluster, local=True, n_workers=shape.n_workers, variables=variables)
+
+
+def _tls_variables(security: Any, folder: Path) -> dict[str, str]:
+    """The cluster's certificate as files and Dask's variables, so that an electron may connect to it."""
+    config = security.get_tls_config_for_role("client")
+    found = {}
+    for key, name, variable in (
+        ("ca_file", "ca.pem", "CA_FILE"), ("cert", "cert.pem", "CLIENT__CERT"), ("key", "key.pem", "CLIENT__KEY"),
+    ):  # fmt: skip
+        text = config.get(key)
+        if text:
+            path = folder / name
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                file.write(text)
+            found[f"DASK_DISTRIBUTED__COMM__TLS__{variable}"] = str(path)
+    return found
+
+
+async def _connect(options: dict[str, Any]) -> Dask:
+    from distributed import Client
+
+    address = str(options["address"])
+    try:
+        client = await Client(
+            address, asynchronous=True, set_as_default=False, timeout=_CONNECT, security=_security(options), name="covalent"
+        )
+    except (OSError, ValueError, TimeoutError) as error:
+        raise ExecutorError(
+            f"the Dask scheduler at {address} cannot be reached: {error}. Is it running, and reachable from this machine? "
+            f"(option `address` of the dask executor, or `dask_address` in the configuration)"
+        ) from error
+    return Dask(client)
+
+
+def _security(options: dict[str, Any]) -> Any:
+    from distributed import Security
+
+    given = options.get("security")
+    if not given:
+        return None
+    if not isinstance(given, dict):
+        raise ConfigError(f"`security` of the dask executor is a dict of tls files, not {type(given).__name__}")
+    try:
+        return Security(**given)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"`security` of the dask executor: {error}") from error
+
+
+async def _start_other(options: dict[str, Any]) -> Dask:
+    from distributed import Client
+
+    name = str(options["cluster_class"])
+    kwargs = options.get("cluster_kwargs") or {}
+    module, _, attribute = name.rpartition(".")
+    try:
+        cluster_class = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            f"cluster_class {name!r} cannot be imported: {error}. It is the dotted name of a Dask cluster class, such as "
+            f"'dask_jobqueue.SLURMCluster', whose package is installed in the kernel's environment"
+        ) from error
+    try:
+        cluster = await cluster_class(**{"asynchronous": True, **kwargs})
+    except Exception as error:  # the border to a class that we do not know
+        raise ExecutorError(f"{name} could not be started: {type(error).__name__}: {error}") from error
+    n_workers = _positive(options, "n_workers")
+    if n_workers is not None and "n_workers" not in kwargs:
+        cluster.scale(n_workers)
+    client = await Client(cluster, asynchronous=True, set_as_default=False)
+    return Dask(client, cluster, n_workers=n_workers or 0)
+
+
+async def _check_workers(made: Dask, store_dir: Path) -> None:
+    """EnvironmentMismatch if a worker could not unpickle what we send; finds out whether workers see the store."""
+    await made.client.wait_for_workers(1, timeout=_CONNECT * 10)
+    answers: dict[str, Any] = await made.client.run(eval, _FIT)
+    here = platform.python_version()
+    for worker, there in answers.items():
+        if not there["covalent"]:
+            raise EnvironmentMismatch(
+                f"the Dask worker {worker} does not have the package covalent_jupyter: install it there "
+                f"(`pip install covalent-jupyter`)"
+            )
+        if here.split(".")[:2] != there["python"].split(".")[:2]:
+            raise EnvironmentMismatch(
+                f"the Dask worker {worker} runs Python {there['python']}, this environment Python {here}: functions pickled by one "
+                f"crash the other. Start the workers with Python {'.'.join(here.split('.')[:2])}"
+            )
+        if cloudpickle.__version__.split(".")[0] != there["cloudpickle"].split(".")[0]:
+            raise EnvironmentMismatch(
+                f"the Dask worker {worker} has cloudpickle {there['cloudpickle']}, this environment {cloudpickle.__version__}: "
+                f"install the same version on both sides"
+            )
+    made.shared = await _sees(made.client, store_dir)
+
+
+async def _sees(client: Any, store_dir: Path) -> bool:
+    """Whether every worker reads and writes the very folder of the store."""
+    nonce, path = secrets.token_hex(16), store_dir / f".probe-{secrets.token_hex(8)}"
+    path.write_text(nonce)
+    look = (
+        f"(lambda os, p, n: os.access(os.path.dirname(p), os.W_OK) and os.path.exists(p) and open(p).read() == n)"
+        f"(__import__('os'), {str(path)!r}, {nonce!r})"
+    )
+    try:
+        return all((await client.run(eval, look)).values())
+    finally:
+        with suppress(OSError):
+            path.unlink()
+
+
+def _positive(options: dict[str, Any], name: str) -> int | None:
+    value = options.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ConfigError(f"`{name}` of the dask executor is a number of at least 1, not {value!r}")
+    return value

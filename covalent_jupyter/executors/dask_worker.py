@@ -1,0 +1,235 @@
+"""What runs inside a Dask worker: a bay of runners, and a line back to the executor host.
+
+Only bytes cross Dask: a task is ``run_pack_bytes(pack, setup)``. What happens is told at once, over a unix socket where the host is
+on this machine, else as events of one topic on the scheduler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import struct
+import tempfile
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from ..model import Fact, Outcome, Pack
+from .bay import Bay
+
+log = logging.getLogger(__name__)
+
+#: Values larger than this go back as the result of the Dask task, not over the scheduler's events; bytes.
+BIG = 1 << 20
+LENGTH = struct.Struct(">I")
+
+_STATIONS = "covalent_stations"  # attribute of the Dask worker
+_IDLE_CLOSE = 600.0  # seconds after which a worker of somebody else's cluster keeps no runners
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """What a station is told about the host that it works for; travels with every pack."""
+
+    incarnation: str
+    socket: str = ""  # path of the host's unix socket; "": events on the scheduler
+    topic: str = ""
+    spool_dir: str = ""  # "": a folder of the worker's own
+    scratch: str = ""
+    preload: tuple[str, ...] = ()
+    variables: dict[str, str] = {}  # for electrons that use Dask themselves
+
+
+class Said(msgspec.Struct, array_like=True):
+    """What a station says of a pack."""
+
+    worker: str
+    pack_id: str
+    kind: Literal["hello", "begun", "facts", "ended", "failed"]
+    facts: list[Fact] = []
+    text: str = ""
+
+
+class DaskWorker(Protocol):
+    """What is used of ``distributed.Worker``."""
+
+    address: str
+    name: Any
+    scheduler: Any
+    state: Any
+
+    def log_event(self, topic: str, msg: Any) -> None: ...
+
+
+_encoder = msgspec.msgpack.Encoder()
+_setup = msgspec.msgpack.Decoder(Setup)
+_pack = msgspec.msgpack.Decoder(Pack)
+_said = msgspec.msgpack.Decoder(Said)
+
+
+def encode(message: Any) -> bytes:
+    return _encoder.encode(message)
+
+
+def decode_said(data: bytes) -> Said:
+    return _said.decode(data)
+
+
+def worker_name() -> str:
+    """Names this process: ``<host>:<pid>``."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def worker_folder(spool_dir: Path, worker: str) -> Path:
+    """Where the runners of a worker process write their spools."""
+    return spool_dir / f"dask-{worker.rpartition(':')[2]}"
+
+
+class Station:
+    """The runners that one Dask worker keeps for one executor host."""
+
+    def __init__(self, worker: DaskWorker, setup: Setup) -> None:
+        self.name = worker_name()
+        self._worker = worker
+        self._setup = setup
+        self._lock = threading.Lock()
+        self._slots = int(worker.state.nthreads)
+        self._bay: Bay | None = None
+        self._line: socket.socket | None = None
+        self._running = 0
+        self._idle: threading.Timer | None = None
+        os.environ["COVALENT_DASK_ADDRESS"] = worker.scheduler.address
+        os.environ.update(setup.variables)
+        if setup.socket:
+            self._line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self._line.connect(setup.socket)
+            self._say(Said(self.name, "", "hello", text=worker.address))
+        self._open()
+
+    def _open(self) -> Bay:
+        with self._lock:
+            if self._bay is None:
+                own = not self._setup.spool_dir
+                root = Path(tempfile.mkdtemp(prefix="covalent-")) if own else Path(self._setup.spool_dir)
+                scratch = Path(self._setup.scratch) if self._setup.scratch else root / "scratch"
+                self._bay = Bay(
+                    slots=self._slots, spool_dir=worker_folder(root, self.name), scratch=scratch / f"w{os.getpid()}",
+                    preload=self._setup.preload, name="dask",
+                )  # fmt: skip
+            return self._bay
+
+    def run(self, pack: Pack) -> bytes:
+        """Runs a pack; gives outcomes with big values (msgpack of a list of facts), everything else was said meanwhile."""
+        self._used(1)
+        held: list[Fact] = []
+
+        def emit(facts: list[Fact]) -> None:
+            big = [f for f in facts if _is_big(f)]
+            held.extend(big)
+            self._say(Said(self.name, pack.pack_id, "facts", [f for f in facts if not _is_big(f)] if big else facts))
+
+        try:
+            self._say(Said(self.name, pack.pack_id, "begun"))
+            if not self._open().run(pack, emit):
+                return b""
+            if not held:
+                self._say(Said(self.name, pack.pack_id, "ended"))
+        except Exception as error:  # the border of the task: the host says what becomes of the pack
+            log.exception("pack %s could not be run", pack.pack_id)
+            self._say(Said(self.name, pack.pack_id, "failed", text=f"{type(error).__name__}: {error}"))
+        finally:
+            self._used(-1)
+        return encode(held) if held else b""
+
+    def control(self, op: str, arguments: tuple[Any, ...]) -> Any:
+        """What the host asks for; see :class:`.bay.Bay`."""
+        if op == "close":
+            return self.close()
+        if op == "release" and self._bay is None:
+            return None
+        return getattr(self._open(), op)(*arguments)
+
+    def close(self) -> None:
+        with self._lock:
+            bay, self._bay = self._bay, None
+            if self._idle is not None:
+                self._idle.cancel()
+        if bay is not None:
+            bay.close()
+
+    def _say(self, said: Said) -> None:
+        """Tell the host; if it cannot be reached, it is in the spools."""
+        data = encode(said)
+        if self._line is None:
+            self._worker.log_event(self._setup.topic, {"data": data})
+            return
+        with self._lock, suppress(OSError):
+            self._line.sendall(LENGTH.pack(len(data)) + data)
+
+    def _used(self, change: int) -> None:
+        """On somebody else's cluster runners do not wait for ever for a host that may be gone."""
+        if self._line is not None:
+            return
+        with self._lock:
+            self._running += change
+            if self._idle is not None:
+                self._idle.cancel()
+            if not self._running:
+                self._idle = threading.Timer(_IDLE_CLOSE, self.close)
+                self._idle.daemon = True
+                self._idle.start()
+
+
+def _is_big(fact: Fact) -> bool:
+    if not isinstance(fact, Outcome):
+        return False
+    output = fact.output
+    return (output is not None and output.data is not None and len(output.data) > BIG) or len(fact.child or b"") > BIG
+
+
+class _Stations:
+    """The stations of one Dask worker, one per executor host."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._by_host: dict[str, Station] = {}
+
+    def get(self, worker: DaskWorker, setup: Setup) -> Station:
+        with self._lock:
+            station = self._by_host.get(setup.incarnation)
+            if station is None:
+                station = self._by_host[setup.incarnation] = Station(worker, setup)
+            return station
+
+    def drop(self, incarnation: str) -> None:
+        with self._lock:
+            station = self._by_host.pop(incarnation, None)
+        if station is not None:
+            station.close()
+
+
+def _stations(worker: DaskWorker) -> _Stations:
+    stations: _Stations = worker.__dict__.setdefault(_STATIONS, _Stations())
+    return stations
+
+
+def run_pack_bytes(data: bytes, setup: bytes) -> bytes:
+    """The Dask task: a pack, as bytes; see :meth:`Station.run`."""
+    from distributed import get_worker
+
+    return _stations(get_worker()).get(get_worker(), _setup.decode(setup)).run(_pack.decode(data))
+
+
+async def control(setup: bytes, op: str, *arguments: Any, dask_worker: Any) -> Any:
+    """Called through ``client.run``: ``prepare``, ``revoke``, ``cancel``, ``release`` or ``close`` on this worker."""
+    given, stations = _setup.decode(setup), _stations(dask_worker)
+    if op == "close":
+        return await asyncio.to_thread(stations.drop, given.incarnation)
+    station = await asyncio.to_thread(stations.get, dask_worker, given)
+    if op == "prepare":
+        return station.name
+    return await asyncio.to_thread(station.control, op, arguments)
