@@ -140,6 +140,8 @@ class Writer:
                     self._write(group)
                 self.problem = None
                 return
+            except duckdb.InterruptException:  # the database is being opened again: nobody else interrupts a writer
+                continue
             except Exception as e:  # border: an error of the machine is waited out, one of a batch is its own
                 if not environmental(e):
                     self._isolate(group, e)

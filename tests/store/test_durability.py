@@ -41,8 +41,8 @@ def _kill_after(folder: Path, acknowledged: int) -> list[int]:
 
 
 def test_killed_at_any_moment_nothing_acknowledged_is_lost(folder: Path) -> None:
-    for round_ in range(6):
-        numbers = _kill_after(folder, 20 + 37 * round_)
+    for round_ in range(4):
+        numbers = _kill_after(folder, 20 + 53 * round_)
         with Store.open(folder) as store:
             events = store.events("a")
             seqs = [seq for seq, _, _ in events]
