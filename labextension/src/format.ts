@@ -48,6 +48,13 @@ export function idLength(rows: readonly DispatchRow[]): number {
   return length;
 }
 
+/** "split (3): ValueError: bad" -> "ValueError in split: bad": in a narrow row the kind of error comes first. */
+export function reason(error: string): string {
+  const line = firstLine(error);
+  const [, electron, kind, message] = /^(.+?) \(\d+\): ([\w.]+): ?(.*)$/.exec(line) ?? [];
+  return kind ? `${kind} in ${electron}${message && ': '}${message}` : line;
+}
+
 export function firstLine(text: string): string {
   return text.split('\n').find(line => line.trim() !== '')?.trim() ?? '';
 }

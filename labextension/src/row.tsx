@@ -3,7 +3,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import { CommandIDs } from './commands';
-import { clock, dateAndTime, elapsed, firstLine } from './format';
+import { clock, dateAndTime, elapsed, reason } from './format';
 import { hasEnded, State, stateOf } from './states';
 import { Counts, DispatchRow } from './types';
 
@@ -158,7 +158,7 @@ function summary(row: DispatchRow, trans: TranslationBundle): string {
         ? trans.__('%1, %2 reused', total, row.counts.reused)
         : trans._n('%1 electron', '%1 electrons', total);
     case 'FAILED':
-      return firstLine(row.error) || trans.__('failed');
+      return reason(row.error) || trans.__('failed');
     case 'CANCELLED':
       return trans.__('cancelled after %1', completed);
     default:

@@ -69,7 +69,7 @@ class Lab:
         """Write a notebook; its path below the server's root."""
         empty = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
         content = {
-            "cells": [{**empty, "id": f"c{i}", "source": cell} for i, cell in enumerate(cells)],
+            "cells": [{**empty, "id": f"c{i}", "source": cell.strip()} for i, cell in enumerate(cells)],
             "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
             "nbformat": 4,
             "nbformat_minor": 5,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 from pathlib import Path
 
 from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
@@ -20,6 +21,7 @@ class LabPage:
         self.page = page
         self.lab = lab
         self.shots = shots
+        self.workspace = f"test-{secrets.token_hex(4)}"  # the layout that Lab keeps
         self.elsewhere: list[str] = []
         self.complaints: list[str] = []
         page.on("request", self._on_request)
@@ -39,7 +41,7 @@ class LabPage:
     def open(self, path: str = "") -> None:
         """Open Lab, or a notebook in it, and wait until it stands."""
         tree = f"/tree/{path}" if path else ""
-        self.page.goto(f"{self.lab.url}/lab{tree}?token={self.lab.token}")
+        self.page.goto(f"{self.lab.url}/lab/workspaces/{self.workspace}{tree}?token={self.lab.token}")
         self.wait_for_lab()
 
     def wait_for_lab(self) -> None:
@@ -75,8 +77,8 @@ class LabPage:
 
     def run_all_cells(self) -> None:
         """Run the open notebook, once its kernel is there."""
-        indicator = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
-        self.page.locator(indicator).wait_for(timeout=60_000)
+        # the status bar; the toolbar's indicator says idle before there is a kernel
+        self.page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
         self.menu("Run", "Run All Cells")
 
     def menu(self, menu: str, item: str) -> None:

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { daysAgo, elapsed, firstLine, idLength } from '../format';
+import { daysAgo, elapsed, firstLine, idLength, reason } from '../format';
 import { row } from './server';
 
 it('writes elapsed times', () => {
@@ -22,4 +22,10 @@ it('shortens ids as far as they differ, to four at least', () => {
 it('finds the first line that says something', () => {
   expect(firstLine('\n  \n  ValueError: x \nmore')).toBe('ValueError: x');
   expect(firstLine('')).toBe('');
+});
+
+it('says the kind of an error first', () => {
+  expect(reason('split (3): ValueError: bad: worse\nbest (4): KeyError: 1')).toBe('ValueError in split: bad: worse');
+  expect(reason('split (3): StopIteration:')).toBe('StopIteration in split');
+  expect(reason('the disk is full')).toBe('the disk is full');
 });
