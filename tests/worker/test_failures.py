@@ -304,7 +304,7 @@ def test_cancel_a_loop_that_ignores_sigterm_with_grandchildren(pool: RunnerPool)
     path = Path(pool._scratch) / "pids"
     maker.add(hang, str(path))
     maker.add(fine, Lit(1))
-    pack = maker.pack()
+    pack = maker.pack(budget=0.05)
     heard, thread = start(pool, pack)
     heard.wait_for(lambda heard: heard.returned == [1])
     end = time.monotonic() + 10
