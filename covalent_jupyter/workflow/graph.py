@@ -9,12 +9,13 @@ from types import CodeType, FrameType
 from typing import Any, Literal, NamedTuple
 
 from ..errors import BuildError, CovalentError
-from ..model.graph import Deps, ExecutorSpec, FunctionDef, Input, Lit, Node, Options, refs_of
+from ..model.graph import Deps, ExecutorSpec, FunctionDef, Input, Lit, Node, Options, Step, refs_of
 from ..model.graph import Ref as RefTo
 from . import ops
 from .annotations import lacking, returns
 from .binding import Binder
 from .capture import Capture
+from .globals import short
 from .ops import SIGNS, show_path
 from .options import merged, suggest
 from .refs import Ref, make
@@ -62,6 +63,8 @@ class Graph:
         self._operators: dict[str, Plan] = {}
         self._function_index: dict[tuple[int, str], tuple[Any, int]] = {}
         self._sublattices: dict[int, tuple[Any, Any]] = {}
+        self._picks: dict[str, str] = {}  # digest of a key -> how it was written
+        self._unpacked: dict[int, list[Step]] = {}
         self._returns: dict[int, Any] = {}  # function index -> annotation
 
     # Recording
@@ -162,7 +165,11 @@ class Graph:
     def describe(self, ref: RefTo) -> str:
         node = self.nodes[ref.node]
         what = "result of" if node.kind != "operator" else "operator"
-        return f"{what} {node.name} (node {ref.node} of {self.name}){show_path(ref.path)}"
+        return f"{what} {node.name} (node {ref.node} of {self.name}){self._shown(ref.path)}"
+
+    def _shown(self, path: tuple[Step, ...]) -> str:
+        steps = (self._picks.get(str(step[1])) if step[0] == "pick" else None for step in path)
+        return "".join(text or show_path([step]) for text, step in zip(steps, path, strict=True))
 
     def select(self, ref: Ref, key: Any) -> Ref:
         """``ref[key]`` for a key that is neither a string nor a small int."""
@@ -178,7 +185,21 @@ class Graph:
         if isinstance(value, Lit):
             value, _ = self.encoder.value(key, "key")
         assert not isinstance(value, (RefTo, Lit))
+        self._picks[value.digest] = f"[{short(key)}]"
         return make(self, RefTo(old.node, (*old.path, ("pick", value.digest))))
+
+    def unpack(self, ref: Ref, count: int) -> list[Ref]:
+        """The references of ``a, b = ref``."""
+        if BUILDING.get() is not self:
+            raise self._foreign()
+        if count not in self._unpacked:
+            steps: list[Step] = [
+                ("pick", self.encoder.value(ops.Unpack(i, count), "key")[0].digest) for i in range(count)
+            ]
+            self._unpacked[count] = steps
+            self._picks.update((digest, f"[{i} of {count}]") for i, (_, digest) in enumerate(steps))
+        old = ref._cj_ref
+        return [make(self, RefTo(old.node, (*old.path, step))) for step in self._unpacked[count]]
 
     def check_attribute(self, ref: RefTo, name: str) -> None:
         if ref.path:

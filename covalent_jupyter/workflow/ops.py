@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence, Set
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import BuildError, ElectronError
 from .failed import Failed
@@ -28,6 +28,13 @@ class SelectError(ElectronError):
         self.step = step
 
 
+class Unpack(NamedTuple):
+    """The key of a selector for one of ``names`` names in ``a, b = e``, from 0."""
+
+    position: int
+    names: int
+
+
 def select(value: Any, path: Sequence[tuple[str, Any]], load_pick: Callable[[str], Any]) -> Any:
     """What ``path`` (steps of ``model.Ref``) selects of ``value``; ``load_pick`` decodes the blob of a key.
 
@@ -40,9 +47,8 @@ def select(value: Any, path: Sequence[tuple[str, Any]], load_pick: Callable[[str
             elif kind == "attr":
                 value = getattr(value, key)
             elif kind == "pick":
-                value = value[load_pick(key)]
-            elif kind == "unpack":
-                value = _unpack(value, key)
+                picked = load_pick(key)
+                value = _unpack(value, picked) if type(picked) is Unpack else value[picked]
             else:
                 raise ValueError(f"unknown kind of selector {kind!r}: written by a newer covalent-jupyter?")
         except Exception as error:  # border: __getitem__ and properties are the user's code
@@ -60,9 +66,6 @@ def _show_step(step: tuple[str, Any]) -> str:
     kind, key = step
     if kind == "attr":
         return f".{key}"
-    if kind == "unpack":
-        position, _, count = str(key).partition("/")
-        return f"[{position} of {count} unpacked]"
     return f"[key {str(key)[:8]}]" if kind == "pick" else f"[{key!r}]"
 
 
@@ -73,10 +76,9 @@ def _kind_of(value: Any) -> str:
         return f"{type(value).__name__}"
 
 
-def _unpack(value: Any, key: str) -> Any:
-    """Item ``i`` of ``n`` for the key ``"i/n"``: as ``a, b = value`` gives it."""
-    position, _, number = key.partition("/")
-    count = int(number)
+def _unpack(value: Any, key: Unpack) -> Any:
+    """What ``a, b = value`` gives the name at ``key.position``."""
+    count = key.names
     if isinstance(value, Set):
         raise TypeError("a set has no order to unpack; return a tuple")
     if isinstance(value, Mapping) or not hasattr(value, "__len__") or not hasattr(value, "__getitem__"):
@@ -84,7 +86,7 @@ def _unpack(value: Any, key: str) -> Any:
     if len(value) != count:
         problem = "too many" if len(value) > count else "not enough"
         raise ValueError(f"{problem} values to unpack (expected {count}, got {len(value)})")
-    return value[int(position)]
+    return value[key.position]
 
 
 def add(a: Any, b: Any) -> Any:

@@ -32,6 +32,8 @@ class Recorder(Protocol):
 
     def select(self, ref: Ref, key: Any) -> Ref: ...
 
+    def unpack(self, ref: Ref, count: int) -> list[Ref]: ...
+
     def check_attribute(self, ref: RefTo, name: str) -> None: ...
 
 
@@ -64,7 +66,7 @@ class Ref:
         count, doing = _unpacking(sys._getframe(1))
         if count is None:
             raise _refuse(self, *_ITERATION[doing])
-        return iter([_step(self, ("unpack", f"{i}/{count}")) for i in range(count)])
+        return iter(self._cj_graph.unpack(self, count))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Ref:
         path = self._cj_ref.path

@@ -350,11 +350,15 @@ def test_repr_is_safe_and_says_what_it_is() -> None:
     def flow() -> Any:
         e = give(1)
         seen.extend([repr(e), repr(e["k"].x), repr(e + 1), f"{e!r}"])
+        a, b = e
+        seen.extend([repr(b), repr(e[1, 2])])
         return e
 
     graph_of(flow)
     assert seen[0] == seen[3] == "<result of give (node 0 of flow), not run yet>"
     assert seen[1] == "<result of give (node 0 of flow)['k'].x, not run yet>"
+    assert seen[4] == "<result of give (node 0 of flow)[1 of 2], not run yet>"
+    assert seen[5] == "<result of give (node 0 of flow)[(1, 2)], not run yet>"
     assert seen[2] == "<operator + (node 1 of flow), not run yet>"
 
 
