@@ -13,8 +13,7 @@ from msgspec import Struct
 Digest = str  # 64 lower-case hex digits of a sha256
 
 #: One step of a selector: ``["item", key]`` for ``e[key]``, ``["attr", name]`` for ``e.name``,
-#: ``["pick", digest]`` for ``e[key]`` where key is no JSON literal (digest of the pickled key),
-#: ``["unpack", "i/n"]`` for name ``i`` of the ``n`` in ``a, b = e``. Applied by ``workflow.ops.select``.
+#: ``["pick", digest]`` for ``e[key]`` where key is no JSON literal (digest of the pickled key).
 Step = tuple[str, Union[int, str, float, bool, None]]
 
 
