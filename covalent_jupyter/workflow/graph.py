@@ -197,7 +197,7 @@ class Graph:
                 ("pick", self.encoder.value(ops.Unpack(i, count), "key")[0].digest) for i in range(count)
             ]
             self._unpacked[count] = steps
-            self._picks.update((digest, f"[{i} of {count}]") for i, (_, digest) in enumerate(steps))
+            self._picks.update((str(digest), f"[{i} of {count}]") for i, (_, digest) in enumerate(steps))
         old = ref._cj_ref
         return [make(self, RefTo(old.node, (*old.path, step))) for step in self._unpacked[count]]
 
