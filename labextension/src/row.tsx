@@ -192,7 +192,7 @@ function Detail({ row, trans }: { row: DispatchRow; trans: TranslationBundle }):
         {row.ended !== null && <dt>{trans.__('Ended')}</dt>}
         {row.ended !== null && <dd>{dateAndTime(row.ended)}</dd>}
         {row.notebook && <dt>{trans.__('Notebook')}</dt>}
-        {row.notebook && <dd>{row.notebook}</dd>}
+        {row.notebook && <dd title={row.notebook}>{row.notebook.split('/').pop()}</dd>}
         {row.environment.python && <dt>{trans.__('Python')}</dt>}
         {row.environment.python && (
           <dd title={row.environment.prefix}>{row.environment.python}</dd>
