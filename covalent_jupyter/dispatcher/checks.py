@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 
@@ -11,7 +12,10 @@ from ..model import Input, Lit, Manifest, Ref, Tpl, Val, dependencies, refs_of
 #: How deep sublattices may nest, and how many nodes a root dispatch may hold in all.
 MAX_DEPTH = 100
 MAX_NODES = 1_000_000
+#: Characters of a name, a label, a tag.
+MAX_TEXT = 10_000
 
+_INT64 = 1 << 63
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -25,8 +29,15 @@ def check_manifest(manifest: Manifest, *, depth: int = 0, total: int | None = No
     count = len(manifest.nodes) if total is None else total
     if count > MAX_NODES:
         raise InvalidRequest(f"{count} nodes under one dispatch; the limit is {MAX_NODES} (at {manifest.name!r})")
+    if not -_INT64 <= manifest.seed < _INT64:
+        raise InvalidRequest("seed does not fit into 64 bits")
+    if not math.isfinite(manifest.created) or not 0 <= manifest.created < 1e11:
+        raise InvalidRequest(f"created is not a time in seconds since 1970: {manifest.created!r}")
+    for what, text in (("name", manifest.name), ("label", manifest.label), *(("a tag", t) for t in manifest.tags)):
+        if len(text) > MAX_TEXT:
+            raise InvalidRequest(f"{what} has more than {MAX_TEXT} characters")
     for digest, size in manifest.blobs.items():
-        if not _DIGEST.match(digest) or size < 0:
+        if not _DIGEST.match(digest) or not 0 <= size < _INT64:
             raise InvalidRequest(f"blobs: {digest[:80]!r} is no sha256 in hex, or its size is negative")
     if isinstance(manifest.output, Lit):
         raise InvalidRequest("output must be a value, a reference or a template")

@@ -19,7 +19,6 @@ from ..model import (
     ExecutorState,
     Hello,
     Outcome,
-    Pack,
     Release,
     Run,
     Status,
@@ -144,44 +143,39 @@ class Placement:
 
     # Sending
 
-    def _send(self, sent: SentPack) -> None:
-        """Sends a pack whose launch is durable; what was cancelled meanwhile stays here."""
+    def _send(self, sent: SentPack, fetched: dict[str, bytes] | None = None) -> None:
+        """Sends a pack whose launch is durable; what was cancelled meanwhile stays here. Small values that are not in
+        the cache are ``fetched`` first; what is not found then lies in a file, which workers find by themselves."""
         run = self._ledger.runs.get(sent.dispatch_id)
         if run is None or sent.pack_id not in self._packs or sent.sent:
             return
-        gone = [(n, a) for n, a in sent.tasks if run.nodes[n].cancel or run.nodes[n].pack != sent.pack_id]
-        if gone:
-            sent.tasks = [t for t in sent.tasks if t not in gone]
-            self.given_back(sent.dispatch_id, sent.pack_id, gone)
-            if not sent.tasks:
-                self.pack_ended(sent.pack_id)
+        sent.tasks = [(n, a) for n, a in sent.tasks if run.nodes[n].pack == sent.pack_id]
+        if not sent.tasks:
+            self.pack_ended(sent.pack_id)
             self._settled()
-            if not sent.tasks or sent.dispatch_id not in self._ledger.runs:
-                return
+            return
         spec = self._executors[(sent.host, sent.key)].spec
         environment, variables = self.environments[run.root], self._variables.get(run.root)
         pack = make_pack(run, sent.pack_id, sent.tasks, spec, environment, variables, self._folders)
         missing = []
         for digest in small_digests(run, pack):
-            data = self._ledger.cache.get(digest)
+            data = self._ledger.cache.get(digest) or (fetched or {}).get(digest)
             if data is None:
                 missing.append(digest)
             else:
                 pack.values[digest] = data
-        if missing:
-            task = asyncio.ensure_future(self._send_filled(sent, pack, missing))
+        if missing and fetched is None:
+            task = asyncio.ensure_future(self._fetch_and_send(sent, missing))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
         else:
             sent.sent = self.hosts.send(sent.host, Run(pack))
 
-    async def _send_filled(self, sent: SentPack, pack: Pack, missing: list[str]) -> None:
-        found = await self._reading.run(self._ledger.store.values, missing)
-        for digest, data in found.items():
+    async def _fetch_and_send(self, sent: SentPack, missing: list[str]) -> None:
+        fetched = await self._reading.run(self._ledger.store.values, missing)
+        for digest, data in fetched.items():
             self._ledger.cache.put(digest, data)
-            pack.values[digest] = data
-        if sent.pack_id in self._packs and not sent.sent:
-            sent.sent = self.hosts.send(sent.host, Run(pack))
+        self._send(sent, fetched)
 
     def _settled(self) -> None:
         """Decisions made outside a handler of the dispatcher; it replaces this by its own flush."""
@@ -192,10 +186,14 @@ class Placement:
         self._settled = flush  # type: ignore[method-assign]
 
     def stop(self, run: DispatchRun, nodes: list[int]) -> None:
-        """Asks the hosts to stop these attempts."""
+        """Asks the hosts to stop these attempts; those of a pack that no host has yet come back at once."""
         by_host: dict[str, list[Attempt]] = {}
         for node_id in nodes:
             state = run.nodes[node_id]
+            pack = self._packs.get(state.pack)
+            if pack is not None and not pack.sent:
+                self.given_back(run.dispatch_id, state.pack, [(node_id, state.attempt)])
+                continue
             by_host.setdefault(state.host, []).append((run.dispatch_id, node_id, state.attempt))
         for host_id, attempts in by_host.items():
             message = CancelAttempts(attempts)

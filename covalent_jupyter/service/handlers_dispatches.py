@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 from collections.abc import Awaitable
+from pathlib import Path
 from types import EllipsisType
 from typing import Any
 
@@ -203,13 +204,24 @@ class LogOf(DispatchHandler):
             data = recorded.text.encode("utf-8", "surrogateescape")
             piece = data[query.offset : query.offset + query.limit]
         else:
-            name = f"{row.node}.{attempt}.{'out' if stream == 'stdout' else 'err'}"
-            path = self.context.log_root / row.dispatch_id / name
+            path = self._live(row, attempt, stream)
+            if path is None:
+                name = f"{row.node}.{attempt}.{'out' if stream == 'stdout' else 'err'}"
+                path = self.context.log_root / row.dispatch_id / name
             piece = await self.context.file(_read_piece, path, query.offset, query.limit)
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.set_header("X-Next-Offset", str(query.offset + len(piece)))
         self.set_header("X-Ended", "1" if row.status.ended or attempt < row.attempt else "0")
         self.finish(piece)
+
+
+    def _live(self, row: ElectronRow, attempt: int, stream: str) -> Path | None:
+        """The file into which a running attempt prints, where its host has told."""
+        grown = self.context.dispatcher.live_logs.get((row.dispatch_id, row.node))
+        if grown is None or grown.attempt != attempt:
+            return None
+        path = grown.stdout if stream == "stdout" else grown.stderr
+        return Path(path) if path else None
 
 
 def resolve(store: Store, given: str) -> str:
