@@ -170,7 +170,6 @@ def test_no_process_is_left_behind(place: Path, which: str) -> None:
     if which == "host":
         host.kill()
     else:
-        ct.covalent_stop()
-        host.terminate()
+        ct.covalent_stop()  # the host had nothing to do, so it goes too
     _, alive = psutil.wait_procs(family, timeout=15)
     assert not alive, alive
