@@ -62,7 +62,7 @@ class Capture:
     def restore(self) -> None:
         """Undo what an electron did to ``sys.stdout`` and ``sys.stderr``."""
         out, err = self._streams
-        if out.closed or err.closed:
+        if _unusable(out) or _unusable(err):
             out, err = self._streams = (_stream(1), _stream(2))
         if sys.stdout is not out or sys.__stdout__ is not out:
             sys.stdout = sys.__stdout__ = out  # type: ignore[misc]
@@ -105,6 +105,13 @@ _EMPTY = Log()
 def _stream(fd: int) -> io.TextIOWrapper:
     raw = io.FileIO(fd, "w", closefd=False)
     return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+
+def _unusable(stream: io.TextIOWrapper) -> bool:
+    try:
+        return stream.closed
+    except ValueError:  # detached
+        return True
 
 
 class _NoInput(io.TextIOBase):

@@ -60,6 +60,8 @@ class Inputs:
     def changed_globals(self, digest: str, function: types.FunctionType) -> list[str]:
         """Names that a call has bound anew by ``global``: the kernel's variables stay as they are."""
         if digest in self._functions:  # it binds none
+            if function.__dict__:  # but the call left an attribute on it
+                del self._functions[digest]
             return []
         return sorted(_stored_globals(function.__code__))
 
@@ -145,7 +147,7 @@ def is_fixed(function: Any, depth: int = 0) -> bool:
         return False
     if getattr(sys.modules.get(function.__module__), "__dict__", None) is function.__globals__:
         return True  # by name, from a module that all share anyway
-    if function.__dict__ or _stored_globals(function.__code__):
+    if function.__dict__ or _leaves_something(function.__code__):
         return False
     cells = [cell.cell_contents for cell in function.__closure__ or () if _filled(cell)]
     names = {name for name in function.__globals__ if not name.startswith("__")}
@@ -160,6 +162,17 @@ def _filled(cell: types.CellType) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _leaves_something(code: types.CodeType) -> bool:
+    """Whether the code binds variables of outer functions or globals, or attributes (of a function, say)."""
+    for instruction in dis.get_instructions(code):
+        name = instruction.opname
+        if name in ("STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR"):
+            return True
+        if name in ("STORE_DEREF", "DELETE_DEREF") and instruction.argval in code.co_freevars:
+            return True
+    return any(_leaves_something(constant) for constant in code.co_consts if isinstance(constant, types.CodeType))
 
 
 def _stored_globals(code: types.CodeType) -> set[str]:

@@ -1,0 +1,279 @@
+"""Nothing but speed depends on packing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from covalent_jupyter.model import Environment, Lit, Options, Ref
+from covalent_jupyter.worker.pool import RunnerPool
+
+from .packs import PackMaker, run
+
+
+def show_state() -> dict[str, Any]:
+    import builtins
+    import os
+    import signal
+    import sys
+    import warnings
+
+    mask = os.umask(0)
+    os.umask(mask)
+    return {
+        "cwd": os.getcwd(), "env": dict(os.environ), "path": list(sys.path), "umask": mask, "filters": list(map(str, warnings.filters)),
+        "alarm": str(signal.getsignal(signal.SIGALRM)), "int": str(signal.getsignal(signal.SIGINT)),
+        "recursion": sys.getrecursionlimit(), "print": builtins.print is print, "timer": signal.getitimer(signal.ITIMER_REAL),
+        "hook": str(sys.breakpointhook), "trace": sys.gettrace(),
+    }  # fmt: skip
+
+
+show_state.__module__ = "__main__"
+
+
+def test_state_comes_back(pool: RunnerPool, tmp_path: Path) -> None:
+    def spoil(path: str) -> None:
+        import os
+        import signal
+        import sys
+        import warnings
+
+        os.chdir(path)
+        os.environ["SPOILED"] = "1"
+        del os.environ["PATH"]
+        sys.path.insert(0, path)
+        os.umask(0)
+        warnings.simplefilter("error")
+        signal.signal(signal.SIGALRM, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.setitimer(signal.ITIMER_REAL, 1000)
+        sys.setrecursionlimit(5000)
+        sys.settrace(lambda *_: None)
+
+    maker = PackMaker()
+    maker.add(show_state)
+    maker.add(spoil, str(tmp_path))
+    maker.add(show_state)
+    heard = run(pool, maker)
+    assert heard.outcomes[1].status == "completed"
+    assert heard.value(2) == heard.value(0)
+
+
+def test_matplotlib_state_comes_back(pool: RunnerPool) -> None:
+    pytest.importorskip("matplotlib")
+
+    def spoil() -> None:
+        import matplotlib.pyplot as plt
+
+        plt.rcParams["lines.linewidth"] = 77
+        plt.figure()
+
+    def look() -> Any:
+        import matplotlib.pyplot as plt
+
+        return plt.rcParams["lines.linewidth"], plt.get_fignums(), plt.get_backend().lower()
+
+    maker = PackMaker()
+    for function in (spoil, look, spoil, look):
+        maker.add(function)
+    heard = run(pool, maker)
+    assert heard.value(1) == heard.value(3) == (1.5, [], "agg")
+
+
+def test_inputs_are_the_electrons_own(pool: RunnerPool, tmp_path: Path) -> None:
+    def make(size: int) -> Any:
+        import numpy
+
+        return {"a": numpy.zeros(size), "b": [1]}
+
+    def spoil(x: Any, again: Any) -> Any:
+        x["a"] += 1
+        x["b"].append(2)
+        return float(x["a"].sum()), x["b"], again["a"].sum()
+
+    for size in (10, 100_000):  # inline, and a mapped file
+        maker = PackMaker()
+        maker.add(make, size)
+        for _ in range(3):
+            maker.add(spoil, Ref(0), again=Ref(0))
+        heard = run(pool, maker, blob_root=str(tmp_path))
+        assert (heard.outcomes[0].output.data is None) == (size > 10)  # type: ignore[union-attr]
+        for node in (1, 2, 3):
+            assert heard.value(node) == (size, [1, 2], 0)
+
+
+def test_functions_keep_nothing(pool: RunnerPool) -> None:
+    def make() -> Any:
+        kept: list[int] = []
+        count = 0
+
+        def closure(x: int) -> int:
+            nonlocal count
+            count += 1
+            kept.append(x)
+            return count * 100 + len(kept)
+
+        def default(x: int, seen: list[int] = []) -> int:  # noqa: B006
+            seen.append(x)
+            return len(seen)
+
+        def attribute(x: int) -> int:
+            attribute.calls = getattr(attribute, "calls", 0) + 1  # type: ignore[attr-defined]
+            return attribute.calls  # type: ignore[attr-defined]
+
+        number = 0
+
+        def cell() -> int:
+            nonlocal number
+            number += 1
+            return number
+
+        def helped(x: int) -> int:
+            return cell()
+
+        return closure, default, attribute, helped
+
+    maker = PackMaker()
+    for function in make():
+        for _ in range(2):
+            maker.add(function, Lit(1))
+    heard = run(pool, maker)
+    assert [heard.value(node) for node in range(8)] == [101, 101, 1, 1, 1, 1, 1, 1]
+
+
+def test_a_changed_global_is_reported_and_not_kept(pool: RunnerPool) -> None:
+    space: dict[str, Any] = {"counter": 5, "__name__": "__main__"}
+    exec("def count():\n    global counter\n    counter += 1\n    return counter", space)
+    maker = PackMaker()
+    maker.add(space["count"])
+    maker.add(space["count"])
+    heard = run(pool, maker)
+    assert (heard.value(0), heard.value(1)) == (6, 6)
+    assert heard.outcomes[0].warnings == ("changed in the electron, unchanged in your kernel: counter",)
+
+
+def draw() -> Any:
+    import random
+
+    import numpy
+
+    return random.random(), float(numpy.random.rand()), float(numpy.random.default_rng().random() * 0)
+
+
+draw.__module__ = "__main__"
+
+
+@pytest.fixture(params=[(), ("numpy", "numpy.random")], ids=["imported later", "preloaded"])
+def seeded_pool(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunnerPool]:
+    pool = RunnerPool(
+        slots=1, spool_dir=str(tmp_path / "spool"), scratch=str(tmp_path / "scratch"), preload=request.param
+    )
+    yield pool
+    pool.close()
+
+
+def test_seeds(seeded_pool: RunnerPool) -> None:
+    import random
+
+    random.seed(7)
+    np.random.seed(7)
+    expected = (random.random(), float(np.random.rand()), 0.0)
+    maker = PackMaker()
+    for seed in (7, 7, 8):
+        maker.add(draw, seed=seed)
+    maker.add(draw, seed=2**63 - 1)
+    heard = run(seeded_pool, maker)
+    assert heard.value(0) == heard.value(1) == expected
+    assert len({heard.value(node)[:2] for node in range(4)}) == 3
+
+
+def test_leftover_threads_are_told(pool: RunnerPool) -> None:
+    def leave(seconds: float) -> None:
+        import threading
+        import time
+
+        threading.Thread(target=time.sleep, args=(seconds,), name="lingerer").start()
+
+    maker = PackMaker()
+    maker.add(leave, 5.0)
+    maker.add(show_state)
+    heard = run(pool, maker)
+    (warning,) = heard.outcomes[0].warnings
+    assert "1 thread running (lingerer)" in warning
+    assert heard.outcomes[1].warnings == ()
+
+
+def test_the_dispatchs_world(pool: RunnerPool, tmp_path: Path) -> None:
+    folder = tmp_path / "notebook"
+    folder.mkdir()
+    (folder / "beside_the_notebook.py").write_text("value = 'edited later'")
+    extra = tmp_path / "extra"
+    extra.mkdir()
+    (extra / "on_the_path.py").write_text("value = 'path'")
+
+    def look() -> Any:
+        import os
+
+        import beside_the_notebook  # type: ignore[import-not-found]
+        import on_the_path  # type: ignore[import-not-found]
+
+        return beside_the_notebook.value, on_the_path.value, os.getcwd(), os.environ["COLOUR"], os.environ["MPLBACKEND"], os.environ["OMP_NUM_THREADS"]
+
+    def threads() -> Any:
+        import os
+
+        return os.environ["OMP_NUM_THREADS"]
+
+    def runs(value: str) -> Any:
+        maker = PackMaker()
+        maker.add(look)
+        maker.add(threads, options=Options(resources={"cpu": 3}))
+        maker.add(threads)
+        digest = maker.blob([value.encode()])
+        environment = Environment(
+            "python", "/", "3", "3", cwd=str(folder), sys_path=(str(folder), str(extra)), modules={"beside_the_notebook.py": digest}
+        )
+        variables = {"COLOUR": "blue", "PATH": os.environ["PATH"]}
+        return run(pool, maker, environment=environment, variables=variables, work_root=str(tmp_path / "work"))
+
+    heard = runs("value = 'as dispatched'")
+    assert heard.value(0) == ("as dispatched", "path", str(folder), "blue", "Agg", "1")
+    assert (heard.value(1), heard.value(2)) == ("3", "1")
+    assert runs("value = 'the next dispatch'").value(0)[0] == "the next dispatch"
+
+
+def test_a_folder_that_is_not_here(pool: RunnerPool, tmp_path: Path) -> None:
+    maker = PackMaker()
+    maker.add(show_state)
+    heard = run(pool, maker, environment=Environment("python", "/", "3", "3", cwd=str(tmp_path / "missing")))
+    assert heard.outcomes[0].status == "completed"
+    assert "cannot be used on this machine" in heard.outcomes[0].warnings[0]
+
+
+def test_a_snapshot_that_cannot_be_had_fails_the_electrons(pool: RunnerPool, tmp_path: Path) -> None:
+    for modules, message in (({"a.py": "0" * 64}, "missing"), ({"../../a.py": ""}, "outside")):
+        maker = PackMaker()
+        maker.add(show_state)
+        modules = {path: digest or maker.blob([b""]) for path, digest in modules.items()}
+        heard = run(pool, maker, environment=Environment("python", "/", "3", "3", modules=modules), work_root=str(tmp_path))
+        error = heard.outcomes[0].error
+        assert error is not None and error.cause == "executor" and message in error.message
+        assert not (tmp_path / "a.py").exists()
+
+
+def test_async_electrons(pool: RunnerPool) -> None:
+    async def later(x: int) -> int:
+        import asyncio
+
+        await asyncio.sleep(0.001)
+        return x + 1
+
+    maker = PackMaker()
+    first = maker.add(later, Lit(1))
+    maker.add(later, first)
+    assert run(pool, maker).value(1) == 3
