@@ -13,7 +13,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,8 @@ class HostContext:
     incarnation: str
     ledger: Ledger
     preload: tuple[str, ...] = ()  # packages that the forkserver imports
-    options: dict[str, Any] = field(default_factory=dict)
+    plugin: bool = False  # whether this host serves users' executors of one root dispatch
+    end: Callable[[str], None] = lambda reason: None  # ends the host's process; from any thread
 
     @property
     def spool_dir(self) -> Path:

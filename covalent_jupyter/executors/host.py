@@ -62,10 +62,12 @@ class Host:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.ledger = Ledger()
-        self.outbox = Outbox(asyncio.get_running_loop())
+        self._loop = asyncio.get_running_loop()
+        self.outbox = Outbox(self._loop)
         self.preload = Preload(Path(options.store_dir) / "hosts" / f"{options.environment or options.host_id}.preload.json")
         self.context = HostContext(
-            Path(options.store_dir), options.host_id, options.incarnation, self.ledger, self.preload.names(),
+            Path(options.store_dir), options.host_id, options.incarnation, self.ledger, self.preload.names(), options.plugin,
+            self._end,
         )  # fmt: skip
         self._executors: dict[bytes, PackExecutor] = {}
         self._of_pack: dict[str, PackExecutor] = {}
@@ -95,6 +97,10 @@ class Host:
     def stop(self, reason: str) -> None:
         self._reason = self._reason or reason
         self._stop.set()
+
+    def _end(self, reason: str) -> None:
+        """An executor cannot go on but by the end of this process. From any thread."""
+        self._loop.call_soon_threadsafe(self.stop, reason)
 
     async def _close_executors(self) -> None:
         """All at once, each in a thread: one that hangs does not keep the others."""

@@ -104,6 +104,10 @@ def _check_ignored(executor: Executor, options: dict[str, Any]) -> None:
         setattr(executor, name, value)
 
 
+#: Attributes that only a running instance has.
+_OF_RUNTIME = frozenset(("_runtime", "task_stdout", "task_stderr", "_task_stdout", "_task_stderr"))
+
+
 class Runtime(Protocol):
     """What the plug-in host puts behind a running instance."""
 
@@ -138,7 +142,7 @@ class _UserExecutor(Executor):
         yield dispatch_info
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k != "_runtime"}
+        return {k: v for k, v in self.__dict__.items() if k not in _OF_RUNTIME}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -1,0 +1,395 @@
+"""Executors of the user's own: their ``run`` is called per electron, in the plug-in host of the root dispatch.
+
+Decisions are made on a loop of ours that never runs user code. Coroutines of the user run on a second loop, plain methods in
+threads, so that one that hangs keeps nobody from being cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import copy
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from contextvars import copy_context
+from typing import Any
+
+from .. import codec
+from ..model import (
+    Attempt, Began, Error, ExecutorSpec, ExecutorState, Fact, Outcome, Output, Pack, PackEnded, Returned, Task, refs_of,
+)  # fmt: skip
+from ..worker.inputs import Inputs
+from ..worker.portable import PortableCall, finish, make_call
+from ..worker.world import put_on
+from .base import Emit, HostContext, PackExecutor, cpu_slots, machine_info
+from .dask_worker import worker_name
+from .objects import AsyncBaseExecutor, BaseExecutor, Executor, overrides
+from .printing import Printed, printing_to
+
+log = logging.getLogger(__name__)
+
+_AT_LEAST = 16  # electrons at once, unless the instance has a max_workers: most of them wait for something elsewhere
+_CANCEL_CALL = 30.0  # seconds that the user's cancel may take
+
+
+class _Here:
+    """A call that knows while it runs in this very process; pickled, it is the bare call."""
+
+    def __init__(self, call: PortableCall, job: _Job) -> None:
+        self._call = call
+        self._job = job
+        self.__name__ = call.__name__
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self._job.running_here += 1
+        try:
+            return self._call(*args, **kwargs)
+        finally:
+            self._job.running_here -= 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_itself, (self._call,))
+
+
+def _itself(call: PortableCall) -> PortableCall:
+    return call
+
+
+class _Job:
+    """One attempt in the hands of a user's executor; also what stands behind the instance (:class:`.objects.Runtime`)."""
+
+    def __init__(self, task: Task, pack: Pack) -> None:
+        self.task = task
+        self.pack = pack
+        self.started = time.time()
+        self.printed = Printed()
+        self.running_here = 0
+        self.handle: Any = None
+        self.instance: Any = None
+        self.ended = asyncio.Event()
+        self.abandoned = False
+        self._cancelled = False
+        self.stop: Callable[[], Any] = lambda: None
+
+    @property
+    def attempt(self) -> Attempt:
+        return (self.pack.dispatch_id, self.task.node, self.task.attempt)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        return {
+            "dispatch_id": self.pack.dispatch_id, "node_id": self.task.node, "name": self.task.name,
+            "results_dir": os.path.join(self.pack.work_root, self.pack.dispatch_id),
+        }  # fmt: skip
+
+    def request_cancel(self) -> None:
+        self._cancelled = True
+
+    def cancel_requested(self) -> bool:
+        return self._cancelled
+
+    def set_job_handle(self, handle: Any) -> None:
+        self.handle = handle
+
+    def get_job_handle(self) -> Any:
+        return self.handle
+
+
+class PluginPackExecutor(PackExecutor):
+    """Runs packs with an instance of a BaseExecutor or AsyncBaseExecutor."""
+
+    def __init__(self, spec: ExecutorSpec, instance: Executor | None = None) -> None:
+        super().__init__(spec)
+        self._instance: Any = instance
+        self._loop = asyncio.new_event_loop()
+        self._user_loop = asyncio.new_event_loop()
+        self._jobs: dict[Attempt, _Job] = {}
+        self._packs: dict[str, Pack] = {}
+        self._gone: dict[str, set[Attempt]] = {}  # of packs: what must not begin any more
+        self._hold: set[asyncio.Task[Any]] = set()
+        self._dressed = False
+        self._slots = max(4 * cpu_slots(), _AT_LEAST)
+        self._closed = False
+
+    def start(self, emit: Emit, context: HostContext) -> None:
+        self._emit = emit
+        self._context = context
+        self._ledger = context.ledger
+        for name, loop in (("plugin", self._loop), ("plugin-user", self._user_loop)):
+            threading.Thread(target=_run_loop, args=(loop,), name=name, daemon=True).start()
+        emit([self.state()])
+
+    def submit(self, pack: Pack) -> None:
+        self._loop.call_soon_threadsafe(self._begin, self._run_pack(pack))
+
+    def cancel(self, attempts: list[Attempt], grace: float) -> None:
+        self._loop.call_soon_threadsafe(self._cancel, attempts, grace)
+
+    def revoke(self, pack_id: str) -> None:
+        self._loop.call_soon_threadsafe(self._revoke, pack_id)
+
+    def release(self, root_id: str) -> None:
+        """Nothing is kept for a root: the plug-in host itself goes with it."""
+
+    def close(self) -> None:
+        self._closed = True
+        for loop in (self._loop, self._user_loop):
+            loop.call_soon_threadsafe(loop.stop)
+
+    def state(self) -> ExecutorState:
+        state: Any = "closed" if self._closed else "ready"
+        return ExecutorState(self.spec.name, self.spec, self._slots, self._slots, state, info=machine_info())
+
+    # On our loop
+
+    def _begin(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        task = self._loop.create_task(coroutine)
+        self._hold.add(task)
+        task.add_done_callback(self._hold.discard)
+
+    async def _run_pack(self, pack: Pack) -> None:
+        try:
+            if self._instance is None or not self._dressed:
+                await asyncio.to_thread(self._prepare, pack)
+            self._packs[pack.pack_id] = pack
+            await self._run_tasks(pack)
+        except Exception as error:  # the border to the user's class
+            log.exception("pack %s could not be run", pack.pack_id)
+            text = f"executor {self.spec.name} could not be used: {type(error).__name__}: {error}"
+            self._emit(self._ledger.fail(pack.pack_id, Error(type(error).__name__, text, cause="executor")))
+        else:
+            self._emit([PackEnded(pack.pack_id)])
+        finally:
+            self._packs.pop(pack.pack_id, None)
+            self._gone.pop(pack.pack_id, None)
+
+    def _prepare(self, pack: Pack) -> None:
+        """Puts on the dispatch's world (in a plug-in host: it serves one root), and loads the instance."""
+        load = Inputs(pack, {}).blob
+        if self._context.plugin and not self._dressed:
+            scratch = self._context.scratch_dir
+            scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for warning in put_on(pack, load, str(scratch)):
+                log.warning("%s", warning)
+        self._dressed = True
+        if self._instance is None:
+            assert self.spec.instance is not None
+            self._instance = codec.decode(load(self.spec.instance))
+            limit = getattr(self._instance, "max_workers", None)
+            if isinstance(limit, int) and limit > 0:
+                self._slots = limit
+                self._emit([self.state()])
+
+    async def _run_tasks(self, pack: Pack) -> None:
+        """One after another; as soon as one takes longer than the budget, those that have not begun go back."""
+        tasks = list(pack.tasks)
+        while tasks:
+            task = tasks.pop(0)
+            attempt = (pack.dispatch_id, task.node, task.attempt)
+            if attempt in self._gone.get(pack.pack_id, ()):
+                continue
+            if not _can_run(task, pack):
+                self._emit([Returned(pack.pack_id, pack.dispatch_id, [(task.node, task.attempt)])])
+                continue
+            running = self._loop.create_task(self._run_task(task, pack))
+            _, late = await asyncio.wait({running}, timeout=pack.budget)
+            if late:
+                self._revoke(pack.pack_id)
+                tasks.clear()
+            await running
+
+    def _revoke(self, pack_id: str) -> None:
+        """Returns what has not begun."""
+        pack = self._packs.get(pack_id)
+        if pack is None:
+            return
+        owed = {a for a in self._ledger.attempts() if a[0] == pack.dispatch_id}
+        left = [
+            (t.node, t.attempt) for t in pack.tasks
+            if (pack.dispatch_id, t.node, t.attempt) in owed and (pack.dispatch_id, t.node, t.attempt) not in self._jobs
+        ]  # fmt: skip
+        self._gone.setdefault(pack_id, set()).update((pack.dispatch_id, *member) for member in left)
+        if left:
+            self._emit([Returned(pack_id, pack.dispatch_id, left)])
+
+    async def _run_task(self, task: Task, pack: Pack) -> None:
+        job = _Job(task, pack)
+        self._jobs[job.attempt] = job
+        self._emit([Began(pack.dispatch_id, task.node, task.attempt, job.started, worker_name())])
+        limit = pack.options[task.options].timeout
+        try:
+            future = self._launch(job)
+            timer = None if limit is None else self._loop.call_later(limit, self._begin, self._overdue(job, limit))
+            try:
+                outcome = await asyncio.wrap_future(future)
+            finally:
+                if timer is not None:
+                    timer.cancel()
+            if not job.abandoned:
+                self._tell(job, outcome)
+        finally:
+            job.ended.set()
+            if not job.abandoned:
+                self._jobs.pop(job.attempt, None)
+
+    def _tell(self, job: _Job, outcome: Outcome) -> None:
+        if job.cancel_requested() and outcome.status != "completed":
+            outcome.status, outcome.error, outcome.output = "cancelled", None, None
+        elif outcome.output is not None:
+            output, pack = outcome.output, job.pack
+            pack.outputs[job.task.node] = Output(output.digest, output.size)
+            if output.data is not None:
+                pack.values[output.digest] = output.data
+        self._emit([outcome])
+
+    def _launch(self, job: _Job) -> concurrent.futures.Future[Outcome]:
+        """Has the user's executor run the job: on the user's loop, or in a thread of its own."""
+        instance = job.instance = copy.copy(self._instance)
+        instance._runtime = job
+        for name, stream in (("stdout", job.printed.stdout), ("stderr", job.printed.stderr)):
+            setattr(instance, f"task_{name}", stream)
+            setattr(instance, f"_task_{name}", stream)
+        future: concurrent.futures.Future[Outcome]
+        if isinstance(instance, AsyncBaseExecutor):
+            future = asyncio.run_coroutine_threadsafe(_run_async(instance, job), self._user_loop)
+            job.stop = future.cancel
+            return _settled(future, job)
+        future = concurrent.futures.Future()
+        threading.Thread(target=_run_sync, args=(instance, job, future), name=f"plugin-{job.task.node}", daemon=True).start()
+        return future
+
+    # Cancelling
+
+    def _cancel(self, attempts: list[Attempt], grace: float) -> None:
+        now = time.time()
+        facts: list[Fact] = []
+        for pack_id, members in self._ledger.by_pack(attempts)[0].items():
+            for attempt in members:
+                job = self._jobs.get(attempt)
+                if job is None:
+                    self._gone.setdefault(pack_id, set()).add(attempt)
+                    facts.append(Outcome(*attempt, "cancelled", finished=now))
+                else:
+                    self._begin(self._stop_job(job, grace, Outcome(*attempt, "cancelled", job.started)))
+        self._emit(facts)
+
+    async def _overdue(self, job: _Job, limit: float) -> None:
+        text = f"{job.task.name} (node {job.task.node}) ran longer than its timeout of {limit:g} s"
+        error = Error("ElectronTimeout", text, cause="timeout", hint="raise timeout=, or let it do less at a time")
+        await self._stop_job(job, 1.0, Outcome(*job.attempt, "failed", job.started, error=error))
+
+    async def _stop_job(self, job: _Job, grace: float, outcome: Outcome) -> None:
+        """The user's own cancel first; what does not give way is left alone, or ended with this process if it runs in it."""
+        if outcome.status == "cancelled":
+            job.request_cancel()
+        asking = asyncio.ensure_future(self._ask_to_cancel(job))
+        try:
+            await asyncio.wait_for(job.ended.wait(), grace)
+            return
+        except asyncio.TimeoutError:
+            asking.cancel()
+        if job.running_here and not isinstance(job.instance, AsyncBaseExecutor):
+            log.warning("%s does not give way and runs in this process: the process ends", job.task.name)
+            self._context.end(f"{job.task.name} (node {job.task.node}) was to be stopped, and runs in the plug-in host itself")
+            return
+        job.abandoned = True
+        job.stop()
+        if job.running_here:  # a coroutine that blocks the loop of all the others
+            self._context.end(f"{job.task.name} (node {job.task.node}) was to be stopped, and blocks the plug-in host")
+            return
+        self._jobs.pop(job.attempt, None)
+        outcome.finished = time.time()
+        outcome.duration = outcome.finished - job.started
+        self._emit([outcome])
+
+    async def _ask_to_cancel(self, job: _Job) -> None:
+        if not overrides(job.instance, "cancel"):
+            return
+        try:
+            if isinstance(job.instance, AsyncBaseExecutor):
+                asked = asyncio.run_coroutine_threadsafe(job.instance.cancel(job.metadata, job.handle), self._user_loop)
+                await asyncio.wait_for(asyncio.wrap_future(asked), _CANCEL_CALL)
+            else:
+                await asyncio.wait_for(
+                    asyncio.to_thread(job.instance.cancel, job.metadata, job.handle), _CANCEL_CALL
+                )
+        except Exception as error:  # the border to the user's class
+            log.warning("cancel() of executor %s failed: %s: %s", self.spec.name, type(error).__name__, error)
+
+
+def _run_sync(instance: BaseExecutor, job: _Job, future: concurrent.futures.Future[Outcome]) -> None:
+    """In a thread: from the task to its outcome."""
+    future.set_result(copy_context().run(_in_thread, instance, job))
+
+
+def _in_thread(instance: BaseExecutor, job: _Job) -> Outcome:
+    began = time.monotonic()
+    result: Any = None
+    problem: BaseException | None = None
+    with printing_to(job.printed):
+        try:
+            call, args, kwargs = make_call(job.task, job.pack)
+            instance.setup(job.metadata)
+            try:
+                began = time.monotonic()
+                result = instance.run(_Here(call, job), args, kwargs, job.metadata)
+            finally:
+                instance.teardown(job.metadata)
+        except BaseException as error:  # the border to the user's code, which may even call sys.exit
+            problem = error
+    return _outcome(job, began, result, problem)
+
+
+async def _run_async(instance: AsyncBaseExecutor, job: _Job) -> Outcome:
+    """On the user's loop: from the task to its outcome."""
+    began = time.monotonic()
+    result: Any = None
+    problem: BaseException | None = None
+    with printing_to(job.printed):
+        try:
+            call, args, kwargs = await asyncio.to_thread(make_call, job.task, job.pack)
+            await instance.setup(job.metadata)
+            try:
+                began = time.monotonic()
+                result = await instance.run(_Here(call, job), args, kwargs, job.metadata)
+            finally:
+                await instance.teardown(job.metadata)
+        except BaseException as error:  # the border to the user's code
+            problem = error
+    return await asyncio.shield(asyncio.to_thread(_outcome, job, began, result, problem))
+
+
+def _settled(future: concurrent.futures.Future[Outcome], job: _Job) -> concurrent.futures.Future[Outcome]:
+    """A future that is never cancelled: an abandoned job has an outcome that nobody wants."""
+    settled: concurrent.futures.Future[Outcome] = concurrent.futures.Future()
+
+    def settle(done: concurrent.futures.Future[Outcome]) -> None:
+        if done.cancelled() or done.exception() is not None:
+            settled.set_result(Outcome(*job.attempt, "cancelled", job.started, time.time()))
+        else:
+            settled.set_result(done.result())
+
+    future.add_done_callback(settle)
+    return settled
+
+
+def _outcome(job: _Job, began: float, result: Any, problem: BaseException | None) -> Outcome:
+    duration = time.monotonic() - began
+    return finish(
+        job.task, job.pack, job.started, result=result, error=problem, stdout=job.printed.stdout.getvalue(),
+        stderr=job.printed.stderr.getvalue(), duration=duration, worker=worker_name(),
+    )  # fmt: skip
+
+
+def _can_run(task: Task, pack: Pack) -> bool:
+    """Whether everything that the task refers to is there (an earlier member of the pack may have failed)."""
+    values = (*task.args, *task.kwargs.values())
+    return all(ref.node in pack.outputs for value in values for ref in refs_of(value))
+
+
+def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    loop.run_forever()
