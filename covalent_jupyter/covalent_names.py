@@ -19,7 +19,8 @@ def install_as_covalent() -> None:
     present = sys.modules.get("covalent")
     if present is not None and present.__name__ != "covalent_jupyter":
         raise ConfigError(
-            "covalent itself has been imported in this process already; call install_as_covalent() before, in a fresh kernel"
+            "covalent itself has been imported in this process already; call install_as_covalent() before that, "
+            "in a fresh kernel"
         )
     for name, ours in NAMES.items():
         sys.modules[name] = importlib.import_module(ours)

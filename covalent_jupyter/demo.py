@@ -142,7 +142,7 @@ def _logistic(samples: list[Sample], rate: float, rounds: int) -> list[list[floa
             for kind, share in enumerate(_shares(weights, point)):
                 for i, x in enumerate((*point, 1.0)):
                     slopes[kind][i] += (share - (kind == label)) * x / len(samples)
-        for row, slope in zip(weights, slopes):
+        for row, slope in zip(weights, slopes, strict=True):
             for i in range(3):
                 row[i] -= rate * slope[i]
     return weights

@@ -1,4 +1,4 @@
-"""The walls between the parts: which module may reach which. Read from the source, and from what a process has loaded."""
+"""The walls between the parts: which module may reach which; read from the source, and from what a process loads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,18 @@ import pytest
 PACKAGE = "covalent_jupyter"
 ROOT = Path(__file__).resolve().parents[1] / PACKAGE
 
-KERNEL_FORBIDDEN = ("duckdb", "dask", "distributed", "tornado", "plotly", "networkx", "ipywidgets", "numpy", "pandas", "traitlets")
+KERNEL_FORBIDDEN = (
+    "duckdb",
+    "dask",
+    "distributed",
+    "tornado",
+    "plotly",
+    "networkx",
+    "ipywidgets",
+    "numpy",
+    "pandas",
+    "traitlets",
+)
 STDLIB = frozenset(sys.stdlib_module_names)
 
 
@@ -65,10 +76,7 @@ def statements(tree: ast.AST, inside: bool = False) -> Iterator[tuple[ast.AST, b
 def imports(name: str, *, functions: bool) -> set[str]:
     """What the module imports at its top, and with ``functions`` inside its functions, too."""
     return {
-        target
-        for node, inside in statements(TREES[name])
-        if functions or not inside
-        for target in targets(name, node)
+        target for node, inside in statements(TREES[name]) if functions or not inside for target in targets(name, node)
     }
 
 
@@ -105,7 +113,10 @@ def under(*names: str) -> list[str]:
 
 def loaded_by(code: str) -> tuple[set[str], float]:
     """Names of all modules that a fresh interpreter has loaded after ``code``, and the seconds that it took."""
-    script = f"import sys, time, json; t = time.perf_counter()\n{code}\nprint(json.dumps([time.perf_counter() - t, sorted(sys.modules)]))"
+    script = (
+        f"import sys, time, json; t = time.perf_counter()\n{code}\n"
+        "print(json.dumps([time.perf_counter() - t, sorted(sys.modules)]))"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     seconds, names = json.loads(done.stdout)
     return set(names), seconds
@@ -123,7 +134,10 @@ class TestKernelWall:
         assert ours <= {PACKAGE, f"{PACKAGE}._version"}, "public names are loaded when they are used"
 
     def test_defining_and_dispatching_loads_nothing_heavy(self) -> None:
-        code = "import covalent_jupyter as ct\nct.electron, ct.lattice, ct.dispatch, ct.get_result, ct.redispatch, ct.Result, ct.status, ct.executor"
+        code = (
+            "import covalent_jupyter as ct\n"
+            "ct.electron, ct.lattice, ct.dispatch, ct.get_result, ct.redispatch, ct.Result, ct.status, ct.executor"
+        )
         names, _ = loaded_by(code)
         assert not heavy(names, KERNEL_FORBIDDEN)
         assert not {n for n in names if n.startswith((f"{PACKAGE}.store", f"{PACKAGE}.service", f"{PACKAGE}.engine"))}
@@ -163,13 +177,21 @@ assert len(flow.build_graph(1).nodes) == 2
 
     def test_kernel_side_reaches_no_service(self) -> None:
         found = reached(under("client", "workflow", "codec"))
-        bad = [m for m in found if m.startswith(tuple(f"{PACKAGE}.{n}" for n in ("store", "service", "dispatcher", "engine", "packing")))]
+        bad = [
+            m
+            for m in found
+            if m.startswith(tuple(f"{PACKAGE}.{n}" for n in ("store", "service", "dispatcher", "engine", "packing")))
+        ]
         assert not bad, [way(found, m) for m in bad]
 
 
 def test_worker_wall() -> None:
     found = reached(under("worker"))
-    bad = [m for m in found if m.startswith(tuple(f"{PACKAGE}.{n}" for n in ("store", "engine", "service", "notebook", "dispatcher")))]
+    bad = [
+        m
+        for m in found
+        if m.startswith(tuple(f"{PACKAGE}.{n}" for n in ("store", "engine", "service", "notebook", "dispatcher")))
+    ]
     assert not bad, [way(found, m) for m in bad]
 
 
@@ -180,13 +202,19 @@ def test_service_wall() -> None:
     assert not bad, [way(found, m) for m in bad]
     for name in found:
         for target in imports(name, functions=True):
-            assert target.partition(".")[0] not in ("dask", "distributed", "cloudpickle", "pickle", "numpy"), f"{name}: {target}"
+            assert target.partition(".")[0] not in ("dask", "distributed", "cloudpickle", "pickle", "numpy"), (
+                f"{name}: {target}"
+            )
 
 
 def test_the_service_process_loads_no_dask_and_no_pickler_of_ours() -> None:
     names, _ = loaded_by("import covalent_jupyter.service.app, covalent_jupyter.service.__main__")
     assert not heavy(names, ("dask", "distributed", "cloudpickle", "numpy", "pandas"))
-    assert not {n for n in names if n.startswith((f"{PACKAGE}.codec", f"{PACKAGE}.workflow", f"{PACKAGE}.worker", f"{PACKAGE}.executors"))}
+    assert not {
+        n
+        for n in names
+        if n.startswith((f"{PACKAGE}.codec", f"{PACKAGE}.workflow", f"{PACKAGE}.worker", f"{PACKAGE}.executors"))
+    }
 
 
 def test_purity_wall() -> None:

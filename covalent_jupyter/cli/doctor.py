@@ -28,7 +28,8 @@ from .service import state_of_service
 
 PACKAGES = (
     "covalent-jupyter", "jupyter-server", "jupyterlab", "notebook", "ipykernel", "ipython", "ipywidgets",
-    "jupyterlab-widgets", "anywidget", "dask", "distributed", "duckdb", "cloudpickle", "msgspec", "tornado", "plotly", "numpy", "pandas", "scikit-learn",
+    "jupyterlab-widgets", "anywidget", "dask", "distributed", "duckdb", "cloudpickle", "msgspec", "tornado", "plotly",
+    "numpy", "pandas", "scikit-learn",
 )  # fmt: skip
 NEEDED = (
     "jupyter-server",
@@ -248,8 +249,12 @@ def _dispatch() -> Check:
                 f"{e.get('name')}: {e.get('state')} {e.get('message') or ''}".strip()
                 for e in handle.rest.get("executors")["executors"]
             ]
-            return Check("test dispatch", "bad", f"no result after {PATIENCE:.0f} s; executors: {'; '.join(states) or 'none'}",
-                         f"look at {settings().store_dir / 'service.log'} and {settings().store_dir / 'hosts'}")  # fmt: skip
+            return Check(
+                "test dispatch",
+                "bad",
+                f"no result after {PATIENCE:.0f} s; executors: {'; '.join(states) or 'none'}",
+                f"look at {settings().store_dir / 'service.log'} and {settings().store_dir / 'hosts'}",
+            )
         value = handle.value()
     except (CovalentError, OSError) as error:
         return Check(

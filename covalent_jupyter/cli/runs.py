@@ -70,7 +70,8 @@ def print_run(rest: Rest, row: DispatchRow, electrons: list[ElectronRow], total:
     facts: list[tuple[str, Any]] = [
         ("id", row.dispatch_id), ("lattice", row.lattice), ("inputs", inputs), ("dispatched", ago_text(row.created)),
         ("took", duration_text(took(row.started or row.created, row.ended))), ("notebook", row.notebook),
-        ("tags", ", ".join(row.tags)), ("environment", ", ".join(f"{k} {v}" for k, v in row.environment.items() if k != "digest")),
+        ("tags", ", ".join(row.tags)),
+        ("environment", ", ".join(f"{k} {v}" for k, v in row.environment.items() if k != "digest")),
         ("redispatch of", row.redispatch_of), ("sublattice of", row.parent_id),
     ]  # fmt: skip
     out.facts((k, v) for k, v in facts if v)
@@ -123,7 +124,8 @@ def _nodes_named(rest: Rest, row: DispatchRow, wanted: str | None) -> list[tuple
     if not found:
         known = ", ".join(dict.fromkeys(f"{plain(name)}" for _, name in names[:50]))
         raise NotFound(
-            f"dispatch {row.dispatch_id[:8]} has no electron {wanted!r}: it has numbers 0 to {len(names) - 1}, called {known}"
+            f"dispatch {row.dispatch_id[:8]} has no electron {wanted!r}: it has numbers 0 to {len(names) - 1}, "
+            f"called {known}"
         )
     return found
 
@@ -136,7 +138,7 @@ def _printing(rest: Rest, dispatch_id: str, nodes: list[tuple[int, str]]) -> lis
     for at in range(0, len(numbers), 500):
         page = rest.electrons(dispatch_id, nodes=numbers[at : at + 500], limit=500)
         found += [(e.node, names[e.node]) for e in page.electrons
-                  if e.status is Status.RUNNING or e.stdout.size or e.stderr.size or e.stdout.text or e.stderr.text]  # fmt: skip
+                  if e.status is Status.RUNNING or e.stdout.size or e.stderr.size]  # fmt: skip
     return found
 
 
@@ -175,7 +177,7 @@ def cancel(options: argparse.Namespace, out: Out) -> int:
     row = find_dispatch(rest, options.id)
     answer = rest.cancel(row.dispatch_id, options.nodes or None)
     out.data({"dispatch_id": row.dispatch_id, **answer})
-    shown = [(key.replace("_", " "), _ids(value)) for key, value in answer.items() if value]
+    shown = [(key.replace("_", " "), _ids(value)) for key, value in answer.items() if isinstance(value, list) and value]
     if not shown:
         out.say(f"Nothing to cancel: {plain(row.name)} {row.dispatch_id[:8]} is {row.status}.")
     out.facts(shown)

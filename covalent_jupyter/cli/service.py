@@ -68,7 +68,8 @@ def status(options: argparse.Namespace, out: Out) -> int:
     sign, tone = ("✓", "ok") if found["ok"] else ("✕", "err")
     out.say(f"{sign} covalent-jupyter {found['version']} runs on {found['host']}", tone)
     out.facts([
-        ("process", found["pid"]), ("url", found["url"]), ("store", found["store"]), ("since", ago_text(found["since"])),
+        ("process", found["pid"]), ("url", found["url"]), ("store", found["store"]),
+        ("since", ago_text(found["since"])),
         ("runs", f"{found['dispatches']} under way"),
         ("store answers", f"write {found['write_ms']:.1f} ms, read {found['read_ms']:.1f} ms"),
     ])  # fmt: skip
@@ -80,12 +81,12 @@ def status(options: argparse.Namespace, out: Out) -> int:
 
 
 def state_of_service() -> dict[str, Any]:
-    """Keys: ``running`` (bool), ``ok, url, pid, version, protocol, store, store_id, host, since, dispatches`` (under way),
-    ``write_ms, read_ms, problem, warnings, client``; None where there is no service."""
+    """Keys: ``running`` (bool), ``ok, url, pid, version, protocol, store, store_id, host, since``, ``dispatches``
+    (under way), ``write_ms, read_ms, problem, warnings, client``; None where there is no service."""
     chosen = settings()
     empty: dict[str, Any] = {"running": False, "ok": False, "url": None, "pid": None, "version": None, "protocol": None,
-             "store": str(chosen.store_dir), "store_id": None, "host": None, "since": None, "dispatches": 0, "write_ms": None,
-             "read_ms": None, "problem": "", "warnings": [], "client": __version__}  # fmt: skip
+             "store": str(chosen.store_dir), "store_id": None, "host": None, "since": None, "dispatches": 0,
+             "write_ms": None, "read_ms": None, "problem": "", "warnings": [], "client": __version__}  # fmt: skip
     rest = connect()
     found: Endpoint | None = rest.connector.find()
     if found is None:
@@ -94,7 +95,8 @@ def state_of_service() -> dict[str, Any]:
     return {
         **empty, "running": True, "ok": bool(health.get("ok")), "url": found.url, "since": health.get("started"),
         "dispatches": health.get("running", 0), "warnings": health.get("warnings", []),
-        **{k: health.get(k) for k in ("pid", "version", "protocol", "store", "store_id", "host", "write_ms", "read_ms", "problem")},
+        **{k: health.get(k) for k in ("pid", "version", "protocol", "store", "store_id", "host", "problem")},
+        **{k: health.get(k) for k in ("write_ms", "read_ms")},
     }  # fmt: skip
 
 
@@ -128,7 +130,7 @@ def cluster(options: argparse.Namespace, out: Out) -> int:
         out.say("No executor runs: they start with the first dispatch that needs them.")
         return 0
     rows = [[e.get("name"), e.get("state"), e.get("slots"), e.get("workers"), e.get("packs"),
-             (e.get("info") or {}).get("address", "") or (e.get("info") or {}).get("scheduler", ""), e.get("message")] for e in executors]  # fmt: skip
+             (e.get("info") or {}).get("address", ""), e.get("message")] for e in executors]  # fmt: skip
     out.table(("executor", "state", "slots", "workers", "packs", "address", "message"), rows)
     return 0
 
@@ -140,7 +142,8 @@ def configure(options: argparse.Namespace, out: Out) -> int:
         public = found.public()
         out.data({"settings": public, "sources": found.sources})
         out.table(("setting", "value", "from", "what it is"),
-                  [[k, _shown(v), found.sources[k], config.OPTIONS[k].help] for k, v in public.items()], limit=90)  # fmt: skip
+                  [[k, _shown(v), found.sources[k], config.OPTIONS[k].help] for k, v in public.items()],
+                  limit=90)  # fmt: skip
         return 0
     name = config.name_of(options.key)
     if options.value is None and not options.unset:

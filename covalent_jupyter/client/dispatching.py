@@ -45,7 +45,8 @@ def dispatch(
 
     ``once`` attaches to the newest running or completed dispatch of the same code and inputs, and says so.
     ``inline`` runs everything here, as plain calls, with breakpoints; nothing is recorded. ``disable_run`` builds
-    and checks everything and sends nothing. ``seed`` fixes the electrons' random numbers; ``name`` and ``tags`` are for people.
+    and checks everything and sends nothing. ``seed`` fixes the electrons' random numbers; ``name`` and ``tags`` are for
+    people.
     Raises BuildError, EncodeError or ServiceUnavailable, each with the way out.
     """
     chosen = as_lattice(lattice)
@@ -77,7 +78,8 @@ def dispatch_sync(
     tags: Sequence[str] = (),
     notify: Any = None,
 ) -> Callable[..., Any]:
-    """As :func:`dispatch`, but waits and gives the :class:`Result`; a terminal shows one line meanwhile, a notebook a panel."""
+    """As :func:`dispatch`, but waits and gives the :class:`Result`; a terminal shows one line meanwhile, a notebook a
+    panel."""
     start = dispatch(lattice, disable_run, once, seed, inline, name, tags, notify)
 
     def dispatched(*args: Any, **kwargs: Any) -> Any:
@@ -118,7 +120,8 @@ def _same(rest: Rest, manifest: Manifest) -> DispatchId | None:
             Status.DISPATCHING,
         ):
             print(
-                f"Attached to dispatch {row.dispatch_id} ({row.status}) of the same code and inputs; once=False starts another."
+                f"Attached to dispatch {row.dispatch_id} ({row.status}) of the same code and inputs; "
+                "once=False starts another."
             )
             return DispatchId(row.dispatch_id, rest, attached=True)
     return None
@@ -193,8 +196,8 @@ def checked_replacements(old: Manifest, replace: dict[str, Any]) -> dict[str, An
     unknown = [name for name in replace if name not in known]
     if unknown:
         raise BuildError(
-            f"replace_electrons names {', '.join(map(repr, unknown))}, but dispatch {old.dispatch_id[:8]} has no such electron; "
-            f"it has {', '.join(sorted(known)) or 'none'}"
+            f"replace_electrons names {', '.join(map(repr, unknown))}, but dispatch {old.dispatch_id[:8]} has no such "
+            f"electron; it has {', '.join(sorted(known)) or 'none'}"
         )
     return replace
 
@@ -206,8 +209,8 @@ def _definition(old: Manifest, values: Values, code: str) -> Lattice:
     found = find_definition(old.lattice.name, old.lattice.file)
     if found is None:
         raise BuildError(
-            f'there is no lattice called {old.lattice.name!r} in this process, which code="current" needs: run the cell that '
-            'defines it (or import its module), or use code="recorded"'
+            f'there is no lattice called {old.lattice.name!r} in this process, which code="current" needs: run the '
+            'cell that defines it (or import its module), or use code="recorded"'
         )
     return found
 

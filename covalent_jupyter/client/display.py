@@ -194,7 +194,8 @@ def html_bar(counts: Counts) -> str:
     """The one bar: completed, running, failed, the rest empty."""
     total = max(counts.total, 1)
     segments = "".join(
-        f'<span style="display:inline-block;height:6px;width:{100 * number / total:.2f}%;background:{_HTML[tone]}"></span>'
+        f'<span style="display:inline-block;height:6px;width:{100 * number / total:.2f}%;'
+        f'background:{_HTML[tone]}"></span>'
         for number, tone in ((counts.completed, "ok"), (counts.running, "run"), (counts.failed, "err"))
         if number
     )
@@ -216,15 +217,18 @@ def dispatch_html(
     spent = duration_text(took(row.started or row.created, row.ended, now))
     inputs = ", ".join(f"{k}={v}" for k, v in row.inputs.items())
     parts = [
-        '<div style="border:1px solid var(--jp-border-color2, #cfcfcf);border-radius:3px;padding:8px 12px;max-width:60em">',
+        '<div style="border:1px solid var(--jp-border-color2, #cfcfcf);border-radius:3px;padding:8px 12px;'
+        'max-width:60em">',
         f"<div>{html_status(row.status)} &nbsp;<b>{html_text(row.name)}</b> "
-        f'<span style="color:{_HTML["mute"]}">({html_text(shorten(inputs, 120))}) · {html_text(counts_text(row.counts))}'
+        f'<span style="color:{_HTML["mute"]}">({html_text(shorten(inputs, 120))}) · '
+        f"{html_text(counts_text(row.counts))}"
         f' · {spent} · <code title="{html_text(row.dispatch_id)}">{html_text(row.dispatch_id[:4])}</code></span></div>',
         html_bar(row.counts),
     ]
     if row.error:
         parts.append(
-            f'<pre style="color:{_HTML["err"]};white-space:pre-wrap;margin:4px 0">{escape(plain(row.error[:4000], lines=True))}</pre>'
+            f'<pre style="color:{_HTML["err"]};white-space:pre-wrap;margin:4px 0">'
+            f"{escape(plain(row.error[:4000], lines=True))}</pre>"
         )
     if value:
         parts.append(f'<pre style="white-space:pre-wrap;margin:4px 0">{escape(plain(value, lines=True))}</pre>')

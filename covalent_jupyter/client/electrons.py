@@ -170,7 +170,7 @@ class Electron:
         """What it was called with, by parameter; loaded now. Raises NotFound if an input has no value yet."""
         args, kwargs = self._arguments()
         names = [*self.node.params, *(f"[{i}]" for i in range(len(self.node.params), len(args)))]
-        return {**dict(zip(names, args)), **kwargs}
+        return {**dict(zip(names, args, strict=False)), **kwargs}
 
     def _arguments(self) -> tuple[list[Any], dict[str, Any]]:
         node = self.node
@@ -198,7 +198,8 @@ class Electron:
         """Of a sublattice: its own electrons."""
         if not self.row.child:
             raise NotFound(
-                f"{self.row.name} [{self.row.node}] has no electrons of its own: it is no sublattice, or has not been built yet"
+                f"{self.row.name} [{self.row.node}] has no electrons of its own: it is no sublattice, "
+                "or has not been built yet"
             )
         return Electrons(Source(self._source.values, self.row.child))
 

@@ -90,7 +90,7 @@ def _difference(old: Manifest, new: Manifest, before: Node, now: Node, reused: d
 def _changed_inputs(before: Node, now: Node) -> list[str]:
     """Names of parameters that are given other values; references are told by their electrons."""
     names = [*now.params, *(f"[{i}]" for i in range(len(now.params), len(now.args)))]
-    changed = [n for n, a, b in zip(names, before.args, now.args) if _differs(a, b)]
+    changed = [n for n, a, b in zip(names, before.args, now.args, strict=False) if _differs(a, b)]
     changed += names[len(before.args) : len(now.args)]
     changed += [k for k in now.kwargs if k not in before.kwargs or _differs(before.kwargs[k], now.kwargs[k])]
     return changed + [f"{k} (no longer given)" for k in before.kwargs if k not in now.kwargs]

@@ -73,7 +73,8 @@ def failure_text(row: DispatchRow, failed: list[ElectronRow]) -> str:
     if failed:
         first = failed[0]
         lines.append(
-            f'Look into it: ct.get_result("{first.dispatch_id}").electrons[{first.node}] has .inputs, .stdout and .call(). '
+            f'Look into it: ct.get_result("{first.dispatch_id}").electrons[{first.node}] has .inputs, .stdout '
+            "and .call(). "
             f'After mending: ct.redispatch("{row.root_id}", code="current", reuse_previous_results=True)().'
         )
     return "\n".join(lines)

@@ -18,7 +18,8 @@ def check_id(dispatch_id: object) -> str:
     """The id (or prefix) as text; an error that says what is expected otherwise."""
     if not isinstance(dispatch_id, str) or not dispatch_id.strip():
         raise InvalidRequest(
-            f"a dispatch id (or the start of one) is expected, not {type(dispatch_id).__name__}: it is what ct.dispatch(...)(...) returned"
+            f"a dispatch id (or the start of one) is expected, not {type(dispatch_id).__name__}: "
+            "it is what ct.dispatch(...)(...) returned"
         )
     return dispatch_id.strip()
 

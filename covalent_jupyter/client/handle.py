@@ -49,7 +49,8 @@ class DispatchId(str):
         return wait_for(self.rest, self, timeout).status
 
     def value(self, timeout: float | None = None) -> Any:
-        """What the lattice returned, waited for. Raises as :attr:`Result.value` does; NotFinished after ``timeout`` seconds."""
+        """What the lattice returned, waited for. Raises as :attr:`Result.value` does; NotFinished after ``timeout``
+        seconds."""
         return Result(self.rest, require_ended(wait_for(self.rest, self, timeout), timeout)).value
 
     def result(self, timeout: float | None = None) -> Result:

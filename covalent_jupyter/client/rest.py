@@ -198,7 +198,8 @@ class Rest:
 
     def _unreachable(self, endpoint: Endpoint, error: Exception) -> ServiceUnavailable:
         advice = "`jupyter covalent doctor` looks for the reason." if endpoint.direct else (
-            "Is that Jupyter server running? The address comes from ct.set_config(url=...) or COVALENT_JUPYTER_URL.")  # fmt: skip
+            "Is that Jupyter server running? The address comes from ct.set_config(url=...) or "
+            "COVALENT_JUPYTER_URL.")  # fmt: skip
         return ServiceUnavailable(f"Nothing answers at {endpoint.url} ({type(error).__name__}: {error}). {advice}")
 
     def _error(self, endpoint: Endpoint, method: str, path: str, answer: Answer) -> Exception:
@@ -247,7 +248,8 @@ class Rest:
         found: dict[str, bytes] = {}
         for start in range(0, len(digests), SMALL_AT_ONCE):
             body = {"digests": digests[start : start + SMALL_AT_ONCE]}
-            found.update(msgspec.msgpack.decode(self.request("POST", "values/small", body=body).data, type=dict[str, bytes]))
+            answer = self.request("POST", "values/small", body=body)
+            found.update(msgspec.msgpack.decode(answer.data, type=dict[str, bytes]))
         return found
 
     def value(self, digest: str) -> bytes:

@@ -134,7 +134,8 @@ class Result:
         if not row.status.ended:
             raise NotFinished(
                 f"dispatch {row.dispatch_id} ({plain(row.name)}) is {row.status}: {row.counts.completed} of "
-                f"{row.counts.total} electrons completed. Wait for it with ct.get_result(..., wait=True), or read .partial"
+                f"{row.counts.total} electrons completed. Wait for it with ct.get_result(..., wait=True), "
+                "or read .partial"
             )
         if row.status is not Status.COMPLETED:
             raise exception_for(self._rest, self._values, row)
@@ -208,7 +209,8 @@ class Result:
     def _node_result(self, electron: Electron) -> Lazy:
         row = electron.row
         found: dict[str, Any] = {
-            "node_id": row.node, "node_name": row.name, "start_time": electron.start_time, "end_time": electron.end_time,
+            "node_id": row.node, "node_name": row.name,
+            "start_time": electron.start_time, "end_time": electron.end_time,
             "status": row.status, "error": electron.error,
         }  # fmt: skip
         loaders: dict[str, Callable[[], Any]] = {k: functools.partial(_same, v) for k, v in found.items()}
@@ -247,7 +249,8 @@ class Result:
 
     @property
     def graph(self) -> Any:
-        """The transport graph as a ``networkx.MultiDiGraph``: nodes with ``name, kind, status``, edges with ``parameter``."""
+        """The transport graph as a ``networkx.MultiDiGraph``: nodes with ``name, kind, status, child``, edges with
+        ``parameter``."""
         import networkx
 
         found = self._rest.graph(self.dispatch_id)

@@ -82,14 +82,16 @@ def dispatches(
 ) -> Any:
     """Past and present runs, newest first: a DataFrame where pandas is installed (``pandas=False``: a :class:`Table`).
 
-    ``name`` finds text in names and ids, ``lattice`` is the name of the lattice; sublattices' runs are listed by ``parent``.
+    ``name`` finds text in names and ids, ``lattice`` is the name of the lattice; sublattices' runs are
+    listed by ``parent``.
     """
     rest = connect()
     rows: list[dict[str, Any]] = []
     before: Any = None
     while len(rows) < limit:
         page = rest.dispatches(
-            limit=min(limit - len(rows), 500), before=before, status=str(Status(status)) if status is not None else None,
+            limit=min(limit - len(rows), 500), before=before,
+            status=str(Status(status)) if status is not None else None,
             q=name, lattice=lattice, notebook=notebook, tag=tag, parent=parent,
         )  # fmt: skip
         rows += [row_dict(row) for row in page.dispatches]
@@ -108,7 +110,7 @@ def sql(query: str, max_rows: int = 10_000, *, pandas: bool | None = None) -> An
     columns = [str(c) for c in answer["columns"]]
     if answer.get("truncated"):
         warnings.warn(f"only the first {max_rows} rows are given; max_rows=... gives more", stacklevel=2)
-    return _table([dict(zip(columns, row)) for row in answer["rows"]], columns, pandas)
+    return _table([dict(zip(columns, row, strict=True)) for row in answer["rows"]], columns, pandas)
 
 
 class Facts(dict[str, Any]):

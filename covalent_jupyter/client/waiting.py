@@ -33,7 +33,8 @@ def wait_for(
     deadline = None if timeout is None else time.monotonic() + timeout
     row = rest.dispatch(dispatch_id)
     try:
-        for row in _changes(rest, row, deadline, stop):
+        for changed in _changes(rest, row, deadline, stop):
+            row = changed
             if on_change is not None:
                 on_change(row)
     except KeyboardInterrupt:

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,3 +18,26 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of the store of this package's tests."""
     with world(tmp_path_factory.mktemp("client")) as folder:
         yield folder
+
+
+@pytest.fixture
+def jupyter_server(store: Path, tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """Address and token of a real Jupyter server with the extension, in the environment of this package's tests."""
+    token = "a-token-of-the-test"
+    command = [
+        sys.executable, "-m", "jupyter_server", "--no-browser", "--port=0", "--allow-root",
+        f"--ServerApp.root_dir={tmp_path}",
+        f"--IdentityProvider.token={token}", "--ServerApp.jpserver_extensions={'covalent_jupyter': True}",
+    ]  # fmt: skip
+    with open(tmp_path / "server.log", "wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    file = Path(os.environ["JUPYTER_RUNTIME_DIR"], f"jpserver-{process.pid}.json")
+    try:
+        deadline = time.monotonic() + 60
+        while not file.exists() or not file.read_text().strip():
+            assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "server.log").read_text()
+            time.sleep(0.05)
+        yield json.loads(file.read_text())["url"], token
+    finally:
+        process.terminate()
+        process.wait(30)

@@ -53,7 +53,11 @@ def test_rerun_failed_keeps_what_completed() -> None:
     first = ct.dispatch_sync(flows.failing)("tea")
     again = ct.redispatch(first.dispatch_id, rerun="failed")()
     assert again.wait(60) == "FAILED"
-    assert [(e.name, e.reused) for e in ct.get_result(again).electrons] == [("add", True), ("fail", False), ("add", False)]
+    assert [(e.name, e.reused) for e in ct.get_result(again).electrons] == [
+        ("add", True),
+        ("fail", False),
+        ("add", False),
+    ]
 
 
 def test_explain_says_why() -> None:
@@ -73,7 +77,10 @@ def test_explain_says_why() -> None:
 
 
 def test_current_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = "import covalent_jupyter as ct\n\n@ct.electron\ndef work(x):\n    return x + {step}\n\n@ct.lattice\ndef flow(x):\n    return work(x)\n"
+    source = (
+        "import covalent_jupyter as ct\n\n@ct.electron\ndef work(x):\n    return x + {step}\n\n"
+        "@ct.lattice\ndef flow(x):\n    return work(x)\n"
+    )
     path = tmp_path / "changing_flow.py"
     module = ModuleType("changing_flow")
     module.__file__ = str(path)

@@ -103,19 +103,38 @@ def test_electrons_by_number_name_and_slice() -> None:
     with pytest.raises(ct.NotFound, match="no electron 7"):
         electrons[7]
     assert electrons.failed() == []
-    assert repr(electrons).splitlines()[1].split() == ["✓", "0", "add", "completed", *repr(electrons).splitlines()[1].split()[4:6], "3"]
+    assert repr(electrons).splitlines()[1].split() == [
+        "✓",
+        "0",
+        "add",
+        "completed",
+        *repr(electrons).splitlines()[1].split()[4:6],
+        "3",
+    ]
     assert "✓ add [0] completed: 3" in repr(electrons[0])
 
 
 def test_node_results_as_in_covalent() -> None:
     result = ct.dispatch_sync(flows.sums)(1)
     node = result.get_node_result(1)
-    assert (node["node_id"], node["node_name"], node["status"], node["output"], node["error"]) == (1, "add", "COMPLETED", 4, None)
+    assert (node["node_id"], node["node_name"], node["status"], node["output"], node["error"]) == (
+        1,
+        "add",
+        "COMPLETED",
+        4,
+        None,
+    )
     assert node["end_time"] >= node["start_time"] and node["stdout"] == ""
     assert dict(result.get_all_node_outputs()) == {"add(0)": 3, "add(1)": 4}
     assert [n["output"] for n in result.get_all_node_results()] == [3, 4]
-    bare = ct.get_result(result.dispatch_id, workflow_output=False, intermediate_outputs=False, sublattice_results=False)
-    assert bare.result is None and "output" not in bare.get_node_result(0) and "sublattice_result" not in bare.get_node_result(0)
+    bare = ct.get_result(
+        result.dispatch_id, workflow_output=False, intermediate_outputs=False, sublattice_results=False
+    )
+    assert (
+        bare.result is None
+        and "output" not in bare.get_node_result(0)
+        and "sublattice_result" not in bare.get_node_result(0)
+    )
     assert ct.get_result_manager(result.dispatch_id).result_object.value == result.value
 
 
@@ -153,7 +172,12 @@ def test_displays_escape_what_users_wrote() -> None:
     handle = ct.dispatch(flows.shouting, name=evil)(evil)
     handle.wait(60)
     result = ct.get_result(handle)
-    for text in (handle._repr_html_(), result._repr_html_(), result.electrons._repr_html_(), result.electrons[0]._repr_html_()):
+    for text in (
+        handle._repr_html_(),
+        result._repr_html_(),
+        result.electrons._repr_html_(),
+        result.electrons[0]._repr_html_(),
+    ):
         assert text is not None and "<script" not in text.lower() and "\x1b" not in text
     assert "&lt;script&gt;" in result._repr_html_()
     for text in (repr(result), repr(result.electrons), repr(result.electrons[0])):

@@ -15,12 +15,18 @@ from covalent_jupyter.client.rest import connect
 
 @contextmanager
 def world(folder: Path, executor: str = "local") -> Iterator[Path]:
-    """The environment of a user: folders of Jupyter and the store below ``folder``. Whatever service was started is stopped."""
+    """A user's environment: folders of Jupyter and the store below ``folder``. The service is stopped at the end."""
     patch = pytest.MonkeyPatch()
     for name in ("DATA", "RUNTIME", "CONFIG"):
         (folder / name.lower()).mkdir(parents=True, exist_ok=True)
         patch.setenv(f"JUPYTER_{name}_DIR", str(folder / name.lower()))
-    for name in ("COVALENT_JUPYTER_URL", "COVALENT_JUPYTER_TOKEN", "COVALENT_STORE_DIR", "COVALENT_URL", "JPY_PARENT_PID"):
+    for name in (
+        "COVALENT_JUPYTER_URL",
+        "COVALENT_JUPYTER_TOKEN",
+        "COVALENT_STORE_DIR",
+        "COVALENT_URL",
+        "JPY_PARENT_PID",
+    ):
         patch.delenv(name, raising=False)
     patch.setenv("COVALENT_EXECUTOR", executor)
     patch.setenv("COVALENT_IDLE_TIMEOUT", "600")

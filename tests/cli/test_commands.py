@@ -1,0 +1,243 @@
+"""``jupyter covalent ...`` against a real service."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import covalent_jupyter as ct
+from covalent_jupyter.cli import main
+from covalent_jupyter.cli.runs import seconds_of
+from covalent_jupyter.client.rest import connect
+from tests.client import flows
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Said:
+    """What a command printed and how it ended."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Any:
+    def call(*words: str) -> Said:
+        capsys.readouterr()
+        code = main(list(words))
+        captured = capsys.readouterr()
+        return Said(code, captured.out, captured.err)
+
+    return call
+
+
+def test_start_status_stop(run: Any) -> None:
+    run("stop")
+    gone = run("status", "--json")
+    assert gone.code == 3 and gone.data["running"] is False and gone.data["pid"] is None
+    assert "jupyter covalent start" in run("status").out
+    started = run("start", "--json")
+    assert started.code == 0 and started.data["started"] is True
+    assert "It runs already" in run("start").out
+    status = run("status", "--json").data
+    assert (
+        {"url", "pid", "version", "store", "running"} <= set(status)
+        and status["running"] is True
+        and status["ok"] is True
+    )
+    assert status["pid"] == started.data["pid"] and "token" not in status and status["version"] == ct.__version__
+    assert f"process        {status['pid']}" in run("status").out
+    restarted = run("restart", "--json").data
+    assert restarted["pid"] != status["pid"]
+    assert run("stop", "--if-idle").code == 0
+    assert "No service runs" in run("stop").out
+
+
+def test_list_and_show(run: Any) -> None:
+    handle = ct.dispatch(flows.sums, name="a list", tags=("shown",))(1)
+    handle.wait(60)
+    rows = run("list", "--tag", "shown", "--json").data
+    assert [row["dispatch_id"] for row in rows] == [handle] and rows[0]["status"] == "COMPLETED"
+    table = run("list", "--tag", "shown").out.splitlines()
+    assert table[1].split()[:5] == ["✓", handle[:8], "a", "list", "completed"] and "2 of 2" in table[1]
+    assert "No dispatch fits" in run("list", "--name", "nothing of the kind").out
+    assert len(run("list", "-n", "1", "--status", "completed", "--json").data) == 1
+    shown = run("show", handle[:8], "--graph").out
+    assert shown.startswith("✓ a list  completed  2 of 2") and handle in shown
+    assert "│ ✓ add │ ──▶ │ ✓ add │" in shown
+    data = run("show", handle, "--json").data
+    assert data["dispatch"]["name"] == "a list" and [e["node"] for e in data["electrons"]] == [0, 1]
+    assert run("show", "latest").out.startswith("✓ a list")
+
+
+def test_a_failure_is_the_first_thing_said(run: Any) -> None:
+    handle = ct.dispatch(flows.failing)("tea")
+    handle.wait(60)
+    shown = run("show", handle).out
+    assert "✕ fail [1]: Unlucky: no luck with tea" in shown and "flows.py" in shown
+    assert shown.index("Unlucky") < shown.index("what it gave")
+
+
+def test_what_was_mistyped_is_answered_with_what_was_meant(run: Any) -> None:
+    said = run("stauts")
+    assert said.code == 2 and "Did you mean `jupyter covalent status`" in said.err
+    handle = ct.dispatch(flows.sums, name="particular")(1)
+    handle.wait(60)
+    wrong = ("0" if handle[7] != "0" else "1").join([handle[:7], ""])
+    said = run("show", wrong)
+    assert said.code == 1 and f"Did you mean {handle[:8]} (particular, COMPLETED)?" in said.err
+    assert f"Did you mean {handle[:8]} (particular" in run("logs", "particular").err
+    assert "has no electron 'ad': it has numbers 0 to 1, called add" in run("logs", handle, "ad").err
+    assert run("show", "ffffffff-ffff-ffff-ffff-ffffffffffff", "--json").data["error"] == "NotFound"
+    assert run("frobnicate", "--json").code == 2
+    assert run("list", "--limit", "many").code == 2
+    assert run().code == 2
+    assert run("--version").code == 0 and run("list", "--help").code == 0
+
+
+def test_logs(run: Any) -> None:
+    handle = ct.dispatch(flows.shouting)("tea\x1b[31m")
+    handle.wait(60)
+    said = run("logs", handle)
+    assert "out tea\\x1b[31m\n" in said.out and "err tea" in said.out and "\x1b" not in said.out
+    assert "err tea" not in run("logs", handle, "shout", "--stdout").out
+    data = run("logs", handle, "0", "--json").data
+    assert data[0]["stdout"] == "out tea\x1b[31m\n" and data[0]["name"] == "shout"
+    quiet = ct.dispatch(flows.one)(1)
+    quiet.wait(60)
+    assert "Nothing was printed" in run("logs", quiet).out
+
+
+def test_logs_follow_until_the_end(run: Any, tmp_path: Path) -> None:
+    @ct.electron
+    def talk(gate: str) -> None:
+        print("before", flush=True)
+        while not Path(gate).exists():
+            time.sleep(0.01)
+        print("after", flush=True)
+
+    gate = tmp_path / "gate"
+    handle = ct.dispatch(talk)(str(gate))
+    timer = threading.Timer(1.0, gate.touch)
+    timer.start()
+    said = run("logs", "-f", handle)
+    timer.join()
+    assert said.out.index("before") < said.out.index("after") and said.out.count("before") == 1
+
+
+def test_cancel_redispatch_delete(run: Any, tmp_path: Path) -> None:
+    held = ct.dispatch(flows.gated)(str(tmp_path / "never"), 1)
+    assert run("cancel", held[:8], "--json").data["dispatch_id"] == held
+    assert held.wait(30) == "CANCELLED"
+    assert "Nothing to cancel" in run("cancel", held).out
+    done = ct.dispatch(flows.sums)(1)
+    done.wait(60)
+    again = run("redispatch", done, "--reuse", "changed", "--wait", "--json").data
+    assert again["status"] == "COMPLETED" and again["redispatch_of"] == done and again["counts"]["reused"] == 2
+    assert run("redispatch", done).out.strip() != done
+    assert run("delete", done).code == 1  # nobody can be asked
+    assert ct.get_result(done).status == "COMPLETED"
+    deleted = run("delete", done[:13], "--yes", "--json").data
+    assert deleted["deleted"] == [done]
+    with pytest.raises(ct.NotFound):
+        ct.get_result(done)
+
+
+def test_purge_disk_cluster(run: Any) -> None:
+    ct.dispatch(flows.one)(1).wait(60)
+    assert "0 dispatches ended more than 30d ago" in run("purge").out
+    assert len(run("purge", "--older-than", "0", "--dry-run", "--json").data["would_delete"]) >= 1
+    assert run("purge", "--older-than", "soon").code == 1
+    assert run("disk", "--json").data["total"] > 0 and "free" in run("disk").out
+    executors = run("cluster", "--json").data["executors"]
+    assert [e["name"] for e in executors] == ["local"] and "local" in run("cluster").out
+    assert "how many slots" in run("cluster", "scale").err
+    assert (seconds_of("90"), seconds_of("2h"), seconds_of("1.5d")) == (90.0, 7200.0, 129_600.0)
+
+
+def test_config(run: Any) -> None:
+    assert run("config", "log_cap", "100000").code == 0
+    assert run("config", "log_cap").out.strip() == "100000"
+    assert run("config", "--json").data["settings"]["log_cap"] == 100_000
+    assert connect().get("config")["settings"]["log_cap"] == 100_000
+    assert run("config", "log_cap", "--unset").code == 0
+    assert run("config", "log_cap").out.strip() == "10000000"
+    said = run("config", "log_kap")
+    assert said.code == 1 and "Did you mean 'log_cap'" in said.err
+    assert "log_cap cannot be" in run("config", "log_cap", "-5").err
+    assert run("config", "token", "geheim").code == 0
+    assert "geheim" not in run("config").out and run("config", "token").out.strip() == "***"
+    assert run("config", "token", "--unset").code == 0
+    assert "what it is" in run("config").out
+
+
+def test_another_store(run: Any, tmp_path: Path) -> None:
+    said = run("status", "--store", str(tmp_path / "other"), "--json")
+    assert said.code == 3 and said.data["store"] == str(tmp_path / "other")
+    ct.set_config(store_dir=None, persist=False)
+
+
+def test_doctor(run: Any) -> None:
+    said = run("doctor")
+    assert said.code == 0 and "test dispatch: 41 + 1 = 42" in said.out and "Everything works" in said.out
+    data = run("doctor", "--no-dispatch", "--json").data
+    assert data["ok"] and data["packages"]["covalent-jupyter"] == ct.__version__
+    assert {c["name"] for c in data["checks"]} >= {
+        "server extension",
+        "lab extension",
+        "widget manager",
+        "store",
+        "service",
+    }
+
+
+def test_doctor_names_a_store_that_cannot_be_used(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    said = run("doctor", "--store", str(tmp_path / "file" / "store"))
+    ct.set_config(store_dir=None, persist=False)
+    assert (
+        said.code == 1 and "✕ store" in said.out and "COVALENT_STORE_DIR" in said.out and "✕ test dispatch" in said.out
+    )
+
+
+def test_demo(run: Any) -> None:
+    said = run("demo", "--data-set", "wine")
+    assert said.code == 0 and "The best is" in said.out and "│ ✓ train ×5 │" in said.out
+    assert "178 samples" in run("logs", "latest", "load").out
+    data = run("demo", "--data-set", "iris", "--json").data
+    assert data["status"] == "COMPLETED" and 0.8 < data["result"]["accuracy"] <= 1
+
+
+def test_the_demo_without_sklearn(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("covalent_jupyter.cli.demo.has_sklearn", lambda: False)
+    said = run("demo")
+    assert said.code == 0 and "covalent-jupyter[demo]" in said.out and "The best is" in said.out
+
+
+def test_as_a_program() -> None:
+    command = [sys.executable, "-m", "covalent_jupyter.cli"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([*command, "list"], capture_output=True, text=True, env=environment, timeout=60)
+    assert done.returncode == 0 and "?" in done.stdout and "\x1b" not in done.stdout  # signs that ASCII does not have
+    piped = subprocess.run(
+        f"{sys.executable} -m covalent_jupyter.cli config | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=60,
+    )
+    assert "Traceback" not in piped.stderr and "setting" in piped.stdout
