@@ -8,6 +8,7 @@ import msgspec
 
 from .. import codec
 from ..errors import ConfigError
+from ..executors.registry import by_name
 from ..model.graph import CallDep, Deps, ExecutorSpec, Options
 from .deps import DepsCall, name_of
 from .values import Chunks, Encoder
@@ -26,6 +27,7 @@ class Resolver:
         self._options: dict[bytes, int] = {}
         self._executors: dict[bytes, int] = {}
         self._instances: dict[int, tuple[Any, int]] = {}
+        self._plugins: dict[str, Any] = {}
         self._calls: dict[int, tuple[DepsCall, CallDep, str]] = {}
         self._call_keys: dict[CallDep, str] = {}
 
@@ -73,12 +75,22 @@ class Resolver:
         return known[1]
 
     def _executor(self, executor: Any, name: str) -> int:
+        if isinstance(executor, str) and executor not in ("dask", "local"):
+            executor = self._plugins.get(executor) or self._plugin(executor, name)
         if not isinstance(executor, str):
             known = self._instances.get(id(executor))
             if known is None:
                 known = self._instances[id(executor)] = (executor, self._add(self._spec(executor, name)))
             return known[1]
         return self._add(ExecutorSpec(executor))
+
+    def _plugin(self, short_name: str, name: str) -> Any:
+        """The executor that an installed package offers under this name."""
+        try:
+            made = self._plugins[short_name] = by_name(short_name)
+        except ConfigError as error:
+            raise ConfigError(f"{name}: {error}") from error
+        return made
 
     def _spec(self, executor: Any, name: str) -> ExecutorSpec:
         spec = executor.to_spec(lambda obj: self._encoder.value(obj, f"executor of {name}")[0].digest)

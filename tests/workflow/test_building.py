@@ -737,19 +737,6 @@ def test_importing_is_light() -> None:
         assert repr(heavy) not in out
 
 
-def test_cost_grows_with_the_number_of_electrons_alone() -> None:
-    wide = lattice(lambda n: [add(i, 2) for i in range(n)])
-
-    def seconds(n: int) -> float:
-        start = time.process_time()
-        build(wide, (n,))
-        return time.process_time() - start
-
-    seconds(1000)
-    small = min(seconds(10_000) for _ in range(2))
-    assert seconds(100_000) < 10 * small * 2
-
-
 def test_a_kept_reference_does_not_keep_the_values() -> None:
     kept: list[Any] = []
     array: weakref.WeakSet[Any] = weakref.WeakSet()
