@@ -19,7 +19,7 @@ import pytest
 
 from covalent_jupyter.errors import StoreError
 from covalent_jupyter.model import Status
-from covalent_jupyter.store import Batch, Store
+from covalent_jupyter.store import Batch, Store, opening
 
 from .records import digest, dispatch, electron
 
@@ -165,6 +165,36 @@ def test_a_full_disk_delays_and_heals_without_a_restart(small_disk: Path) -> Non
         assert store.electrons("a")[1] == 400 and len(store.references("a")) == 400
     with Store.open(small_disk) as store:
         assert len(store.events("a")) == first + 400 and store.repairs == []
+
+
+def test_a_disk_that_is_full_during_a_checkpoint_spoils_the_instance_and_heals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """4 MB hold the log when it is due for a checkpoint (2 MB), but not the database that this would write."""
+    monkeypatch.setitem(opening.CONFIG, "checkpoint_threshold", "2MB")
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
+    mounted = subprocess.run(mount, capture_output=True).returncode == 0
+    try:
+        with Store.open(place / "store") as store:
+            futures = []
+            while not store.problem and len(futures) < 150:
+                futures.append(store.append(Batch(events=[("a", "x", os.urandom(20_000))])))
+                _wait(lambda: store.problem or futures[-1].done())
+            if mounted:
+                assert "checkpoint" in (store.problem or "") and not futures[-1].done()
+                _wait(lambda: store._database.generation > 1)
+                assert len(store.events("a")) >= store.last_seq
+                subprocess.run(["mount", "-o", "remount,size=50m", str(place)], check=True)
+            numbers = list(range(1, len(futures) + 1))
+            assert [f.result(30) for f in futures] == numbers and store.problem is None
+            assert [seq for seq, _, _ in store.events("a")] == numbers
+        with Store.open(place / "store") as store:
+            assert len(store.events("a")) == len(numbers) and store.repairs == []
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def test_a_spoilt_instance_is_opened_again_under_readers_and_writers(store: Store) -> None:
