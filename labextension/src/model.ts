@@ -20,6 +20,9 @@ const SEARCH_AFTER = 250;
 /** The states of a dispatch that has not ended. */
 const UNDER_WAY = 'NEW_OBJECT,PENDING_REUSE,DISPATCHING,RUNNING';
 
+/** Runs of sublattices belong to the row of their root. */
+const ROOTS: Query = { parent: 'none' };
+
 export type Link = 'loading' | 'online' | Trouble;
 
 export type StateFilter = 'all' | 'running' | 'failed';
@@ -224,7 +227,7 @@ export class CovalentModel implements IDisposable {
 
   /** The numbers on the chips; and those under way, however old. */
   private async count(signal: AbortSignal): Promise<void> {
-    const list = (query: Query) => this.ask<DispatchList>('dispatches', query, signal);
+    const list = (query: Query) => this.ask<DispatchList>('dispatches', { ...ROOTS, ...query }, signal);
     const all = await list({ limit: 1 });
     const running = await list({ limit: PAGE, status: UNDER_WAY });
     const failed = await list({ limit: 1, status: 'FAILED' });
@@ -249,7 +252,7 @@ export class CovalentModel implements IDisposable {
   private query(): Query {
     const { text, state } = this._filter;
     const status = { all: undefined, running: UNDER_WAY, failed: 'FAILED' }[state];
-    return { limit: PAGE, q: text.trim(), status };
+    return { ...ROOTS, limit: PAGE, q: text.trim(), status };
   }
 
   private found(list: DispatchList): void {
