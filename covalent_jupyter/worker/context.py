@@ -106,6 +106,7 @@ def progress(iterable: Iterable[_T], total: int | None = None) -> Iterator[_T]:
     electron = get_context()
     started = time.monotonic()
     done = 0
+    total = _plain(total)
     electron.tell(done=0, total=total)
     try:
         for item in iterable:
@@ -125,12 +126,14 @@ def report(**values: Any) -> None:
 
 
 def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, float)):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, float):
+        return float(value)
     if isinstance(value, int):
         return int(value) if -(2**63) <= value < 2**63 else str(value)
     if isinstance(value, str):
-        return value[:_MAX_REPORT_TEXT]
+        return str.__str__(value)[:_MAX_REPORT_TEXT]
     if callable(getattr(value, "item", None)) and getattr(value, "size", 1) == 1:
         try:
             item = value.item()

@@ -23,7 +23,6 @@ from ..model.wire import encode
 from . import verdict
 from .capture import collect
 from .limits import oom_kills
-from .nursery import Nursery
 from .process import RunnerProcess
 from .protocol import END, LAST, TOKEN
 from .watch import Watch
@@ -50,10 +49,9 @@ class Sentence:
 class Feed:
     """One pack on its way through one runner. ``run`` is called once, the requests come from any thread."""
 
-    def __init__(self, pack: Pack, emit: Emit, nursery: Nursery, fallocate: Any) -> None:
+    def __init__(self, pack: Pack, emit: Emit, fallocate: Any) -> None:
         self.pack = pack
         self._emit = emit
-        self._nursery = nursery
         self._fallocate = fallocate
         self._lock = threading.Lock()
         self._requests: deque[tuple[set[int] | None, float]] = deque()  # numbers to cancel, None: give back; grace
@@ -210,7 +208,7 @@ class Feed:
             self._sentence = sentence
             self._return(self._take_back(process))
             if sentence.kill_at > time.monotonic():
-                self._nursery.signal(process, signal.SIGTERM)
+                process.nursery.signal(process, signal.SIGTERM)
 
     def _look(self, process: RunnerProcess) -> float:
         """See to the running electron. Gives the seconds until the next look."""
@@ -218,7 +216,7 @@ class Feed:
         sentence = self._sentence
         if sentence is not None:
             if now >= sentence.kill_at:
-                self._nursery.signal(process, signal.SIGKILL, tree=True)
+                process.nursery.signal(process, signal.SIGKILL, tree=True)
                 sentence.kill_at = now + 1.0  # again, should it be needed
             return min(_LOOK, max(0.001, sentence.kill_at - now))
         number, started = process.page.running()
@@ -246,7 +244,7 @@ class Feed:
         self._obey_late(process)
         usable = not process.ended.is_set()
         if self._sentence is not None and usable:
-            self._nursery.signal(process, signal.SIGKILL, tree=True)
+            process.nursery.signal(process, signal.SIGKILL, tree=True)
             process.ended.wait()
             usable = False
             self._read(process)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import ctypes
-import errno
 import gc
 import importlib
 import json
@@ -75,6 +74,15 @@ class _Forkserver:
         self.ending: dict[int, tuple[int, int, float]] = {}  # reaped: status, peak bytes, since when
 
     def serve(self) -> NoReturn:
+        """Until the owner is gone; whatever goes wrong here, no runner is left behind."""
+        try:
+            self.listen()
+        except BaseException:  # border: the last that can be done
+            traceback.print_exc()
+        finally:
+            self.leave()
+
+    def listen(self) -> NoReturn:
         signal.signal(signal.SIGCHLD, lambda *_: None)  # a handler, so that the wakeup descriptor is written
         signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
         poll = select.poll()
@@ -92,7 +100,10 @@ class _Forkserver:
             self.reap()
 
     def receive(self) -> None:
-        data, fds, _, _ = socket.recv_fds(self.sock, 65_536, 3, socket.MSG_CMSG_CLOEXEC)
+        try:
+            data, fds, _, _ = socket.recv_fds(self.sock, 65_536, 3, socket.MSG_CMSG_CLOEXEC)
+        except ConnectionError:
+            data = b""
         if not data:
             self.leave()
         message = json.loads(data)
@@ -166,10 +177,8 @@ class _Forkserver:
     def send(self, message: dict[str, Any]) -> None:
         try:
             self.sock.send(json.dumps(message).encode())
-        except OSError as error:
-            if error.errno in (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN):
-                self.leave()
-            raise
+        except ConnectionError:
+            self.leave()
 
     def leave(self) -> NoReturn:
         """The owner is gone: end every runner and everything that any of them started."""

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Protocol, Sequence
+from typing import Sequence
 
 from .. import processes
 from .process import Death, RunnerProcess
@@ -20,19 +20,6 @@ from .sheet import encode_sheet
 
 _READY_TIMEOUT = 60.0  # seconds for the preloads
 _PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
-
-
-class Nursery(Protocol):
-    """Starts runners and ends them."""
-
-    def spawn(self, process: RunnerProcess) -> None:
-        """Have a process started; its pid comes a little later, packs may be sent at once."""
-
-    def signal(self, process: RunnerProcess, number: int, *, tree: bool = False) -> None:
-        """A signal to the runner's group, or to everything that it started; none if it has ended."""
-
-    def close(self) -> None:
-        """End all runners; returns when they are gone."""
 
 
 def child_environment() -> dict[str, str]:
@@ -181,15 +168,19 @@ class ForkNursery:
 
 
 class FreshNursery:
-    """A new interpreter for every runner: slower, but forks nothing that has imported system frameworks."""
+    """A new interpreter for every runner: slower, but nothing was imported before, and system frameworks are not forked."""
 
-    def __init__(self, folder: Path, preload: Sequence[str]) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lifeline, self._hold = os.pipe()
         self._lock = threading.Lock()
         self._running: dict[RunnerProcess, subprocess.Popen[bytes]] = {}
+        self._closed = False
 
     def spawn(self, process: RunnerProcess) -> None:
+        if self._closed:
+            process.end(Death(None, reason="the pool is closed"))
+            return
         fds = (*process.ends_for_child(), self._lifeline)
         sheet = base64.b64encode(encode_sheet(process.sheet)).decode()
         child = subprocess.Popen(
@@ -219,6 +210,9 @@ class FreshNursery:
 
     def close(self) -> None:
         with self._lock:
+            if self._closed:
+                return
+            self._closed = True
             running = list(self._running)
         for process in running:
             self.signal(process, signal.SIGKILL, tree=True)

@@ -14,8 +14,8 @@ from .. import processes
 from ..model.work import Attempt, Pack
 from .capture import load_fallocate
 from .feeder import Emit, Feed
-from .nursery import ForkNursery, FreshNursery, Nursery
-from .process import RunnerProcess
+from .nursery import ForkNursery, FreshNursery
+from .process import Nursery, RunnerProcess
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ class RunnerPool:
         self._count = self._packs = self._deaths = 0
         self._closed = False
         fresh = not processes.LINUX if fresh is None else fresh
-        self._nursery: Nursery = (FreshNursery if fresh else ForkNursery)(self._spool_dir, preload)
+        self._fresh = FreshNursery(self._spool_dir)
+        self._nursery: Nursery = self._fresh if fresh else ForkNursery(self._spool_dir, preload)
         with self._changed:
             self._top_up()
 
@@ -66,19 +67,20 @@ class RunnerPool:
 
         ``emit`` gets lists of facts: Began, Outcome, Returned and LogGrew of this pack, from this thread.
         """
-        feed = Feed(pack, emit, self._nursery, self._fallocate)
+        feed = Feed(pack, emit, self._fallocate)
         with self._changed:
             if self._closed:
                 raise RuntimeError("the pool is closed")
             self._feeds[pack.pack_id] = feed
             self._packs += 1
         try:
-            process = self._acquire(pack.root_id)
+            apart = any(options.deps.pip for options in pack.options)
+            process = self._acquire(pack.root_id, apart)
             usable = False
             try:
                 usable = feed.run(process)
             finally:
-                self._put_back(process, usable)
+                self._put_back(process, usable, apart)
         finally:
             with self._changed:
                 del self._feeds[pack.pack_id]
@@ -132,6 +134,7 @@ class RunnerPool:
             self._closed = True
             self._changed.notify_all()
         self._nursery.close()
+        self._fresh.close()
         with self._changed:
             self._changed.wait_for(lambda: not self._busy, 10)
             resting = [*self._spares, *(process for idle in self._idle.values() for process in idle)]
@@ -147,11 +150,14 @@ class RunnerPool:
         with self._changed:
             return list(self._feeds.values())
 
-    def _acquire(self, root_id: str) -> RunnerProcess:
-        """A runner for this root: one that serves it already, a spare one, or a new one in the place of one that rests."""
+    def _acquire(self, root_id: str, apart: bool) -> RunnerProcess:
+        """A runner for this root: one that serves it already, a spare one, or a new one in the place of one that rests.
+
+        ``apart``: one that has imported nothing, since packages of its own are installed for it.
+        """
         with self._changed:
             while True:
-                process = self._choose(root_id)
+                process = self._choose_fresh() if apart else self._choose(root_id)
                 if process is not None:
                     break
                 self._changed.wait()
@@ -174,37 +180,46 @@ class RunnerPool:
             if not process.ended.is_set():
                 return process
             process.close(keep_spool=False)
+        return self._add(self._nursery)
+
+    def _choose_fresh(self) -> RunnerProcess | None:
+        return self._add(self._fresh)
+
+    def _add(self, nursery: Nursery) -> RunnerProcess | None:
+        """A new runner, if a slot is free."""
         if len(self._busy) >= self.slots:
             return None
         if self._alive() >= 2 * self.slots:
             self._evict()
-        return self._spawn()
+        return self._spawn(nursery)
 
     def _alive(self) -> int:
         return len(self._busy) + len(self._spares) + sum(map(len, self._idle.values()))
 
     def _evict(self) -> None:
-        """End the runner that rests longest: its root has not had work for the longest time."""
+        """End the runner that rests longest: its root has not had work for the longest time. Else a spare one."""
         for root_id, idle in list(self._idle.items()):
             if idle:
                 self._retire(idle.pop(0), keep_spool=True)
                 return
+        if self._spares:
+            self._retire(self._spares.pop(), keep_spool=False)
 
-    def _spawn(self) -> RunnerProcess:
+    def _spawn(self, nursery: Nursery) -> RunnerProcess:
         self._count += 1
-        process = RunnerProcess(f"{self._name}-{os.getpid()}-{self._count}", self._spool_dir, self._scratch)
-        self._nursery.spawn(process)
+        process = RunnerProcess(f"{self._name}-{os.getpid()}-{self._count}", self._spool_dir, self._scratch, nursery)
+        nursery.spawn(process)
         return process
 
     def _top_up(self) -> None:
         """Have as many spares as there are slots, while at most twice the slots are alive."""
         while not self._closed and len(self._spares) < self.slots and self._alive() < 2 * self.slots:
-            self._spares.append(self._spawn())
+            self._spares.append(self._spawn(self._nursery))
 
-    def _put_back(self, process: RunnerProcess, usable: bool) -> None:
+    def _put_back(self, process: RunnerProcess, usable: bool, apart: bool) -> None:
         with self._changed:
             self._busy.discard(process)
-            if usable and not self._closed and process.root in self._spools:
+            if usable and not apart and not self._closed and process.root in self._spools:
                 idle = self._idle.pop(process.root, [])  # to the end: the longest at rest is the first
                 self._idle[process.root] = [*idle, process]
                 process = None  # type: ignore[assignment]
@@ -220,4 +235,4 @@ class RunnerPool:
     def _retire(self, process: RunnerProcess, *, keep_spool: bool) -> None:
         """End a runner that rests."""
         process.when_ended(lambda: process.close(keep_spool=keep_spool))
-        self._nursery.signal(process, signal.SIGKILL, tree=True)
+        process.nursery.signal(process, signal.SIGKILL, tree=True)

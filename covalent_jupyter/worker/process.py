@@ -8,7 +8,7 @@ import socket
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Protocol
 
 from ..spool import SpoolReader, SpoolWriter
 from .page import Page, make_page
@@ -24,11 +24,25 @@ class Death:
     reason: str = ""  # why it could not be started, or why nothing is known
 
 
+class Nursery(Protocol):
+    """Starts runners and ends them."""
+
+    def spawn(self, process: RunnerProcess) -> None:
+        """Have a process started; its pid comes a little later, packs may be sent at once."""
+
+    def signal(self, process: RunnerProcess, number: int, *, tree: bool = False) -> None:
+        """A signal to the runner's group, or to everything that it started; none if it has ended."""
+
+    def close(self) -> None:
+        """End all runners; returns when they are gone."""
+
+
 class RunnerProcess:
     """One runner. The slot that holds it is the only one to use it; ``end`` may come from any thread."""
 
-    def __init__(self, name: str, spool_dir: Path, scratch: Path) -> None:
+    def __init__(self, name: str, spool_dir: Path, scratch: Path, nursery: Nursery) -> None:
         self.name = name
+        self.nursery = nursery
         self.sheet = RunnerSheet(
             name, str(spool_dir / f"{name}.spool"), str(spool_dir / f"{name}.proc"), str(scratch / name)
         )

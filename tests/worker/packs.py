@@ -8,7 +8,7 @@ from typing import Any, Callable
 
 from covalent_jupyter import codec
 from covalent_jupyter.model import (
-    Began, Environment, ExecutorSpec, Fact, Input, Lit, LogGrew, Options, Outcome, Pack, Ref, Returned, Task, Val,
+    Began, Environment, ExecutorSpec, Fact, Input, Lit, LogGrew, Options, Outcome, Pack, Ref, Returned, Task, Tpl, Val,
 )
 from covalent_jupyter.worker.pool import RunnerPool
 
@@ -43,7 +43,7 @@ class PackMaker:
         return digest
 
     def input(self, value: Any) -> Input:
-        if isinstance(value, (Ref, Lit, Val)):
+        if isinstance(value, (Ref, Lit, Val, Tpl)):
             return value
         return Val(self.blob(codec.encode(value)))
 

@@ -321,6 +321,7 @@ def test_cancel_lets_finally_run(pool: RunnerPool, tmp_path: Path) -> None:
         import time
 
         try:
+            print("begun")
             time.sleep(100)
         finally:
             with open(path, "w") as file:
@@ -330,7 +331,7 @@ def test_cancel_lets_finally_run(pool: RunnerPool, tmp_path: Path) -> None:
     maker.add(careful, str(tmp_path / "done"))
     pack = maker.pack()
     heard, thread = start(pool, pack)
-    heard.wait_for(lambda heard: heard.began == [0])
+    heard.wait_for(lambda heard: bool(heard.grown))
     begun = time.monotonic()
     pool.cancel([(pack.dispatch_id, 0, 1)], grace=20)
     thread.join(10)
