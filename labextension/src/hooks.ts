@@ -7,6 +7,7 @@ export function useModel(model: CovalentModel): void {
   const [, draw] = useReducer((n: number) => n + 1, 0);
   useEffect(() => {
     model.changed.connect(draw);
+    draw(); // it may have changed since it was first drawn
     return () => {
       model.changed.disconnect(draw);
     };

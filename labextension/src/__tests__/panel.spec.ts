@@ -7,6 +7,9 @@ import { CovalentModel } from '../model';
 import { CovalentPanel } from '../panel';
 import { LoopbackServer, row, Said } from './server';
 
+/** A busy machine takes its time. */
+const PATIENCE = { timeout: 10_000 };
+
 let server: LoopbackServer;
 let panel: CovalentPanel;
 
@@ -40,7 +43,7 @@ it('draws rows with sign, word, id and the first line of the error, as text', as
       row('e5e2aaaa', { status: 'FAILED', name: '<b>relax</b>', error: '\nValueError in split: bad\nmore' })
     ])
   );
-  await vi.waitFor(() => expect(node.querySelectorAll('.jp-Covalent-row')).toHaveLength(2));
+  await vi.waitFor(() => expect(node.querySelectorAll('.jp-Covalent-row')).toHaveLength(2), PATIENCE);
   const [running, failed] = node.querySelectorAll('.jp-Covalent-row');
   expect(running.querySelector('.jp-Covalent-sign')?.getAttribute('aria-label')).toBe('running');
   expect(running.textContent).toContain('18 of 34');
@@ -56,18 +59,18 @@ it('draws rows with sign, word, id and the first line of the error, as text', as
 
 it('shows a first example where nothing was dispatched', async () => {
   const node = await show(service([]));
-  await vi.waitFor(() => expect(node.textContent).toContain('Nothing was dispatched yet'));
+  await vi.waitFor(() => expect(node.textContent).toContain('Nothing was dispatched yet'), PATIENCE);
   expect(node.textContent).toContain('import covalent_jupyter as ct');
 });
 
 it('says what to run where the server extension is missing', async () => {
   const node = await show(() => ({ status: 404, body: 'Not Found', foreign: true }));
-  await vi.waitFor(() => expect(node.textContent).toContain('jupyter server extension enable covalent_jupyter'));
+  await vi.waitFor(() => expect(node.textContent).toContain('jupyter server extension enable covalent_jupyter'), PATIENCE);
   expect(node.querySelector('[role=status]')?.textContent).toBe('server extension missing');
 });
 
 it('says that the service is starting', async () => {
   const node = await show(() => ({ status: 503, body: { message: 'waiting for the lock' } }));
-  await vi.waitFor(() => expect(node.textContent).toContain('The service is starting'));
+  await vi.waitFor(() => expect(node.textContent).toContain('The service is starting'), PATIENCE);
   expect(node.textContent).toContain('waiting for the lock');
 });
