@@ -129,15 +129,6 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-def load_ipython_extension(ipython: Any) -> None:
-    """``%load_ext covalent_jupyter``."""
-    importlib.import_module(".notebook", __name__).load_ipython_extension(ipython)
-
-
-def unload_ipython_extension(ipython: Any) -> None:
-    importlib.import_module(".notebook", __name__).unload_ipython_extension(ipython)
-
-
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:
     extension = importlib.import_module(".extension", __name__)
     return [{"module": "covalent_jupyter", "app": extension.CovalentApp}]

@@ -211,9 +211,9 @@ def html_status(status: Status, reused: bool = False) -> str:
 
 
 def dispatch_html(
-    row: DispatchRow, electrons: Sequence[ElectronRow] = (), value: str = "", now: float | None = None
+    row: DispatchRow, electrons: Sequence[ElectronRow] = (), value: str = "", now: float | None = None, hint: str = ""
 ) -> str:
-    """A still panel: state, name, counts, the error first, then the electrons."""
+    """A still panel: state, name, counts, the error first, then the electrons, and ``hint`` below."""
     spent = duration_text(took(row.started or row.created, row.ended, now))
     inputs = ", ".join(f"{k}={v}" for k, v in row.inputs.items())
     parts = [
@@ -238,6 +238,8 @@ def dispatch_html(
             parts.append(
                 f'<div style="color:{_HTML["mute"]}">and {row.counts.total - len(electrons)} more electrons</div>'
             )
+    if hint:
+        parts.append(f'<div style="color:{_HTML["mute"]};font-size:11px;margin-top:4px">{html_text(hint)}</div>')
     return "".join([*parts, "</div>"])
 
 

@@ -9,8 +9,10 @@ from ..errors import CovalentError
 from ..model import Status
 from .display import dispatch_html, outcome_text
 from .electrons import Electrons
+from .progress import in_notebook
 from .rest import Rest, connect
 from .result import Result
+from .sidebar import sidebar_hint
 from .waiting import ended, require_ended, wait_for
 
 #: electrons that the static panel shows
@@ -65,11 +67,15 @@ class DispatchId(str):
     def electrons(self) -> Electrons:
         return Result(self.rest, self.rest.dispatch(self)).electrons
 
-    def show(self) -> Any:
+    def show(self) -> None:
         """Display the panel (in a notebook); elsewhere print the state and the electrons."""
-        from IPython.display import display
+        if in_notebook():
+            from IPython.display import display
 
-        display(self)
+            display(self)
+            return
+        result = Result(self.rest, self.rest.dispatch(self))
+        print(f"{result!r}\n{result.electrons!r}")
 
     def __await__(self) -> Generator[Any, None, Result]:
         return self._result().__await__()
@@ -86,4 +92,4 @@ class DispatchId(str):
                 value = outcome_text(electrons[0])
         except CovalentError:
             return None  # the text, the id itself, is shown instead
-        return dispatch_html(row, electrons, value)
+        return dispatch_html(row, electrons, value, hint=sidebar_hint())

@@ -37,6 +37,10 @@ SMALL_AT_ONCE = 4000
 RESTART = "jupyter covalent restart"
 
 
+class ExtensionMissing(ServiceUnavailable):
+    """The Jupyter server does not know covalent-jupyter."""
+
+
 class Answer(NamedTuple):
     status: int
     headers: http.client.HTTPMessage
@@ -217,7 +221,7 @@ class Rest:
             command = RESTART if endpoint.direct else "pip install -U covalent-jupyter (on both sides)"
             return VersionMismatch(message if RESTART in message else f"{message} {command}", **details)
         if answer.status == 404 and answer.headers.get("X-Covalent-Protocol") is None:
-            return ServiceUnavailable(
+            return ExtensionMissing(
                 f"The Jupyter server at {endpoint.url} does not know covalent-jupyter: install it in the server's "
                 "environment (pip install covalent-jupyter) and restart that server."
             )

@@ -151,8 +151,11 @@ class Result:
         if self.status is not Status.COMPLETED:
             if not self._warned:
                 self._warned = True
-                warnings.warn(f"dispatch {self.dispatch_id} is {self.status}: its result is None. "
-                              "`value` raises the reason instead; `partial` has what is there.", stacklevel=2)  # fmt: skip
+                warnings.warn(
+                    f"dispatch {self.dispatch_id} is {self.status}: its result is None. "
+                    "`value` raises the reason instead; `partial` has what is there.",
+                    stacklevel=2,
+                )
             return None
         return self.value
 

@@ -19,6 +19,9 @@ import covalent_jupyter as ct
 from covalent_jupyter import config, launch
 from covalent_jupyter.client.connection import Connector, Settings, parent_server, server_endpoint, settings
 from covalent_jupyter.client.rest import Rest, connect
+from covalent_jupyter.client.sidebar import sidebar_hint
+from covalent_jupyter.client.submit import submit
+from covalent_jupyter.workflow import build
 
 from . import flows
 from .world import world
@@ -192,6 +195,41 @@ def test_answers_that_make_no_sense(body: str) -> None:
 
     with answering(answer) as url, client(url) as rest, pytest.raises(ct.ServiceError):
         rest.health()
+
+
+def test_a_notebook_hears_what_the_sidebar_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JPY_PARENT_PID", "4243")
+    file = Path(os.environ["JUPYTER_RUNTIME_DIR"], "jpserver-4243.json")
+    assert sidebar_hint() == ""
+    try:
+        with answering(lambda h: reply(h, 404, {"message": "Not Found"})) as url:
+            file.write_text(json.dumps({"url": url, "token": "abc"}))
+            assert "pip install covalent-jupyter in the environment that JupyterLab" in sidebar_hint()
+            handle = ct.dispatch(flows.one)(1)
+            assert "For the sidebar: pip install" in (handle._repr_html_() or "")
+        with answering(lambda h: reply(h, 200, {"ok": True}, X_Covalent_Protocol="1")) as url:
+            file.write_text(json.dumps({"url": url, "token": "abc"}))
+            assert sidebar_hint() == ""
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def test_blobs_that_went_meanwhile_are_sent_again() -> None:
+    class Stale(Rest):
+        """Was told before that nothing is missing."""
+
+        def missing(self, digests: list[str]) -> list[str]:
+            return []
+
+    rest = Stale(connect().connector)
+    built = build(flows.one, (os.urandom(400_000), b"y"), executor="local")
+    assert submit(rest, built) is True
+    assert submit(rest, built) is False  # the id and the graph are known
+    assert len(ct.DispatchId(built.manifest.dispatch_id).value(60)) == 400_001
+    built.manifest.key = "another graph"
+    with pytest.raises(ct.ServiceError):
+        submit(rest, built)
+    rest.disconnect()
 
 
 def test_a_service_that_goes_is_asked_again(tmp_path: Path) -> None:

@@ -50,6 +50,24 @@ print(ct.dispatch_sync(flow)(41).result, ct.status.COMPLETED)
     assert run(code).split() == ["42", "COMPLETED"]
 
 
+def test_a_whole_run_loads_nothing_heavy_into_the_kernel() -> None:
+    code = """
+import sys
+import covalent_jupyter as ct
+@ct.electron
+def add(a, b):
+    return a + b
+@ct.lattice
+def flow(a):
+    return [add(a, 1), add(a, 2)]
+result = ct.dispatch_sync(flow)(41)
+assert result.value == [42, 43] and result.electrons[0].inputs and repr(result)
+heavy = ("duckdb", "dask", "distributed", "tornado", "plotly", "networkx", "ipywidgets", "numpy", "pandas", "IPython")
+print([m for m in heavy if m in sys.modules])
+"""
+    assert run(code).strip() == "[]"
+
+
 def test_the_real_covalent_is_not_replaced_under_way() -> None:
     code = """
 import sys, types

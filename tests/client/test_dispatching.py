@@ -42,6 +42,14 @@ def test_dispatch_sync_gives_the_result() -> None:
     assert result.root_dispatch_id == result.dispatch_id
 
 
+def test_show_prints_where_there_is_no_notebook(capsys: pytest.CaptureFixture[str]) -> None:
+    handle = ct.dispatch(flows.one, name="shown")(1)
+    handle.wait(60)
+    handle.show()
+    printed = capsys.readouterr().out
+    assert "shown" in printed and "✓     0  add       completed" in printed
+
+
 def test_an_electron_alone_is_a_lattice_of_one() -> None:
     assert ct.dispatch_sync(flows.add)(1, 2).value == 3
 

@@ -1,0 +1,85 @@
+"""What a terminal and a notebook show while a dispatch runs."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def in_a_terminal(code: str) -> str:
+    """What a person sees who runs it."""
+    master, slave = pty.openpty()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "100"}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=slave, stdout=slave, stderr=slave, env=environment, close_fds=True
+    ) as process:
+        os.close(slave)
+        seen = bytearray()
+        while True:
+            try:
+                piece = os.read(master, 65536)
+            except OSError:  # the other side has closed: Linux says EIO
+                break
+            if not piece:
+                break
+            seen += piece
+        os.close(master)
+        assert process.wait(60) == 0, seen.decode(errors="replace")
+    return seen.decode("utf-8", "replace")
+
+
+def test_dispatch_sync_shows_one_line_in_a_terminal() -> None:
+    seen = in_a_terminal(
+        "import covalent_jupyter as ct\nfrom tests.client import flows\n"
+        "print(ct.dispatch_sync(flows.sums, name='a \\x1b[2J name')(1).value['sum'])"
+    )
+    lines = seen.replace("\r\n", "\n").split("\n")
+    assert "\r\x1b[2K" in seen and lines[0].rpartition("\x1b[2K")[2].startswith("✓ a \\x1b[2J name  completed  2 of 2")
+    assert lines[1] == "3" and len(lines) == 3
+
+
+def test_the_command_line_has_colours_in_a_terminal() -> None:
+    seen = in_a_terminal("from covalent_jupyter.cli import main\nmain(['list'])")
+    assert "\x1b[32m✓\x1b[0m" in seen
+
+
+CELLS = [
+    "import covalent_jupyter as ct\n\n@ct.electron\ndef add(a, b):\n    print('adding')\n    return a + b\n\n"
+    "@ct.lattice\ndef flow(a):\n    return add(a, 1)",
+    "handle = ct.dispatch(flow)(41)\nhandle.wait(60)\nhandle",
+    "result = ct.dispatch_sync(flow)(1)\nresult.value",
+    "(await ct.dispatch(flow)(2)).value",
+    "ct.get_result(handle)",
+    "handle.electrons",
+    "handle.show()",
+]
+
+
+def test_a_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv("JPY_PARENT_PID", raising=False)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS])
+    NotebookClient(
+        notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()
+    outputs = [cell.outputs for cell in notebook.cells]
+    panel = outputs[1][-1].data
+    assert panel["text/plain"].strip("'").count("-") == 4
+    assert (
+        "✓" in panel["text/html"]
+        and "flow" in panel["text/html"]
+        and ">42<" in panel["text/html"].replace("</pre>", "<")
+    )
+    assert "1 of 1" in outputs[2][0].data["text/html"] and outputs[2][-1].data["text/plain"] == "2"
+    assert outputs[3][-1].data["text/plain"] == "3"
+    assert "flow" in outputs[4][-1].data["text/html"] and "add" in outputs[5][-1].data["text/html"]
+    assert "flow" in outputs[6][0].data["text/html"]
