@@ -23,6 +23,8 @@ T = TypeVar("T")
 #: Kinds of error that a value from outside causes: text that is no Unicode, numbers out of range.
 _UNFIT = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.BinderException)
 
+_ATTEMPTS = 20  # of one read, each on a new instance
+
 #: What DuckDB says when the instance is of no use any more.
 SPOILT = ("database has been invalidated", "FATAL Error")
 
@@ -107,27 +109,24 @@ class Database:
                 self._lock.notify_all()
 
     def read(self, query: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
-        """Run the query on a cursor of its own; once more on a new instance if this one is spoilt.
+        """Run the query on a cursor of its own; again on a new instance if this one is spoilt.
 
         InvalidRequest if it was given values that cannot be compared with ours; StoreError if the store fails.
         """
-        generation = self.generation
-        try:
-            with self.cursor() as cursor:
-                return query(cursor)
-        except duckdb.Error as e:
-            moved = self._resetting or self.generation != generation
-            interrupted = moved and isinstance(e, duckdb.InterruptException)
-            if isinstance(e, _UNFIT):
-                raise InvalidRequest(f"the store cannot look for such a value: {str(e).splitlines()[0]}") from e
-            if not (spoils(e) or interrupted):
-                raise StoreError(f"the store {self.folder} could not be read: {e}") from e
-        self.reset(generation)
-        try:
-            with self.cursor() as cursor:
-                return query(cursor)
-        except duckdb.Error as e:
-            raise StoreError(f"the store {self.folder} could not be read: {e}") from e
+        for left in reversed(range(_ATTEMPTS)):
+            generation = self.generation
+            try:
+                with self.cursor() as cursor:
+                    return query(cursor)
+            except duckdb.Error as e:
+                if isinstance(e, _UNFIT):
+                    raise InvalidRequest(f"the store cannot look for such a value: {str(e).splitlines()[0]}") from e
+                moved = self._resetting or self.generation != generation
+                again = spoils(e) or (moved and isinstance(e, duckdb.InterruptException))
+                if not (again and left):
+                    raise StoreError(f"the store {self.folder} could not be read: {e}") from e
+            self.reset(generation)
+        raise AssertionError("unreachable")
 
     def reset(self, generation: int) -> None:
         """Close every handle and open the database again, unless that was done since ``generation``.

@@ -39,7 +39,7 @@ def run(database: Database, query: str, *, max_rows: int, timeout: float) -> Tab
         with database.cursor(own=True) as cursor:
             return _run(cursor, query, max_rows, timeout)
     except duckdb.Error as e:
-        if spoils(e):
+        if spoils(e) or isinstance(e, duckdb.InterruptException):
             database.reset(generation)
             raise StoreError(f"the store was opened again while the query ran; ask once more ({_message(e)})") from e
         raise InvalidRequest(_message(e)) from e
