@@ -11,7 +11,7 @@ import types
 from contextvars import copy_context
 from typing import Any
 
-from ..model.work import Outcome, Pack, Task
+from ..model.work import Error, Outcome, Pack, Task
 from . import context
 from .bench import Bench
 from .deps import Prepared, prepare
@@ -20,6 +20,10 @@ from .preview import preview_of
 from .results import child_of, error_for, output_of
 
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+class Stopped(SystemExit):
+    """Raised in the electron by SIGTERM, so that ``finally`` and ``with`` run in the grace time."""
 
 
 class Copied(BaseException):
@@ -31,7 +35,13 @@ def run_task(task: Task, pack: Pack, bench: Bench) -> Outcome:
     known = bench.known_modules()
     outcome = Outcome(pack.dispatch_id, task.node, task.attempt, "failed", time.time())
     electron = context.ElectronContext(
-        pack.dispatch_id, task.node, task.attempt, task.seed, pack.work_root or bench.scratch, outcome.reports, note=bench.page.note
+        pack.dispatch_id,
+        task.node,
+        task.attempt,
+        task.seed,
+        pack.work_root or bench.scratch,
+        outcome.reports,
+        note=bench.page.note,
     )
     context.enter(electron, everywhere=True)
     try:
@@ -40,7 +50,9 @@ def run_task(task: Task, pack: Pack, bench: Bench) -> Outcome:
         if os.getpid() != bench.pid:
             raise Copied
         context.enter(None, everywhere=True)
-    outcome.stdout, outcome.stderr = bench.capture.finish(pack.dispatch_id, task.node, task.attempt, bench.page.dropped())
+    outcome.stdout, outcome.stderr = bench.capture.finish(
+        pack.dispatch_id, task.node, task.attempt, bench.page.dropped()
+    )
     bench.capture.restore()
     left = bench.state.restore()
     if left or bench.warnings or electron.dropped_reports:
@@ -69,6 +81,13 @@ def _run(task: Task, pack: Pack, bench: Bench, outcome: Outcome) -> None:
             outcome.output = output_of(result, task, pack)
             outcome.preview = preview_of(result, outcome.output.size)
         outcome.status = "completed"
+    except Stopped:
+        outcome.status = "interrupted"  # the pool says "cancelled" if it was the one who sent it
+        outcome.output = outcome.preview = None
+        outcome.error = Error(
+            "ElectronInterrupted", f"{task.name} (node {task.node}) was stopped by SIGTERM from outside",
+            signal="SIGTERM", cause="interrupted", hint="the machine was shutting down, or somebody ended the process",
+        )  # fmt: skip
     except BaseException as error:  # border: the user's code may raise anything
         if os.getpid() == bench.pid:
             outcome.error = error_for(error, task)

@@ -36,12 +36,12 @@ class Capture:
         self._fflush = self._libc.fflush
         self.open(folder, "")
         self._streams = (_stream(1), _stream(2))
-        sys.stdin = sys.__stdin__ = _NoInput()  # type: ignore[misc]
+        sys.stdin = sys.__stdin__ = _NoInput()  # type: ignore[misc, assignment]
         self.restore()
         self._line_buffer_c()
 
     def open(self, folder: str, log_root: str) -> None:
-        """Put the live files into ``folder`` and finished logs under ``log_root`` ("": keep them short, inside outcomes)."""
+        """Put the live files into ``folder`` and finished logs under ``log_root`` ("": short, in outcomes)."""
         self._log_root = log_root
         if folder == self._folder:
             return
@@ -77,7 +77,9 @@ class Capture:
             except Exception:  # border: the user's own stream, or closed by the user
                 pass
         self._fflush(None)
-        return self._one(0, dispatch_id, node, attempt, dropped[0]), self._one(1, dispatch_id, node, attempt, dropped[1])
+        return self._one(0, dispatch_id, node, attempt, dropped[0]), self._one(
+            1, dispatch_id, node, attempt, dropped[1]
+        )
 
     def _one(self, number: int, dispatch_id: str, node: int, attempt: int, dropped: int) -> Log:
         try:
@@ -85,7 +87,9 @@ class Capture:
                 return _EMPTY
         except OSError:  # the electron closed its descriptor
             pass
-        log = collect(self.paths[number], self._log_root, dispatch_id, f"{node}.{attempt}", "out err".split()[number], dropped)
+        log = collect(
+            self.paths[number], self._log_root, dispatch_id, f"{node}.{attempt}", "out err".split()[number], dropped
+        )
         self._reopen(number)
         return log
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator, TypeVar
+from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 _NOTE_EVERY = 0.1  # seconds
@@ -75,7 +76,7 @@ class Current:
 
 
 #: The electron of this context. A runner sets the default's ``electron``; a portable call sets the variable.
-_CURRENT: ContextVar[Current] = ContextVar("covalent_electron", default=Current())
+_CURRENT: ContextVar[Current] = ContextVar("covalent_electron", default=Current())  # noqa: B039 - one per process
 
 
 def enter(electron: ElectronContext | None, *, everywhere: bool) -> None:

@@ -9,14 +9,15 @@ import shutil
 import subprocess
 import sys
 import uuid
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable, Union
+from typing import Any
 
 from .. import codec
 from ..errors import ElectronError
 from ..model.graph import CallDep, Deps
 
-Buffer = Union[bytes, memoryview]
+Buffer = bytes | memoryview
 _TAIL = 4000  # characters of a failed command's output
 
 
@@ -32,7 +33,7 @@ class Prepared:
         self._load = load
 
     def call_before(self, kwargs: dict[str, Any]) -> None:
-        """Run ``call_before`` and put what the calls return under their ``retval_keyword``; a repeated keyword makes a list."""
+        """Run ``call_before`` and put what it returns under its ``retval_keyword``; a repeated one makes a list."""
         injected: dict[str, list[Any]] = {}
         for call in self._deps.before:
             value = self._run(call, "call_before")
@@ -69,11 +70,15 @@ def prepare(deps: Deps, load: Callable[[str], Buffer], work_root: str) -> Prepar
 def run_shell(command: str) -> None:
     """Run with bash (sh where there is none), output to the electron's log."""
     shell = shutil.which("bash") or "/bin/sh"
-    done = subprocess.run([shell, "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    done = subprocess.run(
+        [shell, "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     text = done.stdout.decode("utf-8", "replace")
     print(text, end="")
     if done.returncode:
-        raise DepsError(f"the command {command!r} {_ending(done.returncode)}:\n{text[-_TAIL:].strip() or '(no output)'}")
+        raise DepsError(
+            f"the command {command!r} {_ending(done.returncode)}:\n{text[-_TAIL:].strip() or '(no output)'}"
+        )
 
 
 def _ending(code: int) -> str:
@@ -88,7 +93,17 @@ def install(requirements: tuple[str, ...], work_root: str) -> Path:
         return folder
     building = folder.with_name(f".{name}.{uuid.uuid4().hex}")
     building.mkdir(parents=True, mode=0o700)
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--target", str(building)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--target",
+        str(building),
+    ]
     done = subprocess.run(
         [*command, *requirements], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )

@@ -10,7 +10,7 @@ from types import FrameType, TracebackType
 from typing import Any, Literal
 
 from .. import codec
-from ..model.work import Error, Frame, INLINE, Output
+from ..model.work import INLINE, Error, Frame, Output
 
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _STDLIB = sysconfig.get_path("stdlib") + os.sep

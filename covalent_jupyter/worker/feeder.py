@@ -1,7 +1,7 @@
 """Feeding one pack to one runner, and hearing what becomes of it.
 
-The tasks go over at once; their *tokens* lie in a socket from which both sides may take: the runner to begin a task, the feed to
-keep it from beginning. What happened is read from the runner's spool, so nothing is heard that was
+The tasks go over at once; their *tokens* lie in a socket from which both sides may take: the runner to begin a task,
+the feed to keep it from beginning. What happened is read from the runner's spool, so nothing is heard that was
 not written down, and nothing that was written down is missed when the runner dies.
 """
 
@@ -13,13 +13,14 @@ import signal
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Callable, Union
+from typing import Any
 
 import msgspec
 
-from ..model.work import Attempt, Began, Error, Fact, Log, Outcome, Pack, Returned, Task
 from ..model.wire import encode
+from ..model.work import Attempt, Began, Error, Fact, Log, Outcome, Pack, Returned, Task
 from . import verdict
 from .capture import collect
 from .limits import oom_kills
@@ -33,7 +34,7 @@ _LOOK = 0.05
 _SLOW_LOOK = 0.1
 _SETTLED = 2.0  # seconds of running after which it is looked at less often
 
-_decoder = msgspec.msgpack.Decoder(Union[Began, Outcome, Returned])
+_decoder = msgspec.msgpack.Decoder(Began | Outcome | Returned)
 
 
 @dataclass
@@ -61,6 +62,7 @@ class Feed:
         self._begun: dict[int, Began] = {}  # open ones that began
         self._facts: list[Fact] = []
         self._sentence: Sentence | None = None
+        self._oom_kills: int | None = None  # of the machine, when the pack had run for a moment
         self._cut = False
         self._over = False
 
@@ -86,11 +88,13 @@ class Feed:
 
     # feeding
 
-    def run(self, process: RunnerProcess) -> bool:
-        """Feed until every task has had its outcome or was returned. Whether the runner can be used again."""
+    def run(self, process: RunnerProcess, settled: Callable[[], None]) -> bool:
+        """Feed until every task has had its outcome or was returned. Whether the runner can be used again.
+
+        ``settled`` is called when the pack takes longer than a moment.
+        """
         live = os.path.join(self.pack.log_root, "live") if self.pack.log_root else process.sheet.scratch
         process.live = (os.path.join(live, f"{process.name}.out"), os.path.join(live, f"{process.name}.err"))
-        self._oom_kills = oom_kills()
         self._watch = Watch(self.pack, process, self._fallocate)
         with self._lock:
             self._process = process
@@ -110,6 +114,9 @@ class Feed:
             self._obey(process)
             wait = self._look(process)
             self._flush()
+            if self._oom_kills is None and not self._over:
+                self._oom_kills = oom_kills()
+                settled()
         return self._finish(process)
 
     def _send(self, process: RunnerProcess) -> None:
@@ -270,9 +277,9 @@ class Feed:
         unstarted = self._take_back(process)
         tasks = self.pack.tasks
         if sentence is not None and self._open.pop(sentence.number, None) is not None:
-            self._facts.append(self._outcome(tasks[sentence.number], sentence.status, sentence.error, process))  # type: ignore[arg-type]
+            self._facts.append(self._outcome(tasks[sentence.number], sentence.status, sentence.error, process))
         for number in [number for number in self._begun if number in self._open]:
-            error = verdict.crashed(tasks[number], death, oom_kills() > self._oom_kills)
+            error = verdict.crashed(tasks[number], death, self._oom_kills is not None and oom_kills() > self._oom_kills)
             status = "interrupted" if error.cause == "interrupted" else "failed"
             self._facts.append(self._outcome(self._open.pop(number), status, error, process, death.peak))
         left = [*unstarted, *self._open.values()]
@@ -289,7 +296,8 @@ class Feed:
         began = self._begun.pop(self._number(task), None)
         outcome = Outcome(
             self.pack.dispatch_id, task.node, task.attempt, status, began.started if began else now, now,
-            max(0.0, now - began.started) if began else 0.0, error=error, worker=began.worker if began else "", rss=peak,
+            max(0.0, now - began.started) if began else 0.0, error=error,
+            worker=began.worker if began else "", rss=peak,
         )  # fmt: skip
         if process is not None and began:
             outcome.stdout, outcome.stderr = self._logs(process, task)
@@ -299,6 +307,6 @@ class Feed:
         root, name = self.pack.log_root, f"{task.node}.{task.attempt}"
         out, err = (
             collect(path, root, self.pack.dispatch_id, name, kind, cut)
-            for path, kind, cut in zip(process.live, ("out", "err"), process.page.dropped())
+            for path, kind, cut in zip(process.live, ("out", "err"), process.page.dropped(), strict=True)
         )
         return out, err

@@ -1,7 +1,7 @@
 """The forkserver: a small process of one thread that has imported what electrons will need, and forks runners.
 
-It runs no user code. It is the reaper of its runners: it says how each ended, and ends what a runner leaves behind, also
-what left the runner's session. When its owner is gone, so are all of them.
+It runs no user code. It is the reaper of its runners: it says how each ended, and ends what a runner leaves behind,
+also what left the runner's session. When its owner is gone, so are all of them.
 
 Messages are JSON texts on a SOCK_SEQPACKET socket. From the owner: ``{"op": "fork", "id", "sheet"}`` with three
 descriptors (control, tokens, page), ``{"op": "signal", "pid", "signal", "tree"}``. To the owner: ``ready``, ``forked``,
@@ -31,6 +31,8 @@ from .sheet import decode_sheet
 
 #: never preloaded: their state does not survive a fork
 DENIED = frozenset({"torch", "jax", "jaxlib", "tensorflow", "cupy", "numba.cuda"})
+#: what every runner needs sooner or later, and our own modules import late
+_NEEDED = ("cloudpickle", "cloudpickle.cloudpickle", "asyncio", "linecache", "dis")
 _PR_SET_CHILD_SUBREAPER = 36
 _GONE_LIMIT = 5.0  # seconds to wait for what cannot be killed (a process in an uninterruptible read)
 
@@ -207,6 +209,7 @@ def main(arguments: list[str]) -> NoReturn:
     os.setsid()
     become_subreaper()
     processes.write_record(arguments[2], os.getpid())
+    preload(list(_NEEDED))
     refused, threaded = preload([name for name in arguments[3].split(",") if name])
     gc.collect()
     gc.freeze()

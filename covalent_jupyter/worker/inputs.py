@@ -5,20 +5,23 @@ from __future__ import annotations
 import dis
 import sys
 import types
-from typing import Any, Union
+from typing import Any
 
 from .. import blobs, codec
-from ..errors import DecodeError, StoreError
+from ..errors import DecodeError
 from ..model.graph import Input, Lit, Ref, Step, Tpl, Val
-from ..model.work import Composite, Hole, Output, Pack, Part, Produced, Task
+from ..model.work import Hole, Output, Pack, Part, Produced, Task
 from ..workflow.failed import Failed
 from ..workflow.ops import SelectError, select
 
-Buffer = Union[bytes, memoryview]
+Buffer = bytes | memoryview
 _FIXED = (
-    type(None), bool, int, float, complex, str, bytes, types.ModuleType, types.BuiltinFunctionType, types.MethodDescriptorType,
-    type, frozenset, range, type(Ellipsis), type(NotImplemented),
+    type(None), bool, int, float, complex, str, bytes, types.ModuleType, types.BuiltinFunctionType,
+    types.MethodDescriptorType,    type, frozenset, range, type(Ellipsis), type(NotImplemented),
 )  # fmt: skip
+
+
+_EMPTY = object()
 
 
 class Inputs:
@@ -93,7 +96,8 @@ class Inputs:
             name = parameter if isinstance(parameter, str) else f"number {parameter + 1}"
             where = f", line {task.line}" if task.line else ""
             raise SelectError(
-                f"argument {name} of {task.name} (node {task.node}) in lattice {self._pack.lattice}{where}: {error}", error.step
+                f"argument {name} of {task.name} (node {task.node}) in lattice {self._pack.lattice}{where}: {error}",
+                error.step,
             ) from error
 
     def _value(self, value: Input) -> Any:
@@ -158,10 +162,9 @@ def is_fixed(function: Any, depth: int = 0) -> bool:
 
 def _filled(cell: types.CellType) -> bool:
     try:
-        cell.cell_contents
+        return cell.cell_contents is not _EMPTY
     except ValueError:
         return False
-    return True
 
 
 def _leaves_something(code: types.CodeType) -> bool:

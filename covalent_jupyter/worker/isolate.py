@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import _signal  # its getsignal spares the conversion to enums, eleven times per electron
+import _signal  # type: ignore[import-not-found]  # its getsignal spares the conversion to enums, eleven times per electron
 import builtins
 import gc
 import os
@@ -17,7 +17,8 @@ from .capture import NO_INPUT
 _SIGNALS = tuple(
     int(getattr(signal, name))
     for name in (
-        "SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGUSR1", "SIGUSR2", "SIGCHLD", "SIGPIPE", "SIGQUIT", "SIGVTALRM", "SIGPROF",
+        "SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGUSR1", "SIGUSR2", "SIGCHLD", "SIGPIPE", "SIGQUIT", "SIGVTALRM",
+        "SIGPROF",
     )
 )  # fmt: skip
 
@@ -82,7 +83,7 @@ class State:
         return self._leftovers() if threading.active_count() != len(self._threads) else ()
 
     def _restore_signals(self) -> None:
-        for number, handler in zip(_SIGNALS, self._signals):
+        for number, handler in zip(_SIGNALS, self._signals, strict=True):
             if _signal.getsignal(number) != handler and handler is not None:
                 signal.signal(number, handler)
         if signal.getitimer(signal.ITIMER_REAL)[0]:
@@ -129,7 +130,8 @@ class State:
         names = [thread.name for thread in left if not thread.daemon]
         if not names:
             return ()
-        return (f"it left {len(names)} thread{'s' * (len(names) > 1)} running ({', '.join(names[:5])}): join them before returning",)
+        threads = "1 thread" if len(names) == 1 else f"{len(names)} threads"
+        return (f"it left {threads} running ({', '.join(names[:5])}): join them before returning",)
 
 
 def _no_input(prompt: object = "", /) -> str:

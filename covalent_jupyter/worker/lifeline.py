@@ -1,8 +1,8 @@
 """No orphans: a pipe whose only write end is in the owner.
 
-Its end is seen by whoever watches it, whatever killed the owner. The forkserver polls it; a runner may be deep in C code,
-so the kernel itself is asked to kill the runner's whole group (``F_SETSIG``), and a thread does it where that
-is not to be had.
+Its end is seen by whoever watches it, whatever killed the owner. The forkserver polls it; a runner may be deep in C
+code, so the kernel itself is asked to kill the runner's whole group (``F_SETSIG``), and a thread does it where that is
+not to be had.
 """
 
 from __future__ import annotations

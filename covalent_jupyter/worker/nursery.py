@@ -10,8 +10,8 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
 from .. import processes
 from .process import Death, RunnerProcess
@@ -54,7 +54,15 @@ class ForkNursery:
         self._number += 1
         record = self._folder / f"forkserver-{os.getpid()}-{self._number}.proc"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.forkserver", str(theirs.fileno()), str(lifeline), str(record), names],
+            [
+                sys.executable,
+                "-m",
+                f"{__package__}.forkserver",
+                str(theirs.fileno()),
+                str(lifeline),
+                str(record),
+                names,
+            ],
             pass_fds=(theirs.fileno(), lifeline),
             stdin=subprocess.DEVNULL,
             cwd=self._folder,
@@ -168,7 +176,7 @@ class ForkNursery:
 
 
 class FreshNursery:
-    """A new interpreter for every runner: slower, but nothing was imported before, and system frameworks are not forked."""
+    """A new interpreter for every runner: slower, but nothing was imported before, and no framework forked."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -6,9 +6,9 @@ import os
 import signal
 import threading
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Sequence
 
 from .. import processes
 from ..model.work import Attempt, Pack
@@ -38,7 +38,14 @@ class RunnerPool:
     """
 
     def __init__(
-        self, *, slots: int, spool_dir: str, scratch: str, preload: Sequence[str] = (), name: str = "", fresh: bool | None = None
+        self,
+        *,
+        slots: int,
+        spool_dir: str,
+        scratch: str,
+        preload: Sequence[str] = (),
+        name: str = "",
+        fresh: bool | None = None,
     ) -> None:
         self.slots = slots
         self._name = name or "runner"
@@ -78,7 +85,7 @@ class RunnerPool:
             process = self._acquire(pack.root_id, apart)
             usable = False
             try:
-                usable = feed.run(process)
+                usable = feed.run(process, self._refill)
             finally:
                 self._put_back(process, usable, apart)
         finally:
@@ -86,9 +93,9 @@ class RunnerPool:
                 del self._feeds[pack.pack_id]
 
     def cancel(self, attempts: Sequence[Attempt], grace: float = 1.0) -> list[Attempt]:
-        """Stop these attempts: SIGTERM, after ``grace`` seconds SIGKILL to all that they started; the outcomes come through ``emit``.
+        """Stop these attempts: SIGTERM, after ``grace`` seconds SIGKILL to all that they started.
 
-        Gives those that this pool is not working on.
+        The outcomes come through the ``emit`` of their packs. Gives those that this pool is not working on.
         """
         left = set(attempts)
         for feed in self._all_feeds():
@@ -156,19 +163,15 @@ class RunnerPool:
         ``apart``: one that has imported nothing, since packages of its own are installed for it.
         """
         with self._changed:
-            while True:
-                process = self._choose_fresh() if apart else self._choose(root_id)
-                if process is not None:
-                    break
-                self._changed.wait()
+            self._changed.wait_for(lambda: len(self._busy) < self.slots)
+            process = self._add(self._fresh) if apart else self._choose(root_id)
             process.root = root_id
             self._busy.add(process)
             if process.sheet.spool not in self._spools[root_id]:
                 self._spools[root_id].append(process.sheet.spool)
-            self._top_up()
             return process
 
-    def _choose(self, root_id: str) -> RunnerProcess | None:
+    def _choose(self, root_id: str) -> RunnerProcess:
         idle = self._idle.get(root_id, [])
         while idle:
             process = idle.pop()
@@ -182,13 +185,8 @@ class RunnerPool:
             process.close(keep_spool=False)
         return self._add(self._nursery)
 
-    def _choose_fresh(self) -> RunnerProcess | None:
-        return self._add(self._fresh)
-
-    def _add(self, nursery: Nursery) -> RunnerProcess | None:
-        """A new runner, if a slot is free."""
-        if len(self._busy) >= self.slots:
-            return None
+    def _add(self, nursery: Nursery) -> RunnerProcess:
+        """A new runner, in the place of one that rests if there must be."""
         if self._alive() >= 2 * self.slots:
             self._evict()
         return self._spawn(nursery)
@@ -198,7 +196,7 @@ class RunnerPool:
 
     def _evict(self) -> None:
         """End the runner that rests longest: its root has not had work for the longest time. Else a spare one."""
-        for root_id, idle in list(self._idle.items()):
+        for idle in self._idle.values():
             if idle:
                 self._retire(idle.pop(0), keep_spool=True)
                 return
@@ -216,6 +214,11 @@ class RunnerPool:
         while not self._closed and len(self._spares) < self.slots and self._alive() < 2 * self.slots:
             self._spares.append(self._spawn(self._nursery))
 
+    def _refill(self) -> None:
+        """Make spares, now that nobody waits for the processor."""
+        with self._changed:
+            self._top_up()
+
     def _put_back(self, process: RunnerProcess, usable: bool, apart: bool) -> None:
         with self._changed:
             self._busy.discard(process)
@@ -225,6 +228,7 @@ class RunnerPool:
                 process = None  # type: ignore[assignment]
             else:
                 self._deaths += not usable
+            self._top_up()
             self._changed.notify_all()
         if process is not None:
             if usable:

@@ -28,8 +28,8 @@ from .seeds import Seeds
 class PortableCall:
     """Call it with the electron's arguments, in any process that can import this package.
 
-    It prepares the electron's dependencies, seeds random numbers, answers ``get_context()``, runs the function, and gives
-    back what that returned; it raises what that raised. It can be pickled.
+    It prepares the electron's dependencies, seeds random numbers, answers ``get_context()``, runs the function, and
+    gives back what that returned; it raises what that raised. It can be pickled.
     """
 
     def __init__(self, task: Task, pack: Pack) -> None:

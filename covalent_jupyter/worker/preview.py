@@ -1,6 +1,6 @@
 """What people see of a value without unpickling it: type, short repr, shape, a small picture or table.
 
-Everything here may run code of the value's own, and so is bounded in time and size; nothing of it ever fails an electron.
+Everything here may run code of the value's own, and so is bounded in time and size; nothing of it fails an electron.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import reprlib
 import signal
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Callable, Iterator
+from typing import Any
 
 from ..model.work import Preview
 
@@ -64,7 +65,9 @@ def _simple(value: Any, name: str, size: int) -> Preview:
         return Preview(name, f"<an integer of {value.bit_length()} bits>", size)
     if name == "str":
         shape = f"{len(value)} characters"
-        return Preview(name, _cut(repr(value[:_REPR])), size, shape=shape, scalar=value if len(value) <= _SCALAR_TEXT else None)
+        return Preview(
+            name, _cut(repr(value[:_REPR])), size, shape=shape, scalar=value if len(value) <= _SCALAR_TEXT else None
+        )
     return Preview(name, repr(value), size, scalar=value)
 
 
@@ -136,7 +139,16 @@ def _show(value: Any, size: int) -> str:
     if kind in (list, tuple, dict, set, frozenset, bytes, bytearray) or dataclasses.is_dataclass(kind):
         return _Short().repr(value)
     module = kind.__module__.partition(".")[0]
-    if size > _LARGE and module not in ("numpy", "pandas", "polars", "pyarrow", "torch", "xarray", "sklearn", "matplotlib"):
+    if size > _LARGE and module not in (
+        "numpy",
+        "pandas",
+        "polars",
+        "pyarrow",
+        "torch",
+        "xarray",
+        "sklearn",
+        "matplotlib",
+    ):
         return f"<{type_name(kind)} object>"
     return _own_repr(value)
 
@@ -176,8 +188,14 @@ def _warnings(value: Any) -> tuple[str, ...]:
         source = getattr(value, "encoding", {}).get("source")
         if source:
             found.append(f"it still points to {source}: call .load() before returning it to record the data")
-    if "dask" in sys.modules and callable(getattr(type(value), "__dask_graph__", None)) and value.__dask_graph__() is not None:
-        found.append("it is a Dask collection: the recipe was recorded, not the data; return value.compute() to record that")
+    if (
+        "dask" in sys.modules
+        and callable(getattr(type(value), "__dask_graph__", None))
+        and value.__dask_graph__() is not None
+    ):
+        found.append(
+            "it is a Dask collection: the recipe was recorded, not the data; return value.compute() to record that"
+        )
     return tuple(found)
 
 
@@ -189,7 +207,9 @@ def _mime(value: Any) -> dict[str, str]:
         return {} if figure is None or not hasattr(figure, "savefig") else _png(_figure(figure))
     if name.startswith("pandas.") and name.endswith((".DataFrame", ".Series")):
         frame = value.to_frame() if name.endswith(".Series") else value
-        return _html(frame.iloc[:1000].to_html(max_rows=_ROWS, max_cols=_COLUMNS, border=0, escape=True, notebook=False))
+        return _html(
+            frame.iloc[:1000].to_html(max_rows=_ROWS, max_cols=_COLUMNS, border=0, escape=True, notebook=False)
+        )
     bundle: dict[str, str] = {}
     if callable(getattr(kind, "_repr_png_", None)) and _pixels(value) <= 4_000_000:
         bundle.update(_png(_ask(value._repr_png_)))

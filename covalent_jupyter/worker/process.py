@@ -6,9 +6,10 @@ import os
 import shutil
 import socket
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Protocol
+from typing import Protocol
 
 from ..spool import SpoolReader, SpoolWriter
 from .page import Page, make_page

@@ -37,7 +37,7 @@ def size_of(chunks: Any) -> int:
 
 
 def child_of(lattice: Any, args: list[Any], kwargs: dict[str, Any], task: Task, pack: Pack) -> bytes:
-    """The framed manifest of a sublattice's inner graph; its large blobs are written where this worker sees the folder."""
+    """The framed manifest of a sublattice's inner graph; its large blobs are written to the blob folder."""
     built = build(
         lattice,
         args,
@@ -61,7 +61,9 @@ def child_of(lattice: Any, args: list[Any], kwargs: dict[str, Any], task: Task, 
 def error_for(error: BaseException, task: Task) -> Error:
     """What is recorded of an exception that ended an electron."""
     if isinstance(error, EncodeError):
-        hint = "return plain data, arrays or tables; open files, locks, connections and generators belong inside the electron"
+        hint = (
+            "return plain data, arrays or tables; files, locks, connections and generators belong inside the electron"
+        )
         return error_of(error, "encode", hint=hint)
     if isinstance(error, DecodeError):
         return error_of(error, "decode")
@@ -72,5 +74,3 @@ def error_for(error: BaseException, task: Task) -> Error:
     if isinstance(error, MemoryError):
         return error_of(error, hint="the electron asked for more memory than there was; work on smaller pieces")
     return error_of(error)
-
-

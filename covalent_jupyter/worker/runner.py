@@ -1,7 +1,7 @@
 """The runner: the process that runs user code, one pack after another, for one root dispatch.
 
-It reads packs from its control socket and takes the number of the next task, a *token*, from another: what the pool takes
-back from that socket never begins here. What happened goes to the spool; a byte on the control
+It reads packs from its control socket and takes the number of the next task, a *token*, from another: what the pool
+takes back from that socket never begins here. What happened goes to the spool; a byte on the control
 socket tells the pool to look there: ``F`` facts, ``E`` end of the pack.
 """
 
@@ -20,11 +20,11 @@ from typing import Any, NoReturn
 import msgspec
 
 from .. import processes
-from ..model.work import Began, Pack, Returned, Task
 from ..model.wire import encode
+from ..model.work import Began, Pack, Returned, Task
 from ..spool import SpoolWriter
 from .bench import Bench
-from .call import Copied, run_task
+from .call import Copied, Stopped, run_task
 from .lifeline import die_with_owner
 from .page import Page
 from .protocol import END, FACTS, LAST, TOKEN
@@ -35,10 +35,6 @@ _SLOW = 0.005  # seconds: what took longer is told at once
 _SPOOL_RETRY = 0.2  # seconds between attempts to write to a full disk
 
 _pack_decoder = msgspec.msgpack.Decoder(Pack)
-
-
-class Stopped(SystemExit):
-    """Raised in the electron by SIGTERM, so that ``finally`` and ``with`` run in the grace time."""
 
 
 class Runner:

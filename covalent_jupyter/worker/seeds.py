@@ -7,8 +7,9 @@ import importlib.machinery
 import importlib.util
 import random
 import sys
+from collections.abc import Sequence
 from types import ModuleType
-from typing import Any, Sequence
+from typing import Any
 
 
 class Seeds(importlib.abc.MetaPathFinder):

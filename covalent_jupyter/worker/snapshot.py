@@ -6,16 +6,16 @@ import hashlib
 import os
 import shutil
 import uuid
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import Callable, Union
 
 from ..errors import DecodeError
 
-Buffer = Union[bytes, memoryview]
+Buffer = bytes | memoryview
 
 
 def materialise(modules: dict[str, str], load: Callable[[str], Buffer], work_root: str) -> Path:
-    """The folder that holds these files (path -> digest of the blob), made once for all runners that share ``work_root``."""
+    """The folder that holds these files (path -> digest of the blob), made once for all runners of ``work_root``."""
     listing = "\n".join(f"{path} {digest}" for path, digest in sorted(modules.items()))
     name = hashlib.sha256(listing.encode()).hexdigest()[:32]
     folder = Path(work_root) / "modules" / name

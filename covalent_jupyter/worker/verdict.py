@@ -28,14 +28,18 @@ def crashed(task: Task, death: Death, out_of_memory: bool) -> Error:
         name = signal_name(os.WTERMSIG(death.status))
         if name == "SIGKILL" and out_of_memory:
             return Error(
-                "MemoryLimitExceeded", f"{who} was killed because the machine ran out of memory (peak {show_bytes(death.peak)})",
-                signal=name, cause="memory", hint="give it resources={'memory': ...} so that fewer run at once, or make it smaller",
+                "MemoryLimitExceeded",
+                f"{who} was killed because the machine ran out of memory (peak {show_bytes(death.peak)})",
+                signal=name, cause="memory",
+                hint="give it resources={'memory': ...} so that fewer run at once, or make it smaller",
             )  # fmt: skip
-        return Error("ElectronCrashed", f"{who} was killed by {name}", signal=name, cause="crashed", hint=_HINTS.get(name, ""))
+        return Error(
+            "ElectronCrashed", f"{who} was killed by {name}", signal=name, cause="crashed", hint=_HINTS.get(name, "")
+        )
     code = os.WEXITSTATUS(death.status)
     return Error(
         "ElectronCrashed", f"{who} ended its process with exit code {code}", exitcode=code, cause="crashed",
-        hint="os._exit, or exit() in native code, ends the process before the electron can return; return a value or raise",
+        hint="os._exit, or exit() in native code, ends the process before the electron returns: return or raise",
     )  # fmt: skip
 
 

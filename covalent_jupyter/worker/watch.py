@@ -52,7 +52,7 @@ class Watch:
             self._trim()
         if now - self._log_at < _LOG_EVERY:
             return []
-        sizes = [_size(path) + cut for path, cut in zip(self._process.live, self._process.page.dropped())]
+        sizes = [_size(path) + cut for path, cut in zip(self._process.live, self._process.page.dropped(), strict=True)]
         before = self._shown if self._shown[0] == number else (number, 0, 0)
         seen = (number, sizes[0], sizes[1])
         self._noted, note = self._process.page.noted(self._noted)
@@ -60,7 +60,9 @@ class Watch:
             return []
         self._log_at, self._shown = now, seen
         task = self._pack.tasks[number]
-        out, err = (path if self._pack.log_root and size else "" for path, size in zip(self._process.live, sizes))
+        out, err = (
+            path if self._pack.log_root and size else "" for path, size in zip(self._process.live, sizes, strict=True)
+        )
         return [LogGrew(self._pack.dispatch_id, task.node, task.attempt, out, err, sizes[0], sizes[1], note)]
 
     def _trim(self) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from ..model.work import Pack
 from .protocol import THREAD_VARIABLES
@@ -34,8 +35,8 @@ def put_on(pack: Pack, load: Callable[[str], Any], scratch: str) -> list[str]:
         except OSError as error:
             os.chdir(scratch)
             warnings.append(
-                f"the kernel's folder {environment.cwd} cannot be used on this machine ({error.strerror}): relative paths lead "
-                f"to a temporary folder"
+                f"the kernel's folder {environment.cwd} cannot be used on this machine ({error.strerror}): "
+                f"relative paths lead to a temporary folder"
             )
     else:
         os.chdir(scratch)
@@ -43,14 +44,14 @@ def put_on(pack: Pack, load: Callable[[str], Any], scratch: str) -> list[str]:
 
 
 def set_threads(cpu: float, chosen: dict[str, str]) -> None:
-    """Let numeric libraries use as many threads as the electron has CPUs, but where the user's variables say otherwise."""
+    """As many threads for numeric libraries as the electron has CPUs, but where the user's variables say otherwise."""
     count = max(1, int(cpu))
     for name in THREAD_VARIABLES:
         if name not in chosen:
             os.environ[name] = str(count)
     if "threadpoolctl" in sys.modules or (count > 1 and "numpy" in sys.modules):
         try:
-            import threadpoolctl
+            import threadpoolctl  # type: ignore[import-untyped]
         except ImportError:
             return
         threadpoolctl.threadpool_limits(limits=count)

@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import threading
 import uuid
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from covalent_jupyter import codec
 from covalent_jupyter.model import (
-    Began, Environment, ExecutorSpec, Fact, Input, Lit, LogGrew, Options, Outcome, Pack, Ref, Returned, Task, Tpl, Val,
+    Began,
+    Environment,
+    ExecutorSpec,
+    Fact,
+    Input,
+    Lit,
+    LogGrew,
+    Options,
+    Outcome,
+    Pack,
+    Ref,
+    Returned,
+    Task,
+    Tpl,
+    Val,
 )
 from covalent_jupyter.worker.pool import RunnerPool
 
@@ -48,8 +63,15 @@ class PackMaker:
         return Val(self.blob(codec.encode(value)))
 
     def add(
-        self, function: Callable[..., Any], *args: Any, options: Options | None = None, kind: Any = "electron", seed: int = 1,
-        node: int | None = None, name: str = "", **kwargs: Any,
+        self,
+        function: Callable[..., Any],
+        *args: Any,
+        options: Options | None = None,
+        kind: Any = "electron",
+        seed: int = 1,
+        node: int | None = None,
+        name: str = "",
+        **kwargs: Any,
     ) -> Ref:
         number = len(self.tasks) if node is None else node
         options = options or Options()

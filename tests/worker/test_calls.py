@@ -60,8 +60,15 @@ def test_every_kind_of_input(pool: RunnerPool, tmp_path: Path) -> None:
         102: Composite(output_template := output(None), (Part(output(1)), Part(Hole(7, "ValueError", "bad")))),
         103: Hole(9, "KeyError", "'x'"),
     }
-    data = b"".join(codec.encode({"a": Slot(0), "b": (Slot(1), 5)}, slot_of=lambda obj: obj.number if isinstance(obj, Slot) else None))
-    outputs[102] = Composite(msgspec.structs.replace(output_template, digest=codec.digest_of([data]), size=len(data), data=data), outputs[102].parts)  # type: ignore[union-attr]
+    data = b"".join(
+        codec.encode(
+            {"a": Slot(0), "b": (Slot(1), 5)}, slot_of=lambda obj: obj.number if isinstance(obj, Slot) else None
+        )
+    )
+    outputs[102] = Composite(
+        msgspec.structs.replace(output_template, digest=codec.digest_of([data]), size=len(data), data=data),
+        outputs[102].parts,
+    )  # type: ignore[union-attr]
     made = maker.add(lambda: np.arange(50_000), name="made")
     refs = (Ref(100, (("item", "rows"), ("item", 1))), Ref(103), made)
     maker.add(
@@ -76,7 +83,12 @@ def test_every_kind_of_input(pool: RunnerPool, tmp_path: Path) -> None:
 
     args, kwargs = codec.decode(map_blob(str(tmp_path), kept.digest))
     assert args[0] is None and (args[1] == big).all()
-    assert args[2:6] == ({"rows": [10, 20]}, 2, {"a": 1, "b": (Failed("ValueError", "bad", 7), 5)}, Failed("KeyError", "'x'", 9))
+    assert args[2:6] == (
+        {"rows": [10, 20]},
+        2,
+        {"a": 1, "b": (Failed("ValueError", "bad", 7), 5)},
+        Failed("KeyError", "'x'", 9),
+    )
     assert args[6]["x"] == [20, {Failed("KeyError", "'x'", 9)}] and (args[6]["y"][0] == big).all()
     assert kwargs == {"key": "word"}
 
@@ -105,7 +117,11 @@ def test_deps_run_in_order(pool: RunnerPool, tmp_path: Path) -> None:
     call = lambda *args: maker.blob(codec.encode((note, args, {})))  # noqa: E731
     deps = Deps(
         bash=(f"echo bash >> {path}", "echo printed"),
-        before=(CallDep(call("before 1"), "note", "given"), CallDep(call("before 2"), "note", "given"), CallDep(call("b3"), "", "alone")),
+        before=(
+            CallDep(call("before 1"), "note", "given"),
+            CallDep(call("before 2"), "note", "given"),
+            CallDep(call("b3"), "", "alone"),
+        ),
         after=(CallDep(call("after"), "note"),),
     )
     maker.add(main, Lit(1), options=Options(deps=deps))
@@ -121,7 +137,12 @@ def test_failing_deps(pool: RunnerPool) -> None:
 
     maker = PackMaker()
     call = CallDep(maker.blob(codec.encode((bad, (), {}))), "bad")
-    for deps in (Deps(bash=("echo why; exit 3",)), Deps(before=(call,)), Deps(after=(call,)), Deps(bash=("kill -9 $$",))):
+    for deps in (
+        Deps(bash=("echo why; exit 3",)),
+        Deps(before=(call,)),
+        Deps(after=(call,)),
+        Deps(bash=("kill -9 $$",)),
+    ):
         maker.add(fine, Lit(1), options=Options(deps=deps))
     maker.add(fine, Lit(1), options=Options(deps=Deps(pip=("no-such-package @ file:///nonexistent.whl",))))
     heard = run(pool, maker)
@@ -171,7 +192,9 @@ def make_wheel(folder: Path, source: Path) -> Path:
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.write(source / "__init__.py", "tiny_thing/__init__.py")
         archive.writestr("tiny_thing-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-thing\nVersion: 1\n")
-        archive.writestr("tiny_thing-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(
+            "tiny_thing-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
         archive.writestr("tiny_thing-1.dist-info/RECORD", "")
     return wheel
 
@@ -189,7 +212,15 @@ def test_context(pool: RunnerPool, tmp_path: Path) -> None:
         thread = threading.Thread(target=lambda: seen.append(get_context().node_id))
         thread.start()
         thread.join()
-        return here.dispatch_id, here.node_id, here.attempt, here.seed, str(here.workdir), (here.checkpoint_dir / "state").read_text(), seen
+        return (
+            here.dispatch_id,
+            here.node_id,
+            here.attempt,
+            here.seed,
+            str(here.workdir),
+            (here.checkpoint_dir / "state").read_text(),
+            seen,
+        )
 
     maker = PackMaker()
     maker.add(ask, seed=99, node=4)
@@ -303,9 +334,16 @@ def test_portable_calls(tmp_path: Path) -> None:
     maker.add(noisy, [1, 2], options=Options(deps=Deps(before=(note,))), seed=11)
     pack = maker.pack(log_root=str(tmp_path))
     call, args, kwargs = portable.make_call(pack.tasks[0], pack)
-    code = "import pickle, sys; call, args, kwargs = pickle.load(sys.stdin.buffer); sys.stdout.buffer.write(pickle.dumps(call(*args, **kwargs)))"
+    code = (
+        "import pickle, sys; call, args, kwargs = pickle.load(sys.stdin.buffer)\n"
+        "sys.stdout.buffer.write(pickle.dumps(call(*args, **kwargs)))"
+    )
     done = subprocess.run(
-        [sys.executable, "-c", code], input=pickle.dumps((call, args, kwargs)), capture_output=True, check=True, cwd=Path(__file__).parents[2]
+        [sys.executable, "-c", code],
+        input=pickle.dumps((call, args, kwargs)),
+        capture_output=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
     )
     result = pickle.loads(done.stdout)
     import random
@@ -313,7 +351,9 @@ def test_portable_calls(tmp_path: Path) -> None:
     random.seed(11)
     assert result == ([1, 2, 1, 2], 4, random.random(), 0)
     assert context.get_context().node_id == -1
-    outcome = portable.finish(pack.tasks[0], pack, time.time() - 1, result=result, stdout="long\n" * 1000, stderr="short")
+    outcome = portable.finish(
+        pack.tasks[0], pack, time.time() - 1, result=result, stdout="long\n" * 1000, stderr="short"
+    )
     assert outcome.status == "completed" and outcome.output is not None and outcome.preview is not None
     assert (tmp_path / outcome.stdout.file).read_text() == "long\n" * 1000 and outcome.stderr.text == "short"
     outcome = portable.finish(pack.tasks[0], pack, time.time(), error=ValueError("no"))
@@ -354,7 +394,12 @@ class Wide:
         ([1, "a"], "list", "[1, 'a']", "2 items"),
         ({"a": (1,)}, "dict", "{'a': (1,)}", "1 item"),
         (np.zeros((100, 4)), "numpy.ndarray", None, "100×4 float64"),
-        (Hostile(), "tests.worker.test_calls.Hostile", "<tests.worker.test_calls.Hostile: its repr raised RuntimeError>", ""),
+        (
+            Hostile(),
+            "tests.worker.test_calls.Hostile",
+            "<tests.worker.test_calls.Hostile: its repr raised RuntimeError>",
+            "",
+        ),
     ],
 )
 def test_previews(value: Any, kind: str, text: str | None, shape: str) -> None:
@@ -365,7 +410,15 @@ def test_previews(value: Any, kind: str, text: str | None, shape: str) -> None:
 
 def test_previews_are_bounded() -> None:
     begun = time.monotonic()
-    for value in (Slow(), Wide(), [Wide()] * 100, list(range(3_000_000)), {i: "x" * 1000 for i in range(10_000)}, "x" * 10_000_000, "€" * 5000):
+    for value in (
+        Slow(),
+        Wide(),
+        [Wide()] * 100,
+        list(range(3_000_000)),
+        dict.fromkeys(range(10000), "x" * 1000),
+        "x" * 10_000_000,
+        "€" * 5000,
+    ):
         preview = preview_of(value, 100)
         assert 0 < len(preview.repr.encode()) <= 2000
     assert time.monotonic() - begun < 4

@@ -83,7 +83,9 @@ def test_exception_whose_str_raises(pool: RunnerPool) -> None:
     assert error.exception is None
 
 
-@pytest.mark.parametrize("code, message, exitcode", [(3, "sys.exit(3)", 3), (None, "sys.exit()", 0), ("bye", "sys.exit('bye')", 1)])
+@pytest.mark.parametrize(
+    "code, message, exitcode", [(3, "sys.exit(3)", 3), (None, "sys.exit()", 0), ("bye", "sys.exit('bye')", 1)]
+)
 def test_sys_exit(pool: RunnerPool, code: object, message: str, exitcode: int) -> None:
     def leave(code: object) -> None:
         import sys
@@ -218,7 +220,7 @@ def test_daemon_that_left_the_session(pool: RunnerPool) -> None:
         import subprocess
         import sys
 
-        code = "import os, time, sys; os.setsid(); p = os.fork(); (print(p), sys.stdout.flush(), os._exit(0)) if p else time.sleep(100)"
+        code = "import os, time; os.setsid(); p = os.fork()\nif p: print(p, flush=True); os._exit(0)\ntime.sleep(100)"
         with open(path, "wb") as file:
             subprocess.run([sys.executable, "-c", code], stdout=file)
         os.abort()

@@ -26,9 +26,11 @@ def show_state() -> dict[str, Any]:
     mask = os.umask(0)
     os.umask(mask)
     return {
-        "cwd": os.getcwd(), "env": dict(os.environ), "path": list(sys.path), "umask": mask, "filters": list(map(str, warnings.filters)),
+        "cwd": os.getcwd(), "env": dict(os.environ), "path": list(sys.path), "umask": mask,
+        "filters": list(map(str, warnings.filters)),
         "alarm": str(signal.getsignal(signal.SIGALRM)), "int": str(signal.getsignal(signal.SIGINT)),
-        "recursion": sys.getrecursionlimit(), "print": builtins.print is print, "timer": signal.getitimer(signal.ITIMER_REAL),
+        "recursion": sys.getrecursionlimit(), "print": builtins.print is print,
+        "timer": signal.getitimer(signal.ITIMER_REAL),
         "hook": str(sys.breakpointhook), "trace": sys.gettrace(),
     }  # fmt: skip
 
@@ -222,7 +224,14 @@ def test_the_dispatchs_world(pool: RunnerPool, tmp_path: Path) -> None:
         import beside_the_notebook  # type: ignore[import-not-found]
         import on_the_path  # type: ignore[import-not-found]
 
-        return beside_the_notebook.value, on_the_path.value, os.getcwd(), os.environ["COLOUR"], os.environ["MPLBACKEND"], os.environ["OMP_NUM_THREADS"]
+        return (
+            beside_the_notebook.value,
+            on_the_path.value,
+            os.getcwd(),
+            os.environ["COLOUR"],
+            os.environ["MPLBACKEND"],
+            os.environ["OMP_NUM_THREADS"],
+        )
 
     def threads() -> Any:
         import os
@@ -236,7 +245,13 @@ def test_the_dispatchs_world(pool: RunnerPool, tmp_path: Path) -> None:
         maker.add(threads)
         digest = maker.blob([value.encode()])
         environment = Environment(
-            "python", "/", "3", "3", cwd=str(folder), sys_path=(str(folder), str(extra)), modules={"beside_the_notebook.py": digest}
+            "python",
+            "/",
+            "3",
+            "3",
+            cwd=str(folder),
+            sys_path=(str(folder), str(extra)),
+            modules={"beside_the_notebook.py": digest},
         )
         variables = {"COLOUR": "blue", "PATH": os.environ["PATH"]}
         return run(pool, maker, environment=environment, variables=variables, work_root=str(tmp_path / "work"))
@@ -260,7 +275,9 @@ def test_a_snapshot_that_cannot_be_had_fails_the_electrons(pool: RunnerPool, tmp
         maker = PackMaker()
         maker.add(show_state)
         modules = {path: digest or maker.blob([b""]) for path, digest in modules.items()}
-        heard = run(pool, maker, environment=Environment("python", "/", "3", "3", modules=modules), work_root=str(tmp_path))
+        heard = run(
+            pool, maker, environment=Environment("python", "/", "3", "3", modules=modules), work_root=str(tmp_path)
+        )
         error = heard.outcomes[0].error
         assert error is not None and error.cause == "executor" and message in error.message
         assert not (tmp_path / "a.py").exists()

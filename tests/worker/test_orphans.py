@@ -13,7 +13,13 @@ import pytest
 
 from covalent_jupyter.model import Began, Lit, Outcome
 from covalent_jupyter.processes import (
-    boot_id, children, descendants, end_survivors, kill, start_time, write_record,
+    boot_id,
+    children,
+    descendants,
+    end_survivors,
+    kill,
+    start_time,
+    write_record,
 )
 from covalent_jupyter.spool import read_spool
 from covalent_jupyter.worker.feeder import _decoder
@@ -124,7 +130,9 @@ def test_end_survivors_ends_the_recorded_process_and_no_other(tmp_path: Path) ->
     try:
         write_record(tmp_path / "one.proc", one.pid)
         (tmp_path / "reused.proc").write_text(f'{{"pid": {other.pid}, "start": "1", "boot": "{boot_id()}"}}')
-        (tmp_path / "earlier.proc").write_text(f'{{"pid": {other.pid}, "start": "{start_time(other.pid)}", "boot": "before"}}')
+        (tmp_path / "earlier.proc").write_text(
+            f'{{"pid": {other.pid}, "start": "{start_time(other.pid)}", "boot": "before"}}'
+        )
         (tmp_path / "torn.proc").write_text('{"pid"')
         wait_until(lambda: children(one.pid))
         below = children(one.pid)

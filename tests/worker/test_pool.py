@@ -1,0 +1,172 @@
+"""Runners and roots: who serves whom, how many live, what stays on disk."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from covalent_jupyter.model import Lit, Outcome
+from covalent_jupyter.processes import start_time
+from covalent_jupyter.spool import read_spool
+from covalent_jupyter.worker.feeder import _decoder
+from covalent_jupyter.worker.pool import RunnerPool
+
+from .packs import Heard, PackMaker, fine, run
+
+
+@pytest.fixture
+def own_pool(tmp_path: Path) -> Iterator[RunnerPool]:
+    pool = RunnerPool(slots=2, spool_dir=str(tmp_path / "spool"), scratch=str(tmp_path / "scratch"))
+    yield pool
+    pool.close()
+
+
+def who() -> Any:
+    def pid() -> int:
+        import os
+
+        return os.getpid()
+
+    return pid
+
+
+def pid_of(pool: RunnerPool, root: str) -> int:
+    maker = PackMaker(root)
+    maker.add(who())
+    pid: int = run(pool, maker).value(0)
+    return pid
+
+
+def test_a_runner_serves_one_root(own_pool: RunnerPool) -> None:
+    pids = {root: {pid_of(own_pool, root) for _ in range(3)} for root in ("a", "b")}
+    assert [len(found) for found in pids.values()] == [1, 1]
+    assert pids["a"] != pids["b"]
+    own_pool.release("a")
+    end = time.monotonic() + 5
+    while start_time(min(pids["a"])) is not None:
+        assert time.monotonic() < end
+    assert start_time(min(pids["b"])) is not None
+    assert pid_of(own_pool, "a") not in pids["a"]
+
+
+def test_at_most_twice_the_slots_live(own_pool: RunnerPool) -> None:
+    for number in range(6):
+        pid_of(own_pool, f"root {number}")
+        stats = own_pool.stats()
+        assert stats.busy + stats.idle + stats.spare <= 4
+    assert pid_of(own_pool, "root 5") == pid_of(own_pool, "root 5")
+
+
+def test_more_threads_than_slots_wait(own_pool: RunnerPool) -> None:
+    running = [0]
+    most = [0]
+
+    def emit(facts: list[Any]) -> None:
+        most[0] = max(most[0], own_pool.stats().busy)
+
+    def one(root: str) -> None:
+        maker = PackMaker(root)
+        maker.add(fine, Lit(1))
+        own_pool.run_pack(maker.pack(), emit)
+        running[0] += 1
+
+    threads = [threading.Thread(target=one, args=(f"root {number}",)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert running[0] == 8 and 1 <= most[0] <= 2
+
+
+def test_spools_stay_until_the_root_is_released(own_pool: RunnerPool, tmp_path: Path) -> None:
+    maker = PackMaker("root")
+    for number in range(3):
+        maker.add(fine, Lit(number))
+    heard = run(own_pool, maker)
+
+    def recorded() -> list[Outcome]:
+        facts = [_decoder.decode(item) for path in tmp_path.glob("spool/*.spool") for item in read_spool(path)]
+        return [fact for fact in facts if isinstance(fact, Outcome)]
+
+    assert [outcome.node for outcome in recorded()] == [0, 1, 2]
+    assert recorded() == list(heard.outcomes.values())
+    own_pool.release("root")
+    end = time.monotonic() + 5
+    while recorded():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_scratch_and_records_go(tmp_path: Path) -> None:
+    pool = RunnerPool(slots=2, spool_dir=str(tmp_path / "spool"), scratch=str(tmp_path / "scratch"))
+    pid_of(pool, "a")
+    pool.close()
+    assert list((tmp_path / "scratch").iterdir()) == []
+    assert [path.suffix for path in (tmp_path / "spool").iterdir()] == [".spool"]
+
+
+def test_harmless_preloads(tmp_path: Path) -> None:
+    """What cannot be imported is left out; what leaves threads running is not used again."""
+    (tmp_path / "threaded_module.py").write_text(
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(1000,), daemon=True).start()"
+    )
+    (tmp_path / "broken_module.py").write_text("raise SystemExit(1)")
+
+    def loaded() -> list[str]:
+        import sys
+
+        return [name for name in ("colorsys", "threaded_module", "broken_module", "torch") if name in sys.modules]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(tmp_path))
+        pool = RunnerPool(
+            slots=1,
+            spool_dir=str(tmp_path / "spool"),
+            scratch=str(tmp_path / "scratch"),
+            preload=("colorsys", "no_such_module", "broken_module", "threaded_module", "torch"),
+        )
+        try:
+            deadline = time.monotonic() + 20
+            while "threaded_module" not in pool._nursery._denied:  # type: ignore[attr-defined]
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            maker = PackMaker()
+            maker.add(loaded)
+            heard = Heard()
+            while 0 not in heard.outcomes:
+                heard = run(pool, maker)
+            assert heard.value(0) == ["colorsys"]
+        finally:
+            pool.close()
+
+
+def test_ten_thousand_trivial_tasks(own_pool: RunnerPool) -> None:
+    packs = []
+    for _ in range(20):
+        maker = PackMaker("root")
+        for number in range(500):
+            maker.add(fine, Lit(number))
+        packs.append(maker.pack())
+    heard = [Heard() for _ in packs]
+    begun = time.monotonic()
+    for pack, hears in zip(packs, heard, strict=True):
+        own_pool.run_pack(pack, hears)
+    seconds = time.monotonic() - begun
+    assert sum(len(hears.outcomes) for hears in heard) == 10_000
+    assert all(len(hears.began) <= hears.batches for hears in heard)  # mostly told together with their ends
+    assert sum(hears.batches for hears in heard) <= 20 + seconds / 0.05 * 1.2
+    assert heard[7].value(499) == 500
+    assert seconds < 10
+
+
+def test_the_tasks_of_a_pack_see_each_others_values(own_pool: RunnerPool) -> None:
+    maker = PackMaker()
+    ref = maker.add(fine, Lit(0))
+    for _ in range(999):
+        ref = maker.add(fine, ref)
+    assert run(own_pool, maker).value(999) == 1000
