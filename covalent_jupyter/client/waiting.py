@@ -15,6 +15,7 @@ from .rest import EventsAnswer, Rest
 
 #: seconds that one long poll waits at the service
 POLL = 20.0
+_WHOLE_ID = 36  # characters; a beginning of an id must be looked up first
 #: seconds between polls that came back at once with nothing
 PAUSE = 0.05
 
@@ -31,20 +32,31 @@ def wait_for(
     Ctrl-C stops the waiting and nothing else; it says how to cancel the dispatch.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
-    row = rest.dispatch(dispatch_id)
+    row: DispatchRow | None = None
     try:
-        for changed in _changes(rest, row, deadline, stop):
-            row = changed
-            if on_change is not None:
-                on_change(row)
+        if on_change is None and stop is None and len(dispatch_id) == _WHOLE_ID:
+            row = _end_of(rest, dispatch_id, deadline)
+        else:
+            row = rest.dispatch(dispatch_id)
+            for changed in _changes(rest, row, deadline, stop):
+                row = changed
+                if on_change is not None:
+                    on_change(row)
     except KeyboardInterrupt:
-        print(
-            f"\nStopped waiting; {row.name or 'the dispatch'} {row.dispatch_id[:8]} runs on. "
-            f'Cancel it with ct.cancel("{row.dispatch_id}").',
-            file=sys.stderr,
-        )
+        name, known = (row.name or "the dispatch", row.dispatch_id) if row is not None else ("the dispatch", dispatch_id)
+        print(f'\nStopped waiting; {name} {known[:8]} runs on. Cancel it with ct.cancel("{known}").', file=sys.stderr)
         raise
     return row
+
+
+def _end_of(rest: Rest, dispatch_id: str, deadline: float | None) -> DispatchRow:
+    """The row at the end, asked for once: the service answers when there is something to say."""
+    while True:
+        wait = POLL if deadline is None else max(0.0, min(POLL, deadline - time.monotonic()))
+        answer = rest.events(0, wait=round(wait, 3), dispatch=dispatch_id, electrons=0, ended=1)
+        row = next((d for d in answer.dispatches if d.dispatch_id == dispatch_id), None) or rest.dispatch(dispatch_id)
+        if row.status.ended or (deadline is not None and time.monotonic() >= deadline):
+            return row
 
 
 def _changes(

@@ -94,6 +94,10 @@ class Dispatcher:
         """Root dispatches that have not ended."""
         return sum(1 for run in self.runs.values() if run.root == run.dispatch_id)
 
+    def has_ended(self, dispatch_id: str) -> bool:
+        """Whether the end of a dispatch is recorded (true also for one that never was)."""
+        return self._ledger.key_of(dispatch_id) is None
+
     def executors(self) -> list[dict[str, Any]]:
         """What executors there are, for people."""
         found = []
@@ -122,40 +126,45 @@ class Dispatcher:
         MissingBlobs where it names blobs that nobody has sent.
         """
         manifest = head.manifest
-        if await self._is_known(manifest):
+        if await self._is_in_memory(manifest):
             return manifest.dispatch_id, False
-        run = await self._reading.run(self._prepare, manifest, small)
-        taken = await self._reusable(manifest)
-        if self._ledger.key_of(manifest.dispatch_id) is not None:  # a repeated POST overtook us meanwhile
+        prepared = await self._reading.run(self._prepare, head, small)
+        if prepared is None:
             await self._ledger.durable()
             return manifest.dispatch_id, False
-        self._variables.keep(manifest.dispatch_id, head.variables)
-        self._enter(run, wire.encode_manifest(manifest), small, taken)
-        self._flush()
-        await self._ledger.durable()
+        run, encoded = prepared
+        taken = await self._reusable(manifest)
+        if await self._is_in_memory(manifest):  # a repeated POST overtook us meanwhile
+            return manifest.dispatch_id, False
+        self._variables.remember(manifest.dispatch_id, head.variables)
+        self._enter(run, encoded, small, taken)
+        await self._ledger.committed(self._flush())
         return manifest.dispatch_id, True
 
-    async def _is_known(self, manifest: Manifest) -> bool:
+    async def _is_in_memory(self, manifest: Manifest) -> bool:
         key = self._ledger.key_of(manifest.dispatch_id)
         if key is None:
-            row = await self._reading.run(self.store.dispatch, manifest.dispatch_id)
-            key = row.key if row is not None else None
-        if key is None:
             return False
-        if key != manifest.key:
-            raise Conflict(f"dispatch {manifest.dispatch_id} exists already, with another graph")
+        _check_same(manifest, key)
         await self._ledger.durable()
         return True
 
-    def _prepare(self, manifest: Manifest, small: dict[str, bytes]) -> DispatchRun:
-        """Checks a manifest and makes its run; off the event loop."""
+    def _prepare(self, head: wire.Head, small: dict[str, bytes]) -> tuple[DispatchRun, bytes] | None:
+        """Checks a manifest and makes its run, off the event loop; None if the store has it already."""
+        manifest = head.manifest
+        known = self.store.dispatch(manifest.dispatch_id)
+        if known is not None:
+            _check_same(manifest, known.key)
+            return None
         if manifest.environment is None or manifest.parent is not None:
             raise InvalidRequest("a submitted dispatch needs an environment and has no parent")
         check_manifest(manifest)
-        missing = self.store.missing([d for d in manifest.blobs if d not in small])
+        elsewhere = [d for d in manifest.blobs if d not in small]
+        missing = self.store.missing(elsewhere) if elsewhere else []
         if missing:
             raise MissingBlobs(f"{len(missing)} blobs are missing", missing=missing)
-        return DispatchRun(manifest)
+        self._variables.keep(manifest.dispatch_id, head.variables)
+        return DispatchRun(manifest), wire.encode_manifest(manifest)
 
     async def _reusable(self, manifest: Manifest) -> TakenOver | None:
         """What an earlier dispatch already has of this one."""
@@ -473,6 +482,11 @@ class Dispatcher:
             del self.live_logs[key]
         if run.root == run.dispatch_id:
             self._placement.release(run)
+
+
+def _check_same(manifest: Manifest, key: str) -> None:
+    if key != manifest.key:
+        raise Conflict(f"dispatch {manifest.dispatch_id} exists already, with another graph")
 
 
 def _child_ended(run: DispatchRun, node_id: int) -> ChildEnded:

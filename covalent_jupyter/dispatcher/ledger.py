@@ -106,16 +106,15 @@ class Ledger:
         future.add_done_callback(lambda f: loop.call_soon_threadsafe(self._committed, f, actions))
         return future
 
-    async def flushed(self) -> None:
-        """Flushes, and waits until that is durable."""
-        future = self.flush()
+    async def committed(self, future: Future[int] | None) -> None:
+        """Waits until what :meth:`flush` appended is durable."""
         if future is not None:
             await asyncio.shield(asyncio.wrap_future(future))
 
     async def durable(self) -> None:
         """Waits until everything decided so far is durable."""
-        await self.flushed()
-        await asyncio.shield(asyncio.wrap_future(self.store.append(Batch())))
+        await self.committed(self.flush())
+        await self.committed(self.store.append(Batch()))
 
     async def append(self, batch: Batch) -> None:
         """Records something beside the runs, and announces it."""

@@ -22,9 +22,12 @@ class Variables:
         self._values: dict[str, dict[str, str]] = {}
         self.lost: dict[str, tuple[str, ...]] = {}  # root -> names that are gone
 
-    def keep(self, root: str, values: dict[str, str]) -> None:
-        """Remembers them, in memory and in a file that only the user can read."""
+    def remember(self, root: str, values: dict[str, str]) -> None:
+        """In memory, until the dispatch ends."""
         self._values[root] = values
+
+    def keep(self, root: str, values: dict[str, str]) -> None:
+        """In a file that only the user can read, for a service that comes after this one. Blocks."""
         path = variables_file(self._store_dir, root)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)

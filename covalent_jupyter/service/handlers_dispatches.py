@@ -14,7 +14,9 @@ import msgspec
 
 from ..blobs import is_digest
 from ..errors import Conflict, InvalidRequest, NotFound, StorageFull
-from ..model import DispatchRow, ElectronRow, Input, Lit, Log, Manifest, Ref, Status, Val, dependencies, refs_of, wire
+from ..model import (
+    INLINE, DispatchRow, ElectronRow, Input, Lit, Log, Manifest, Output, Ref, Status, Val, dependencies, refs_of, wire,
+)  # fmt: skip
 from ..store import Store
 from . import queries as q
 from .uploads import Spool
@@ -121,7 +123,8 @@ class Dispatches(Handler):
 class Dispatch(DispatchHandler):
     async def get(self, given: str) -> None:
         self.query(q.Nothing)
-        self.reply(await self.row(given))
+        row = await self.row(given)
+        self.reply(await self.context.read(with_bytes, self.context.store, row) if row.status.ended else row)
 
     async def patch(self, given: str) -> None:
         body = self.json_body(q.Annotate)
@@ -244,6 +247,14 @@ def resolve(store: Store, given: str) -> str:
     )
     short = " (an id needs at least 4 characters)" if len(text) < 4 else ""
     raise NotFound(f"no dispatch {given[:60]!r}{short}{hint}", newest=listed)
+
+
+def with_bytes(store: Store, row: DispatchRow) -> DispatchRow:
+    """The row with the bytes of a small result, which spares whoever waits for it another request."""
+    output = row.output
+    if isinstance(output, Output) and output.size <= INLINE:
+        row.output = Output(output.digest, output.size, store.values([output.digest]).get(output.digest))
+    return row
 
 
 def statuses(text: str) -> list[Status] | None:

@@ -7,7 +7,7 @@ import time
 
 from ..store import Changes, Store
 from . import queries as q
-from .handlers_dispatches import resolve
+from .handlers_dispatches import resolve, with_bytes
 from .web import Handler
 
 #: Seconds during which changes are collected into one answer, unless a dispatch ends.
@@ -28,6 +28,10 @@ class Events(Handler):
         wait = min(query.wait, LONGEST) if math.isfinite(query.wait) else 0.0
         dispatch = await self.context.read(resolve, self.context.store, query.dispatch) if query.dispatch else None
         began = time.monotonic()
+        if query.ended and dispatch is not None:
+            await self._until_end(dispatch, began + wait)
+            self._answer(query, dispatch, await self._changes(query, dispatch))
+            return
         logs_before = self._log_sizes(dispatch)
         running = self.context.dispatcher.running()
         while True:
@@ -46,6 +50,15 @@ class Events(Handler):
             if await bus.wait(max(bus.seq, changes.seq), min(left, GLANCE)):
                 await self._collect(min(time.monotonic() + PAUSE, began + wait), dispatch, running)
         self._answer(query, dispatch, changes)
+
+    async def _until_end(self, dispatch: str, deadline: float) -> None:
+        """Until the end of the dispatch is recorded, or the time is over."""
+        bus, backend = self.context.dispatcher.bus, self.context.dispatcher
+        while not backend.has_ended(dispatch) and not self._over and not self.context.stopping:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return
+            await bus.wait(bus.seq, min(left, GLANCE))
 
     async def _changes(self, query: q.Follow, dispatch: str | None) -> Changes:
         return await self.context.read(_changes, self.context.store, query, dispatch)
@@ -96,6 +109,8 @@ def _changes(store: Store, query: q.Follow, dispatch: str | None) -> Changes:
     row = store.dispatch(dispatch)
     if row is None:
         return Changes(seq, [], [], [dispatch])
+    if row.status.ended:
+        with_bytes(store, row)
     return Changes(seq, [row] if row.seq > query.after else [], [], [])
 
 

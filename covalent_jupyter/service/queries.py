@@ -54,6 +54,7 @@ class Follow(Struct, forbid_unknown_fields=True):
     dispatch: str = ""
     limit: Annotated[int, Meta(ge=1, le=10_000)] = 1000
     electrons: bool = True  # false: rows of dispatches alone
+    ended: bool = False  # with ``dispatch``: answer only when it has ended (or the wait is over)
 
 
 class Cancel(Struct, forbid_unknown_fields=True):
