@@ -279,7 +279,7 @@ def cold(bench: Bench) -> list[Figure]:
             script = Path(folder) / "cold.py"
             script.write_text(COLD)
             done = subprocess.run([sys.executable, str(script)], env=env, check=True, capture_output=True, text=True)
-            times.append(float(done.stdout.split()[-1]))
+            times.append(float(done.stdout.split()[0]))
     value = statistics.median(times)
     return [Figure("first dispatch on a cold machine", f"{value:.1f} s", "8 s", value <= 8)]
 
