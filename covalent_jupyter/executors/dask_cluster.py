@@ -30,7 +30,8 @@ _CONFIG: dict[str, Any] = {
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 65536,
     "distributed.admin.low-level-log-length": 1000,
 }
-_CONNECT = 30.0  # seconds
+_CONNECT = 10.0  # seconds
+_FIRST_WORKER = 300.0  # seconds: batch systems have queues
 
 _FIT = (
     "(lambda i, p: {'python': p.python_version(), 'cloudpickle': i.import_module('cloudpickle').__version__, "
@@ -195,7 +196,7 @@ async def _start_other(options: dict[str, Any]) -> Dask:
 
 async def _check_workers(made: Dask, store_dir: Path) -> None:
     """EnvironmentMismatch if a worker could not unpickle what we send; finds out whether workers see the store."""
-    await made.client.wait_for_workers(1, timeout=_CONNECT * 10)
+    await made.client.wait_for_workers(1, timeout=_FIRST_WORKER)
     answers: dict[str, Any] = await made.client.run(eval, _FIT)
     here = platform.python_version()
     for worker, there in answers.items():

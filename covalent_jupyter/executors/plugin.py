@@ -70,8 +70,9 @@ class _Job:
         self.handle: Any = None
         self.instance: Any = None
         self.ended = asyncio.Event()
-        self.abandoned = False
-        self._cancelled = False
+        self.left = asyncio.Event()  # nobody waits for it any more
+        self.verdict: Outcome | None = None  # what is said of it, unless it completes after all
+        self.on_running: Callable[[], None] = lambda: None
         self.stop: Callable[[], Any] = lambda: None
 
     @property
@@ -85,11 +86,8 @@ class _Job:
             "results_dir": os.path.join(self.pack.work_root, self.pack.dispatch_id),
         }  # fmt: skip
 
-    def request_cancel(self) -> None:
-        self._cancelled = True
-
     def cancel_requested(self) -> bool:
-        return self._cancelled
+        return self.verdict is not None
 
     def set_job_handle(self, handle: Any) -> None:
         self.handle = handle
@@ -123,13 +121,13 @@ class PluginPackExecutor(PackExecutor):
         emit([self.state()])
 
     def submit(self, pack: Pack) -> None:
-        self._loop.call_soon_threadsafe(self._begin, self._run_pack(pack))
+        self._post(self._enter, pack)
 
     def cancel(self, attempts: list[Attempt], grace: float) -> None:
-        self._loop.call_soon_threadsafe(self._cancel, attempts, grace)
+        self._post(self._cancel, attempts, grace)
 
     def revoke(self, pack_id: str) -> None:
-        self._loop.call_soon_threadsafe(self._revoke, pack_id)
+        self._post(self._revoke, pack_id)
 
     def release(self, root_id: str) -> None:
         """Nothing is kept for a root: the plug-in host itself goes with it."""
@@ -150,11 +148,14 @@ class PluginPackExecutor(PackExecutor):
         self._hold.add(task)
         task.add_done_callback(self._hold.discard)
 
+    def _enter(self, pack: Pack) -> None:
+        self._packs[pack.pack_id] = pack
+        self._begin(self._run_pack(pack))
+
     async def _run_pack(self, pack: Pack) -> None:
         try:
             if self._instance is None or not self._dressed:
                 await asyncio.to_thread(self._prepare, pack)
-            self._packs[pack.pack_id] = pack
             await self._run_tasks(pack)
         except Exception as error:  # the border to the user's class
             log.exception("pack %s could not be run", pack.pack_id)
@@ -220,30 +221,31 @@ class PluginPackExecutor(PackExecutor):
         self._jobs[job.attempt] = job
         self._emit([Began(pack.dispatch_id, task.node, task.attempt, job.started, worker_name())])
         limit = pack.options[task.options].timeout
+        if limit is not None:
+            job.on_running = lambda: self._post(self._begin, self._overdue(job, limit))
         try:
-            future = self._launch(job)
-            timer = None if limit is None else self._loop.call_later(limit, self._begin, self._overdue(job, limit))
-            try:
-                outcome = await asyncio.wrap_future(future)
-            finally:
-                if timer is not None:
-                    timer.cancel()
-            if not job.abandoned:
-                self._tell(job, outcome)
+            future = asyncio.ensure_future(asyncio.wrap_future(self._launch(job)))
+            left = self._loop.create_task(job.left.wait())
+            await asyncio.wait({future, left}, return_when=asyncio.FIRST_COMPLETED)
+            left.cancel()
+            if not job.left.is_set():
+                self._tell(job, future.result())
         finally:
             job.ended.set()
-            if not job.abandoned:
-                self._jobs.pop(job.attempt, None)
+            self._jobs.pop(job.attempt, None)
 
     def _tell(self, job: _Job, outcome: Outcome) -> None:
-        if job.cancel_requested() and outcome.status != "completed":
-            outcome.status, outcome.error, outcome.output = "cancelled", None, None
-        elif outcome.output is not None:
-            output, pack = outcome.output, job.pack
-            pack.outputs[job.task.node] = Output(output.digest, output.size)
+        verdict, output = job.verdict, outcome.output
+        if verdict is not None and outcome.status != "completed":
+            outcome.status, outcome.error = verdict.status, verdict.error
+        elif output is not None:
+            job.pack.outputs[job.task.node] = Output(output.digest, output.size)
             if output.data is not None:
-                pack.values[output.digest] = output.data
+                job.pack.values[output.digest] = output.data
         self._emit([outcome])
+
+    def _post(self, function: Callable[..., Any], *args: Any) -> None:
+        self._loop.call_soon_threadsafe(function, *args)
 
     def _launch(self, job: _Job) -> concurrent.futures.Future[Outcome]:
         """Has the user's executor run the job: on the user's loop, or in a thread of its own."""
@@ -277,33 +279,32 @@ class PluginPackExecutor(PackExecutor):
         self._emit(facts)
 
     async def _overdue(self, job: _Job, limit: float) -> None:
-        text = f"{job.task.name} (node {job.task.node}) ran longer than its timeout of {limit:g} s"
-        error = Error("ElectronTimeout", text, cause="timeout", hint="raise timeout=, or let it do less at a time")
-        await self._stop_job(job, 1.0, Outcome(*job.attempt, "failed", job.started, error=error))
+        try:
+            await asyncio.wait_for(job.ended.wait(), limit)
+        except asyncio.TimeoutError:
+            text = f"{job.task.name} (node {job.task.node}) ran longer than its timeout of {limit:g} s"
+            error = Error("ElectronTimeout", text, cause="timeout", hint="raise timeout=, or let it do less at a time")
+            await self._stop_job(job, 1.0, Outcome(*job.attempt, "failed", job.started, error=error))
 
-    async def _stop_job(self, job: _Job, grace: float, outcome: Outcome) -> None:
+    async def _stop_job(self, job: _Job, grace: float, verdict: Outcome) -> None:
         """The user's own cancel first; what does not give way is left alone, or ended with this process if it runs in it."""
-        if outcome.status == "cancelled":
-            job.request_cancel()
+        if job.verdict is not None:
+            return
+        job.verdict = verdict
         asking = asyncio.ensure_future(self._ask_to_cancel(job))
         try:
             await asyncio.wait_for(job.ended.wait(), grace)
             return
         except asyncio.TimeoutError:
             asking.cancel()
-        if job.running_here and not isinstance(job.instance, AsyncBaseExecutor):
+        if job.running_here:
             log.warning("%s does not give way and runs in this process: the process ends", job.task.name)
-            self._context.end(f"{job.task.name} (node {job.task.node}) was to be stopped, and runs in the plug-in host itself")
-            return
-        job.abandoned = True
+            return self._context.end(f"{job.task.name} (node {job.task.node}) was to be stopped, and runs in the plug-in host itself")
         job.stop()
-        if job.running_here:  # a coroutine that blocks the loop of all the others
-            self._context.end(f"{job.task.name} (node {job.task.node}) was to be stopped, and blocks the plug-in host")
-            return
-        self._jobs.pop(job.attempt, None)
-        outcome.finished = time.time()
-        outcome.duration = outcome.finished - job.started
-        self._emit([outcome])
+        job.left.set()
+        verdict.finished = time.time()
+        verdict.duration = verdict.finished - job.started
+        self._emit([verdict])
 
     async def _ask_to_cancel(self, job: _Job) -> None:
         if not overrides(job.instance, "cancel"):
@@ -335,6 +336,7 @@ def _in_thread(instance: BaseExecutor, job: _Job) -> Outcome:
             instance.setup(job.metadata)
             try:
                 began = time.monotonic()
+                job.on_running()
                 result = instance.run(_Here(call, job), args, kwargs, job.metadata)
             finally:
                 instance.teardown(job.metadata)
@@ -354,6 +356,7 @@ async def _run_async(instance: AsyncBaseExecutor, job: _Job) -> Outcome:
             await instance.setup(job.metadata)
             try:
                 began = time.monotonic()
+                job.on_running()
                 result = await instance.run(_Here(call, job), args, kwargs, job.metadata)
             finally:
                 await instance.teardown(job.metadata)

@@ -130,7 +130,8 @@ class Listener:
     def outcomes(self, pack: Pack | None = None) -> dict[int, Outcome]:
         nodes = None if pack is None else {t.node for t in pack.tasks}
         return {
-            f.node: f for f in self.facts
+            f.node: f
+            for f in self.facts
             if isinstance(f, Outcome) and (pack is None or (f.dispatch_id == pack.dispatch_id and f.node in nodes))
         }
 

@@ -1,0 +1,92 @@
+"""Options of executors, those that cannot be, and what the kernel sees of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from covalent_jupyter.errors import ConfigError
+from covalent_jupyter.executors import registry
+from covalent_jupyter.executors.objects import BaseExecutor, DaskExecutor, LocalExecutor
+from covalent_jupyter.model import ExecutorSpec
+
+from .own import Plain
+from .service import Service, Work
+
+
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+async def test_an_impossible_executor_is_an_error_of_its_electrons(service: Service) -> None:
+    work = Work(service.store_dir)
+    await service.host()
+    for spec, words in (
+        (ExecutorSpec("dsk"), "there is no executor 'dsk'. Did you mean 'dask'?"),
+        (ExecutorSpec("local", {"colour": 1}), "no option 'colour'"),
+        (ExecutorSpec("dask", {"address": "tcp://127.0.0.1:1"}), "cannot be reached"),
+        (ExecutorSpec("dask", {"cluster_class": "no.Such"}), "cannot be imported"),
+    ):
+        work.spec = spec
+        pack = work.pack(add, (1, 2))
+        service.run(pack)
+        (outcome,) = (await service.done(pack, timeout=60.0)).values()
+        assert outcome.status == "failed" and outcome.error is not None and outcome.error.cause == "executor"
+        assert words in outcome.error.message
+
+
+async def test_folders_of_electrons(service: Service, tmp_path: Path) -> None:
+    def where() -> str:
+        import os
+
+        return os.getcwd()
+
+    work = Work(service.store_dir)
+    await service.host()
+    for name in ("local", "dask"):
+        work.spec = ExecutorSpec(name, {"workdir": str(tmp_path / "w")})
+        together = work.pack(where, (), ())
+        work.spec = ExecutorSpec(name, {"workdir": str(tmp_path / "w"), "create_unique_workdir": True})
+        apart = work.pack(where, (), (), budget=5.0)
+        service.run(together, apart)
+        outcomes = await service.done(together, apart)
+        assert work.value(outcomes[together.tasks[0].node]) == str(tmp_path / "w")
+        for task in apart.tasks:
+            folder = work.value(outcomes[task.node])
+            assert folder == os.path.join(tmp_path, "w", apart.dispatch_id, f"node_{task.node}")
+
+
+def test_nothing_heavy_in_the_kernel() -> None:
+    code = (
+        "import sys, covalent_jupyter.executors.registry as r; r.names();"
+        "print([m for m in ('dask', 'distributed', 'psutil', 'asyncio', 'duckdb') if m in sys.modules])"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
+
+
+def test_objects_are_data() -> None:
+    spec = DaskExecutor("tcp://10.0.0.1:8786", n_workers=3).to_spec(str)
+    assert spec == ExecutorSpec("dask", {"address": "tcp://10.0.0.1:8786", "n_workers": 3})
+    assert LocalExecutor(workdir="/w", create_unique_workdir=True) == LocalExecutor("/w", True)
+    assert DaskExecutor().to_spec(str) == ExecutorSpec("dask", {})
+    assert Plain(time_limit=5).to_spec(lambda obj: "d" * 64) == ExecutorSpec("Plain", {}, "d" * 64)
+    assert LocalExecutor(log_stdout="x").short_name == "local"
+
+
+def test_mistakes_are_named() -> None:
+    with pytest.raises(ConfigError, match="no executor 'locl'. Did you mean 'local'"):
+        registry.by_name("locl")
+    with pytest.raises(ConfigError, match="give an instance, LocalExecutor"):
+        registry.as_executor(LocalExecutor)
+    with pytest.raises(ConfigError, match="neither a short name"):
+        registry.as_executor(7)
+    with pytest.raises(ConfigError, match="DaskExecutor has no option 'wrokers'"):
+        DaskExecutor(wrokers=3)
+    with pytest.raises(ConfigError, match="does not override run"):
+        BaseExecutor().to_spec(str)
+    assert {"dask", "local"} <= set(registry.names())
