@@ -64,12 +64,10 @@ OPTIONS: dict[str, Option] = {
     "dask_n_workers": Option(int | None, None, "Slots of the cluster; none: one per core.", minimum=1),
     "dask_threads_per_worker": Option(int | None, None, "Threads per Dask worker; none: chosen.", minimum=1),
     "dask_memory_limit": Option(str, "", "Memory per Dask worker, such as `4GB`; empty: a fair share."),
-    "log_cap": Option(int, 10_000_000, "Bytes that are kept of each stream of an electron.", minimum=4096),
     "body_cap": Option(int, 512 << 20, "Bytes that one request to the service may have.", minimum=1 << 20),
     "value_cap": Option(int, 64 << 30, "Bytes that one uploaded value may have.", minimum=1 << 20),
     "max_nodes": Option(int, 1_000_000, "Nodes that one root dispatch may have, sublattices included.", minimum=1),
     "max_depth": Option(int, 100, "How deep sublattices may be nested.", minimum=1),
-    "disk_budget": Option(int, 0, "Bytes that the store may take; 0: a fifth of what is free.", minimum=0),
     "restart": Option(
         str, "always", "Whether the Jupyter server restarts a service that died.", choices=("always", "never")
     ),

@@ -151,6 +151,12 @@ class Electron:
             offset = after
 
     @property
+    def attempts(self) -> list[dict[str, Any]]:
+        """Every attempt, first to last: ``attempt, status, executor, started, ended, worker, error, stdout, stderr`` (times in
+        seconds since the epoch; of the streams ``[text, bytes, ...]``)."""
+        return list(self._source.rest.electron(self.row.dispatch_id, self.row.node)["attempts"])
+
+    @property
     def node(self) -> Node:
         """The node of the transport graph."""
         return self._source.manifest.nodes[self.row.node]

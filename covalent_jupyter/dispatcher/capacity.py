@@ -29,6 +29,7 @@ class SentPack:
     tasks: list[tuple[int, int]]
     cost: float = 1.0
     resources: dict[str, float] = field(default_factory=dict)
+    devices: tuple[int, ...] = ()
     sent: bool = False
 
     def attempts(self) -> list[Attempt]:
@@ -54,6 +55,17 @@ class Executor:
 
     def in_use(self, resource: str) -> float:
         return sum(p.resources.get(resource, 0.0) for p in self.packs.values())
+
+    def free_devices(self, count: int) -> tuple[int, ...]:
+        """The lowest ``count`` GPUs that no pack has."""
+        taken = {d for p in self.packs.values() for d in p.devices}
+        found: list[int] = []
+        candidate = 0
+        while len(found) < count:
+            if candidate not in taken:
+                found.append(candidate)
+            candidate += 1
+        return tuple(found)
 
     def limit(self, resource: str) -> float | None:
         """How much of a resource it has, or None where it has not said."""

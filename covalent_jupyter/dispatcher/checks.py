@@ -5,13 +5,19 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from ..errors import InvalidRequest
 from ..model import Input, Lit, Manifest, Ref, Tpl, Val, dependencies, refs_of
 
-#: How deep sublattices may nest, and how many nodes a root dispatch may hold in all.
-MAX_DEPTH = 100
-MAX_NODES = 1_000_000
+
+class Limits(NamedTuple):
+    """How deep sublattices may nest, and how many nodes a root dispatch may hold in all."""
+
+    depth: int = 100
+    nodes: int = 1_000_000
+
+
 #: Characters of a name, a label, a tag.
 MAX_TEXT = 10_000
 
@@ -20,15 +26,21 @@ _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 
-def check_manifest(manifest: Manifest, *, depth: int = 0, total: int | None = None) -> None:
+def check_manifest(
+    manifest: Manifest, *, depth: int = 0, total: int | None = None, limits: Limits = Limits()  # noqa: B008
+) -> None:
     """Raises InvalidRequest that says what is wrong with the manifest."""
     if not _ID.match(manifest.dispatch_id):
         raise InvalidRequest(f"dispatch_id must be a lower-case UUID, not {manifest.dispatch_id[:60]!r}")
-    if depth > MAX_DEPTH:
-        raise InvalidRequest(f"sublattices nest deeper than {MAX_DEPTH}: does {manifest.name!r} call itself without end?")
+    if depth > limits.depth:
+        raise InvalidRequest(
+            f"sublattices nest deeper than {limits.depth} (max_depth): does {manifest.name[:80]!r} call itself without end?"
+        )
     count = len(manifest.nodes) if total is None else total
-    if count > MAX_NODES:
-        raise InvalidRequest(f"{count} nodes under one dispatch; the limit is {MAX_NODES} (at {manifest.name!r})")
+    if count > limits.nodes:
+        raise InvalidRequest(
+            f"{count} nodes under one dispatch; the limit is {limits.nodes} (max_nodes), reached at {manifest.name[:80]!r}"
+        )
     if not -_INT64 <= manifest.seed < _INT64:
         raise InvalidRequest("seed does not fit into 64 bits")
     if not math.isfinite(manifest.created) or not 0 <= manifest.created < 1e11:

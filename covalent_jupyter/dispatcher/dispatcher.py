@@ -51,10 +51,11 @@ from ..model.events import (
 )
 from ..rows import digests_of, dispatch_row
 from ..store import Store
-from .checks import MAX_NODES, check_manifest
+from .checks import Limits, check_manifest
 from .ledger import Ledger
 from .placement import HostsPort, Placement
 from .reading import Reading
+from .sources import with_source
 from .upkeep import Upkeep
 from .variables import Variables
 
@@ -70,9 +71,11 @@ class Dispatcher:
         *,
         readers: ThreadPoolExecutor | None = None,
         executor_options: Callable[[str], dict[str, Any]] = lambda name: {},
+        limits: Callable[[], Limits] = Limits,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.store = store
+        self._limits = limits
         self.live_logs: dict[tuple[str, int], LogGrew] = {}
         self._clock = clock
         self._reading = Reading(readers)
@@ -158,7 +161,7 @@ class Dispatcher:
             return None
         if manifest.environment is None or manifest.parent is not None:
             raise InvalidRequest("a submitted dispatch needs an environment and has no parent")
-        check_manifest(manifest)
+        check_manifest(manifest, limits=self._limits())
         elsewhere = [d for d in manifest.blobs if d not in small]
         missing = self.store.missing(elsewhere) if elsewhere else []
         if missing:
@@ -186,7 +189,7 @@ class Dispatcher:
         return TakenOver(source, [i for i in nodes if not gone.intersection(digests_of(i.output))])
 
     def _completed(self, dispatch_id: str) -> list[ElectronRow]:
-        rows, _ = self.store.electrons(dispatch_id, status=Status.COMPLETED, limit=MAX_NODES)
+        rows, _ = self.store.electrons(dispatch_id, status=Status.COMPLETED, limit=self._limits().nodes)
         return list(rows)
 
     def _enter(self, run: DispatchRun, manifest: bytes, small: dict[str, bytes], taken: TakenOver | None = None) -> None:
@@ -280,7 +283,8 @@ class Dispatcher:
                 continue
             if outcome.status == "completed" and outcome.child is None:
                 self._placement.statistics.add(functions[nodes[node_id].function].code, outcome.duration)
-            elif outcome.status == "failed":
+            elif outcome.error is not None:
+                outcome.error = with_source(outcome.error, run.manifest)
                 self._explain_lost_variables(run, outcome)
             if outcome.child:
                 children[node_id] = outcome.child
@@ -311,7 +315,7 @@ class Dispatcher:
             manifest.dispatch_id, manifest.parent, manifest.root = child_id, (parent.dispatch_id, node_id), parent.root
             manifest.environment = None
             total = sum(len(r.nodes) for r in self.runs.values() if r.root == parent.root) + len(manifest.nodes)
-            check_manifest(manifest, depth=self._depth(parent) + 1, total=total)
+            check_manifest(manifest, depth=self._depth(parent) + 1, total=total, limits=self._limits())
             run = DispatchRun(manifest)
         except (ValueError, InvalidRequest) as e:
             error = Error("BuildError", f"the sublattice gave no sound graph: {e}")

@@ -129,6 +129,7 @@ class Placement:
         resources = {k: amount(wanted[k]) for k in ("cpu", "gpu", "memory") if wanted.get(k)}
         key = executor_key(executor.spec)
         pack = SentPack(uuid.uuid4().hex, executor.host, key, run.dispatch_id, tasks, planned.cost, resources)
+        pack.devices = executor.free_devices(int(resources.get("gpu", 0)))
         self._packs[pack.pack_id] = executor.packs[pack.pack_id] = pack
         self._ledger.step(run, Launched(pack.pack_id, executor.host, executor.spec.name, tasks, self._clock()))
         self._ledger.act(lambda: self._send(pack))
@@ -157,6 +158,7 @@ class Placement:
         spec = self._executors[(sent.host, sent.key)].spec
         environment, variables = self.environments[run.root], self._variables.get(run.root)
         pack = make_pack(run, sent.pack_id, sent.tasks, spec, environment, variables, self._folders)
+        pack.devices = sent.devices
         missing = []
         for digest in small_digests(run, pack):
             data = self._ledger.cache.get(digest) or (fetched or {}).get(digest)

@@ -14,12 +14,13 @@ from ..errors import Conflict, InvalidRequest, NotFound
 from ..model import ENDED, DispatchRow, Status
 from ..model.events import Annotated, encode_event, kind_of
 from ..store import Batch
-from .checks import MAX_NODES
 from .ledger import Ledger
 from .reading import Reading
 
 #: A file that was touched this recently may be relied on by a submission that is on its way; seconds.
 JUST_TOUCHED = 60.0
+#: More rows than any family or store has.
+EVERYTHING = 1 << 40
 
 
 class Upkeep:
@@ -58,7 +59,7 @@ class Upkeep:
                 raise NotFound(f"no dispatch '{dispatch_id}'")
             if row.parent_id is not None:
                 raise InvalidRequest(f"dispatch {dispatch_id[:8]} is a sublattice's run; delete its root {row.root_id[:8]}")
-            rows, _ = await self._reading.run(self._store.dispatches, root=dispatch_id, limit=MAX_NODES)
+            rows, _ = await self._reading.run(self._store.dispatches, root=dispatch_id, limit=EVERYTHING)
             family += [r.dispatch_id for r in rows if r.dispatch_id != dispatch_id] + [dispatch_id]
         digests: set[str] = set()
         for dispatch_id in family:
@@ -75,7 +76,7 @@ class Upkeep:
         limit = self._clock() - older_than
         found: list[str] = []
         for state in states or [str(s) for s in ENDED]:
-            rows, _ = await self._reading.run(self._store.dispatches, status=Status(state), limit=MAX_NODES)
+            rows, _ = await self._reading.run(self._store.dispatches, status=Status(state), limit=EVERYTHING)
             found += [r.dispatch_id for r in rows if r.parent_id is None and r.ended is not None and r.ended <= limit]
         if dry_run:
             return {"would_delete": found}

@@ -107,6 +107,7 @@ class Pack(Struct):
     blob_root: str = ""  # folder with the blobs, "" where the worker cannot see it
     log_root: str = ""  # folder for files of logs: <log_root>/<dispatch>/<node>.<attempt>.{out,err}
     work_root: str = ""  # folder for get_context().workdir and checkpoint_dir
+    devices: tuple[int, ...] = ()  # GPUs that are the pack's own, counted from 0 among the visible ones
     budget: float = 0.05  # seconds: an electron that overruns it sends the unstarted tail back
 
 

@@ -19,6 +19,7 @@ from ..model import (
 )  # fmt: skip
 from ..store import Store
 from . import queries as q
+from .attempts import attempts_of
 from .uploads import Spool
 from .web import Handler
 
@@ -150,6 +151,12 @@ class Electrons(DispatchHandler):
         )  # fmt: skip
         self.reply(q.ElectronPage([self._live(row) for row in rows], total, seq))
 
+    async def _earlier(self, row: ElectronRow, attempt: int, stream: str) -> Log:
+        for info in await self.context.read(attempts_of, self.context.store, row.dispatch_id, row.node):
+            if info.attempt == attempt:
+                return info.stdout if stream == "stdout" else info.stderr
+        raise NotFound(f"electron {row.node} of dispatch {row.dispatch_id[:8]} has had no attempt {attempt}")
+
     def _live(self, row: ElectronRow) -> ElectronRow:
         return with_live_log(row, self.context.dispatcher.live_logs)
 
@@ -159,7 +166,9 @@ class Electron(DispatchHandler):
         self.query(q.Nothing)
         row = with_live_log(await self.electron(given, node), self.context.dispatcher.live_logs)
         manifest = await self.manifest(row.dispatch_id)
-        self.reply({**msgspec.to_builtins(row), **msgspec.to_builtins(detail(manifest, row.node))})
+        attempts = await self.context.read(attempts_of, self.context.store, row.dispatch_id, row.node)
+        told = msgspec.to_builtins(row), msgspec.to_builtins(detail(manifest, row.node))
+        self.reply({**told[0], **told[1], "attempts": msgspec.to_builtins(attempts)})
 
 
 class GraphOf(DispatchHandler):
@@ -203,7 +212,9 @@ class LogOf(DispatchHandler):
         row = await self.electron(given, node)
         recorded: Log = row.stdout if stream == "stdout" else row.stderr
         attempt = query.attempt or row.attempt
-        if attempt == row.attempt and recorded.text and not recorded.file:
+        if attempt < row.attempt:
+            recorded = await self._earlier(row, attempt, stream)
+        if recorded.text and not recorded.file:
             data = recorded.text.encode("utf-8", "surrogateescape")
             piece = data[query.offset : query.offset + query.limit]
         else:

@@ -219,6 +219,11 @@ class HostProcess:
         if self.alive():
             processes.kill_tree(self.pid)
 
+    def leave(self) -> None:
+        """It goes on without us, as somebody else's child before long."""
+        if self._child is not None and self._child.poll() is None:
+            self._child.returncode = 0  # or the forgotten Popen complains that its process still runs
+
     def bury(self) -> list[Fact]:
         """Ends what the dead process left running, and gives what its runners wrote down."""
         if self.pid and processes.start_time(self.pid) is None:

@@ -177,10 +177,10 @@ class Hosts:
     async def close(self, *, stop_hosts: bool) -> None:
         """Stop listening. Hosts go on with what they have, or with ``stop_hosts`` end now, and with them what they run."""
         self._closing = True
+        if stop_hosts:
+            await self._stop_all()  # one that was just started is still let in, to be sent away
         if self._server is not None:
             self._server.close()
-        if stop_hosts:
-            await self._stop_all()
         tasks = [t for h in self._hosts.values() for t in (h.keeper, h.reading) if t is not None and not t.done()]
         tasks += list(self._greeters)
         for task in tasks:
@@ -188,6 +188,8 @@ class Hosts:
         for host in self._hosts.values():
             if host.writer is not None:
                 host.writer.close()
+            if host.process is not None:
+                host.process.leave()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._server is not None:
             with suppress(asyncio.TimeoutError):

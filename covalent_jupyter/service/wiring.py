@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import Settings
-from ..dispatcher import Dispatcher
+from ..dispatcher import Dispatcher, Limits
 from ..errors import Conflict, InvalidRequest, NotFound, StoreError
 from ..paths import connection_file
 from ..store import Store
@@ -27,7 +27,7 @@ class Parts:
     def __init__(self, store: Store, settings: Settings, token: str) -> None:
         self.store = store
         self.settings = settings
-        self.dispatcher = Dispatcher(store, executor_options=self.executor_options)
+        self.dispatcher = Dispatcher(store, executor_options=self.executor_options, limits=self.limits)
         self.hosts = Hosts(
             token=token, store_dir=Path(store.folder), store_id=store.store_id,
             connection_file=connection_file(Path(store.folder)), listener=self.dispatcher,
@@ -37,6 +37,10 @@ class Parts:
     def configure(self, settings: Settings) -> None:
         """Other settings from now on; executors that run already keep theirs."""
         self.settings = settings
+
+    def limits(self) -> Limits:
+        """How large a dispatch may become."""
+        return Limits(self.settings.max_depth, self.settings.max_nodes)
 
     def executor_options(self, name: str) -> dict[str, Any]:
         """Options of an executor that the configuration gives; those of the dispatch win over them."""

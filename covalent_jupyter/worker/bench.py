@@ -35,6 +35,8 @@ class Bench:
         self.warnings: tuple[str, ...] = ()
         self.problem: BaseException | None = None  # why the environment could not be put on
         self.cpu = 1.0
+        self.devices: tuple[int, ...] = ()
+        self.visible: str | None = None  # CUDA_VISIBLE_DEVICES as the dispatch has it
         self._known = set(sys.modules)
 
     def known_modules(self) -> set[str]:
@@ -51,6 +53,11 @@ class Bench:
         if self.dressed != pack.root_id:
             self.dress(pack)
             self.dressed = pack.root_id
+            self.devices = ()
+        if self.devices != pack.devices:
+            self.devices = pack.devices
+            world.set_devices(pack.devices, self.visible)
+            self.state.take()
 
     def dress(self, pack: Pack) -> None:
         self.problem = None
@@ -59,6 +66,7 @@ class Bench:
         except Exception as error:  # border: every electron of the pack fails with it
             self.problem = error
         self.variables = pack.variables
+        self.visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         world.set_threads(1, self.variables)
         self.state.take()
 

@@ -55,3 +55,15 @@ def set_threads(cpu: float, chosen: dict[str, str]) -> None:
         except ImportError:
             return
         threadpoolctl.threadpool_limits(limits=count)
+
+
+def set_devices(devices: tuple[int, ...], visible: str | None) -> None:
+    """Let CUDA see these GPUs alone, counted among the ``visible`` ones; none chosen: what was visible before."""
+    if devices:
+        names = [name.strip() for name in (visible or "").split(",") if name.strip()]
+        chosen = [names[i] if i < len(names) else str(i) for i in devices]
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(chosen)
+    elif visible is None:
+        os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+    else:
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible

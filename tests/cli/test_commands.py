@@ -169,15 +169,15 @@ def test_purge_disk_cluster(run: Any) -> None:
 
 
 def test_config(run: Any) -> None:
-    assert run("config", "log_cap", "100000").code == 0
-    assert run("config", "log_cap").out.strip() == "100000"
-    assert run("config", "--json").data["settings"]["log_cap"] == 100_000
-    assert connect().get("config")["settings"]["log_cap"] == 100_000
-    assert run("config", "log_cap", "--unset").code == 0
-    assert run("config", "log_cap").out.strip() == "10000000"
-    said = run("config", "log_kap")
-    assert said.code == 1 and "Did you mean 'log_cap'" in said.err
-    assert "log_cap cannot be" in run("config", "log_cap", "-5").err
+    assert run("config", "value_cap", "10000000").code == 0
+    assert run("config", "value_cap").out.strip() == "10000000"
+    assert run("config", "--json").data["settings"]["value_cap"] == 10_000_000
+    assert connect().get("config")["settings"]["value_cap"] == 10_000_000
+    assert run("config", "value_cap", "--unset").code == 0
+    assert run("config", "value_cap").out.strip() == str(64 << 30)
+    said = run("config", "value_kap")
+    assert said.code == 1 and "Did you mean 'value_cap'" in said.err
+    assert "value_cap cannot be" in run("config", "value_cap", "-5").err
     assert run("config", "token", "geheim").code == 0
     assert "geheim" not in run("config").out and run("config", "token").out.strip() == "***"
     assert run("config", "token", "--unset").code == 0

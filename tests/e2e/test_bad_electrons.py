@@ -199,3 +199,19 @@ def test_cancel_stops_code_that_runs(executor: str, tmp_path: Path) -> None:
     last = beat.read_text()
     time.sleep(0.2)
     assert beat.read_text() == last, "it still runs after CANCELLED"
+
+
+def test_every_attempt_is_recorded_with_its_output(executor: str, tmp_path: Path) -> None:
+    def flaky(folder: str) -> str:
+        attempt = ct.get_context().attempt
+        print(f"this is attempt {attempt}")
+        if attempt < 3:
+            raise RuntimeError(f"not in attempt {attempt}")
+        return "at last"
+
+    result = run(flaky, executor, str(tmp_path), retries=2)
+    assert result.electrons[0].value == "at last"
+    attempts = ct.get_result(result.dispatch_id).electrons[0].attempts
+    assert [a["status"] for a in attempts] == ["failed", "failed", "completed"]
+    assert [a["stdout"][0].strip() for a in attempts] == [f"this is attempt {n}" for n in (1, 2, 3)]
+    assert "not in attempt 1" in attempts[0]["error"]["message"] and attempts[0]["worker"]
