@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from typing import Iterable, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 from .model import Error, Hole, Log, Manifest, Options, Outcome, Preview, Produced, Status, dependencies
 from .model.events import (
@@ -194,8 +195,7 @@ def advance(run: DispatchRun, event: Event) -> list[Event]:
 
 def apply(run: DispatchRun, event: Event) -> list[int]:
     """Folds one event as it is; returns the nodes that ended without a value for those behind them."""
-    fold = _FOLDS[type(event)]
-    return fold(run, event) or []
+    return _FOLDS[type(event)](run, event) or []
 
 
 def replay(manifest: Manifest, events: Iterable[Event]) -> DispatchRun:
@@ -442,7 +442,7 @@ def _closed(run: DispatchRun, event: Closed) -> None:
         ready.clear()
 
 
-_FOLDS = {
+_FOLDS: dict[type, Callable[[DispatchRun, Any], list[int] | None]] = {
     Submitted: _submitted, TakenOver: _taken_over, Launched: _launched, Started: _started, Finished: _finished,
     GivenBack: _given_back, RetryDue: _retry_due, Skipped: _skipped, CancelRequested: _cancel_requested,
     Cancelled: _cancelled, ChildEnded: _child_ended, Annotated: _annotated, Closed: _closed,

@@ -151,12 +151,6 @@ class Electrons(DispatchHandler):
         )  # fmt: skip
         self.reply(q.ElectronPage([self._live(row) for row in rows], total, seq))
 
-    async def _earlier(self, row: ElectronRow, attempt: int, stream: str) -> Log:
-        for info in await self.context.read(attempts_of, self.context.store, row.dispatch_id, row.node):
-            if info.attempt == attempt:
-                return info.stdout if stream == "stdout" else info.stderr
-        raise NotFound(f"electron {row.node} of dispatch {row.dispatch_id[:8]} has had no attempt {attempt}")
-
     def _live(self, row: ElectronRow) -> ElectronRow:
         return with_live_log(row, self.context.dispatcher.live_logs)
 
@@ -228,6 +222,12 @@ class LogOf(DispatchHandler):
         self.set_header("X-Ended", "1" if row.status.ended or attempt < row.attempt else "0")
         self.finish(piece)
 
+
+    async def _earlier(self, row: ElectronRow, attempt: int, stream: str) -> Log:
+        for info in await self.context.read(attempts_of, self.context.store, row.dispatch_id, row.node):
+            if info.attempt == attempt:
+                return info.stdout if stream == "stdout" else info.stderr
+        raise NotFound(f"electron {row.node} of dispatch {row.dispatch_id[:8]} has had no attempt {attempt}")
 
     def _live(self, row: ElectronRow, attempt: int, stream: str) -> Path | None:
         """The file into which a running attempt prints, where its host has told."""

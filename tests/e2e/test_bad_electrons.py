@@ -16,6 +16,7 @@ import pytest
 
 import covalent_jupyter as ct
 from covalent_jupyter import errors
+from covalent_jupyter.client.rest import connect
 
 
 def run(function: Callable[..., Any], executor: str, *args: Any, timeout: float = 60.0, **options: Any) -> ct.Result:
@@ -214,4 +215,5 @@ def test_every_attempt_is_recorded_with_its_output(executor: str, tmp_path: Path
     attempts = ct.get_result(result.dispatch_id).electrons[0].attempts
     assert [a["status"] for a in attempts] == ["failed", "failed", "completed"]
     assert [a["stdout"][0].strip() for a in attempts] == [f"this is attempt {n}" for n in (1, 2, 3)]
+    assert connect().stream(result.dispatch_id, 0, "stdout", attempt=2)[0] == "this is attempt 2\n"
     assert "not in attempt 1" in attempts[0]["error"]["message"] and attempts[0]["worker"]
