@@ -268,7 +268,7 @@ class DaskPackExecutor(PackExecutor):
 
     def _submit(self, pack: Pack) -> None:
         dask = self._dask
-        if dask is None or not self._setup:
+        if dask is None or not self._setup or dask.client.status != "running":
             self._waiting.append(pack)
             self._wanted.set()
             return
@@ -306,6 +306,8 @@ class DaskPackExecutor(PackExecutor):
                 self._close_pack(sent, self._ledger.interrupt(pack_id, "its Dask worker could not report"))
         elif status == "error" and not sent.ended.is_set():
             await self._task_failed(sent)
+        elif not sent.ended.is_set() and not self._closing:
+            self._close_pack(sent, self._ledger.interrupt(pack_id, "the connection to its Dask cluster was lost"))
         self._sent.pop(pack_id, None)
         sent.future.release()
 

@@ -54,15 +54,16 @@ class Cluster:
                 time.sleep(0.05)
         raise AssertionError("the Dask scheduler did not start")
 
-    def start(self) -> str:
-        """A scheduler with one worker; the scheduler's address."""
+    def start(self, *, elsewhere: Path | None = None) -> str:
+        """A scheduler with one worker; the scheduler's address. From ``elsewhere`` the folder cannot be seen."""
         self.scheduler()
-        self.worker()
+        self.worker(elsewhere)
         return self.address
 
-    def worker(self) -> subprocess.Popen[bytes]:
+    def worker(self, elsewhere: Path | None = None) -> subprocess.Popen[bytes]:
+        hide = [] if elsewhere is None else ["tests.executors.elsewhere", str(elsewhere)]
         return self.run(
-            "distributed.cli.dask_worker", self.address, "--nthreads", "2", "--no-nanny", "--no-dashboard", "--local-directory",
+            *hide, "distributed.cli.dask_worker", self.address, "--nthreads", "2", "--no-nanny", "--no-dashboard", "--local-directory",
             str(self.folder), "--host", "127.0.0.1",
         )  # fmt: skip
 

@@ -1,0 +1,175 @@
+"""Hosts, Dask workers and schedulers that are killed: what is lost, what is adopted, and that nothing lives on."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from covalent_jupyter import processes
+from covalent_jupyter.model import ExecutorSpec, Outcome
+
+from .conftest import Cluster
+from .service import Service, Work, environment
+from .test_contract import add, wait_for
+
+LOCAL, DASK = ExecutorSpec("local"), ExecutorSpec("dask")
+
+
+def pid_of(folder: str) -> int:
+    import os
+    import pathlib
+    import subprocess
+
+    grandchild = subprocess.Popen(["sleep", "100"])
+    pathlib.Path(folder, "grandchild").write_text(str(grandchild.pid))
+    return os.getpid()
+
+
+def below(pid: int) -> list[int]:
+    return [p for p in processes.descendants(pid) if processes.start_time(p) is not None]
+
+
+async def gone(service: Service, pids: list[int]) -> None:
+    await service.listener.until(lambda: all(processes.start_time(p) is None for p in pids), 20.0)
+
+
+@pytest.mark.parametrize("spec", [LOCAL, DASK], ids=["local", "dask"])
+async def test_a_killed_host_leaves_nothing_running_and_nothing_unread(
+    service: Service, tmp_path: Path, spec: ExecutorSpec
+) -> None:
+    work, flag = Work(service.store_dir, spec), tmp_path / "flag"
+    await service.host()
+    quick = work.pack(add, (1, 2))
+    service.run(quick)
+    await service.done(quick)
+    slow = work.pack(wait_for, (str(flag),))
+    service.run(slow)
+    await service.listener.until(Path(f"{flag}.began").exists)
+    pid = service.pid()
+    everything = [pid, *below(pid)]
+    assert len(everything) > 3
+    os.kill(pid, signal.SIGKILL)
+    await service.listener.until(lambda: service.listener.lost)
+    assert "SIGKILL" in service.listener.lost[0][2]
+    assert [p for p in everything if processes.start_time(p) is not None] == []
+    recovered = {(f.node, f.status) for f in service.listener.recovered if isinstance(f, Outcome)}
+    assert recovered == {(0, "completed")}
+    await service.host()
+    again = work.pack(add, (2, 2))
+    service.run(again)
+    assert work.value((await service.done(again))[2]) == 4
+
+
+async def test_a_host_that_died_while_the_service_was_away_is_adopted(service: Service) -> None:
+    work = Work(service.store_dir)
+    await service.host()
+    pack = work.pack(add, (20, 22))
+    service.run(pack)
+    await service.done(pack)
+    pid, host_id = service.pid(), service.host_id
+    processes_below = below(pid)
+    await service.stop(stop_hosts=False)
+    os.kill(pid, signal.SIGKILL)
+    await service.start()
+    await service.listener.until(lambda: service.listener.lost)
+    assert service.listener.lost[0][0] == host_id
+    (outcome,) = [f for f in service.listener.recovered if isinstance(f, Outcome)]
+    assert work.value(outcome) == 42
+    assert [p for p in processes_below if processes.start_time(p) is not None] == []
+    assert service.hosts.ensure(environment()) == host_id
+
+
+async def test_spools_of_unknown_hosts_are_read(service: Service) -> None:
+    work = Work(service.store_dir)
+    await service.host()
+    pack = work.pack(add, (20, 22))
+    service.run(pack)
+    await service.done(pack)
+    pid = service.pid()
+    await service.stop(stop_hosts=False)
+    os.kill(pid, signal.SIGKILL)
+    for record in (service.store_dir / "hosts").glob("*.json"):
+        record.unlink()
+    await service.start()
+    assert [f.status for f in service.listener.recovered if isinstance(f, Outcome)] == ["completed"]
+
+
+@pytest.mark.parametrize("spec", [LOCAL, DASK], ids=["local", "dask"])
+async def test_closing_ends_everything(service: Service, tmp_path: Path, spec: ExecutorSpec) -> None:
+    work, flag = Work(service.store_dir, spec), tmp_path / "flag"
+    await service.host()
+    pack = work.pack(wait_for, (str(flag),))
+    service.run(pack)
+    await service.listener.until(Path(f"{flag}.began").exists)
+    everything = [service.pid(), *below(service.pid())]
+    os.kill(service.pid(), signal.SIGTERM)
+    await service.listener.until(lambda: service.listener.lost)
+    await gone(service, everything)
+    assert "exit status 0" in service.listener.lost[0][2]
+    assert list((service.store_dir / "hosts").glob("*.scratch")) == []
+
+
+async def test_a_killed_dask_worker_interrupts_what_it_ran(service: Service, tmp_path: Path) -> None:
+    work, flag = Work(service.store_dir, DASK), tmp_path / "flag"
+    await service.host()
+    quick, slow = work.pack(add, (1, 2)), work.pack(wait_for, (str(flag),))
+    service.run(quick, slow)
+    await service.done(quick)
+    await service.listener.until(Path(f"{flag}.began").exists)
+    waiting = [work.pack(wait_for, (str(flag),)) for _ in range(6)]
+    service.run(*waiting)
+    (worker,) = [p for p in below(service.pid()) if b"spawn_main" in Path(f"/proc/{p}/cmdline").read_bytes()]
+    runners = below(worker)
+    os.kill(worker, signal.SIGKILL)
+    outcomes = await service.done(slow)
+    await gone(service, [worker, *runners])
+    flag.touch()
+    outcomes.update(await service.done(*waiting))
+    assert outcomes[1].status == "interrupted" and outcomes[1].error is not None
+    assert "its Dask worker died" in outcomes[1].error.message
+    for pack in waiting:
+        (node,) = {t.node for t in pack.tasks}
+        assert node in service.listener.returned(pack) or outcomes[node].status in ("interrupted", "completed")
+    again = work.pack(add, (3, 4))  # a new worker comes by itself
+    service.run(again)
+    assert work.value((await service.done(again, timeout=60.0))[again.tasks[0].node]) == 7
+
+
+async def test_a_killed_scheduler_elsewhere(cluster: Cluster, service: Service, tmp_path: Path) -> None:
+    work, flag = Work(service.store_dir), tmp_path / "flag"
+    work.spec = ExecutorSpec("dask", {"address": cluster.start()})
+    await service.host()
+    slow = work.pack(wait_for, (str(flag),))
+    service.run(slow)
+    await service.listener.until(Path(f"{flag}.began").exists)
+    await service.listener.until(lambda: service.listener.facts and _began(service))
+    cluster.started[0].kill()
+    outcomes = await service.done(slow, timeout=60.0)
+    assert outcomes[0].status == "interrupted"
+    later = work.pack(add, (1, 1))
+    service.run(later)
+    outcome = (await service.done(later, timeout=60.0))[1]
+    assert outcome.status == "failed" and outcome.error is not None and "cannot be reached" in outcome.error.message
+
+
+async def test_a_killed_worker_elsewhere(cluster: Cluster, service: Service, tmp_path: Path) -> None:
+    work, flag = Work(service.store_dir), tmp_path / "flag"
+    work.spec = ExecutorSpec("dask", {"address": cluster.start()})
+    await service.host()
+    slow = work.pack(wait_for, (str(flag),))
+    service.run(slow)
+    await service.listener.until(lambda: _began(service))
+    cluster.worker()
+    processes.kill_tree(cluster.started[1].pid)
+    outcomes = await service.done(slow, timeout=60.0)
+    assert outcomes[0].status == "interrupted"
+    later = work.pack(add, (1, 1))
+    service.run(later)
+    assert work.value((await service.done(later, timeout=60.0))[1]) == 2
+
+
+def _began(service: Service) -> bool:
+    return any(type(f).__name__ == "Began" for f in service.listener.facts)
