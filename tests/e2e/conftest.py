@@ -31,8 +31,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             patch.delenv(name)
         ct.reload_config()
         yield root / "store"
-        ct.covalent_stop()
+        stop_everything(root / "store")
     ct.reload_config()
+
+
+def stop_everything(store: Path) -> None:
+    """Ends the service, and its executor hosts with whatever a failed test left running there."""
+    connection = launch.find(store)
+    if connection is not None:
+        launch.call(connection, "POST", "shutdown", {"reason": "the tests are over", "stop_hosts": True}, timeout=30)
+        launch.stop(store)
 
 
 @pytest.fixture(params=["local", "dask"])
