@@ -249,6 +249,103 @@ def service_memory() -> int:
     return int(psutil.Process(found.pid).memory_info().rss)
 
 
+def store(bench: Bench) -> list[Figure]:
+    """Queries over a large store, filled directly: 10,000 dispatches, 1,000,000 electrons."""
+    from covalent_jupyter.model import Counts, DispatchRow, ElectronRow, Log, Status
+    from covalent_jupyter.store import Batch, Store
+
+    def dispatch(i: int) -> DispatchRow:
+        name = f"{i:08x}-0000-4000-8000-000000000000"
+        return DispatchRow(
+            name, name, None, None, "experiment", "", "experiment", Status.COMPLETED, 0, Counts(100, completed=100), float(i),
+            float(i), float(i), {"c": str(i)}, [], "", "k", 0, None, "", {},
+        )  # fmt: skip
+
+    def electron(row: DispatchRow, node: int) -> ElectronRow:
+        return ElectronRow(
+            row.dispatch_id, node, f"step{node % 7}", "electron", Status.COMPLETED, 0, 1, "dask", 1.0, 2.0, node / 100, "w",
+            None, None, None, Log(), Log(), None,
+        )  # fmt: skip
+
+    with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / "store") as opened:
+        for start in range(0, 10_000, 100):
+            rows = [dispatch(i) for i in range(start, start + 100)]
+            batch = Batch(dispatches=rows, electrons=[electron(r, n) for r in rows for n in range(100)], new_electrons=True)
+            opened.append(batch).result()
+        page = median_time(lambda: opened.dispatches(limit=50), 20) * 1e3
+        query = "SELECT name, status, count(*) AS n, avg(duration) AS mean FROM electrons GROUP BY ALL"
+        table = opened.sql(query)
+        assert sum(row[2] for row in table.rows) == 1_000_000
+        grouped = median_time(lambda: opened.sql(query), 10) * 1e3
+    return [
+        Figure("first page of 10,000 dispatches", f"{page:.0f} ms", "100 ms", page <= 100),
+        Figure("one query over 1,000,000 electron rows", f"{grouped:.0f} ms", "100 ms", grouped <= 100),
+    ]
+
+
+def lag(bench: Bench) -> list[Figure]:
+    """How long a Jupyter server and a kernel take to answer while 10,000 electrons run, against idle (p99)."""
+    import socket
+    import threading
+    import urllib.request
+
+    from jupyter_client.manager import start_new_kernel
+
+    import covalent_jupyter as ct
+
+    electron = ct.electron(increment)
+
+    @ct.lattice
+    def many(n: int) -> Any:
+        return [electron(i) for i in range(n)]
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "jupyter", "server", f"--port={port}", "--ServerApp.token=bench", "--no-browser", "--allow-root"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    manager, kernel = start_new_kernel()
+
+    def ping() -> None:
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/api/status", headers={"Authorization": "token bench"})
+        urllib.request.urlopen(request, timeout=10).read()
+
+    def echo() -> None:
+        kernel.execute_interactive("1", timeout=10, output_hook=lambda message: None)
+
+    def worst(function: Callable[[], None], until: Callable[[], bool]) -> float:
+        times = []
+        while not until():
+            times.append(median_time(function, 1))
+        return statistics.quantiles(times, n=100)[98]
+
+    try:
+        while True:
+            try:
+                ping()
+                break
+            except OSError:
+                time.sleep(0.1)
+        ct.dispatch_sync(many)(100)
+        figures = []
+        for name, function in (("Jupyter server", ping), ("kernel echo", echo)):
+            end = time.monotonic() + 4
+            idle = worst(function, lambda end=end: time.monotonic() > end)  # type: ignore[misc]
+            work = threading.Thread(target=lambda: ct.dispatch_sync(many)(10_000))
+            work.start()
+            busy = worst(function, lambda work=work: not work.is_alive())  # type: ignore[misc]
+            text = f"{busy * 1e3:.1f} ms, idle {idle * 1e3:.1f} ms"
+            figures.append(Figure(f"{name}, p99 while 10,000 run", f"{busy / idle:.1f}x", "2x", busy <= 2 * idle, text))
+        return figures
+    finally:
+        kernel.stop_channels()
+        manager.shutdown_kernel(now=True)
+        server.terminate()
+        server.wait(20)
+
+
 def imports(bench: Bench) -> list[Figure]:
     def seconds(code: str) -> float:
         return median_time(lambda: subprocess.run([sys.executable, "-c", code], check=True), 7)
@@ -286,6 +383,7 @@ def cold(bench: Bench) -> list[Figure]:
 
 BENCHES: dict[str, Callable[[Bench], list[Figure]]] = {
     "import": imports, "cold": cold, "latency": latency, "wide": wide, "chain": chain, "arrays": arrays, "scale": scale,
+    "store": store, "lag": lag,
 }  # fmt: skip
 
 
