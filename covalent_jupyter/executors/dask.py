@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -25,7 +23,8 @@ from ..model import Attempt, Error, ExecutorSpec, ExecutorState, Fact, Pack, Pac
 from ..spool import read_spool
 from .base import Emit, HostContext, PackExecutor, machine_info
 from .dask_cluster import Dask, open_dask
-from .dask_worker import LENGTH, Said, Setup, control, decode_said, encode, run_pack_bytes, worker_folder
+from .dask_lines import Lines
+from .dask_worker import Said, Setup, control, decode_said, encode, run_pack_bytes, worker_folder
 from .inline import keep_big_values, with_values
 from .objects import DASK_OPTIONS
 
@@ -68,7 +67,7 @@ class DaskPackExecutor(PackExecutor):
         self._hold: set[asyncio.Task[Any]] = set()
         self._state = ExecutorState(spec.name, spec, 0, 0, "starting")
         self._closing = False
-        self._socket_folder = ""
+        self._lines = Lines(self._said, self._line_ended)
 
     def start(self, emit: Emit, context: HostContext) -> None:
         self._emit = emit
@@ -133,8 +132,7 @@ class DaskPackExecutor(PackExecutor):
 
     async def _keep(self) -> None:
         """Opens the cluster when a pack wants one, again and again if need be, until the executor is closed."""
-        self._socket_folder = tempfile.mkdtemp(prefix="covalent-")  # short: paths of sockets are; private: mode 0700
-        server = await asyncio.start_unix_server(self._listen, f"{self._socket_folder}/s")
+        await self._lines.open()
         pause = _RETRY[0]
         try:
             while not self._stop.is_set():
@@ -156,20 +154,19 @@ class DaskPackExecutor(PackExecutor):
                 else:
                     await self._leave()
         finally:
-            server.close()
-            shutil.rmtree(self._socket_folder, ignore_errors=True)
+            self._lines.close()
 
     async def _wait(self, seconds: float | None, event: asyncio.Event) -> None:
         try:
             await asyncio.wait_for(event.wait(), seconds)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             pass
 
     async def _prepare(self, dask: Dask) -> None:
         context = self._context
         topic = f"covalent-{context.incarnation}"
         setup = Setup(
-            context.incarnation, f"{self._socket_folder}/s" if dask.local else "", topic,
+            context.incarnation, self._lines.path if dask.local else "", topic,
             str(context.spool_dir) if dask.shared else "", str(context.scratch_dir) if dask.local else "",
             context.preload if dask.local else (), dask.variables,
         )  # fmt: skip
@@ -302,7 +299,7 @@ class DaskPackExecutor(PackExecutor):
                 await self._take_result(sent)
             try:
                 await asyncio.wait_for(sent.ended.wait(), _LAST_WORDS)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 self._close_pack(sent, self._ledger.interrupt(pack_id, "its Dask worker could not report"))
         elif status == "error" and not sent.ended.is_set():
             await self._task_failed(sent)
@@ -367,22 +364,8 @@ class DaskPackExecutor(PackExecutor):
 
     # What stations say
 
-    async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One station's line, until its process ends."""
-        worker = ""
-        try:
-            while True:
-                (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
-                said = decode_said(await reader.readexactly(length))
-                worker = said.worker
-                self._said(said)
-        except (asyncio.IncompleteReadError, OSError):
-            pass
-        except (ValueError, msgspec.DecodeError) as error:
-            log.error("a Dask worker says what cannot be understood: %s", error)
-        finally:
-            writer.close()
-        if worker and self._dask is not None and not self._closing:
+    def _line_ended(self, worker: str) -> None:
+        if self._dask is not None and not self._closing:
             self._begin(self._worker_gone(worker, "its Dask worker died", self._dask))
 
     def _heard(self, event: tuple[float, Any]) -> None:

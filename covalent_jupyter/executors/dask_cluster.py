@@ -113,13 +113,13 @@ async def _start_local(options: dict[str, Any], scratch: Path) -> Dask:
     shape = Shape.of(options)
     scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
     security = Security.temporary()
-    with dask.config.set(_CONFIG):
-        cluster = await LocalCluster(
-            n_workers=shape.n_workers, threads_per_worker=shape.threads, processes=True, asynchronous=True, host="127.0.0.1",
-            dashboard_address=None, security=security, local_directory=str(scratch), memory_limit=0,
-            silence_logs=logging.CRITICAL,
-        )  # fmt: skip
-        client = await Client(cluster, asynchronous=True, set_as_default=False, security=security)
+    dask.config.set(_CONFIG)  # for good: workers that are started later read it too
+    cluster = await LocalCluster(
+        n_workers=shape.n_workers, threads_per_worker=shape.threads, processes=True, asynchronous=True, host="127.0.0.1",
+        dashboard_address=None, security=security, local_directory=str(scratch), memory_limit=0,
+        silence_logs=logging.CRITICAL,
+    )  # fmt: skip
+    client = await Client(cluster, asynchronous=True, set_as_default=False, security=security)
     variables = _tls_variables(security, scratch)
     return Dask(client, cluster, local=True, n_workers=shape.n_workers, variables=variables)
 

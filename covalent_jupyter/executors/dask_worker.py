@@ -57,11 +57,12 @@ class Said(msgspec.Struct, array_like=True):
 class DaskWorker(Protocol):
     """What is used of ``distributed.Worker``."""
 
-    address: str
-    name: Any
-    scheduler: Any
-    state: Any
-
+    @property
+    def address(self) -> str: ...
+    @property
+    def scheduler(self) -> Any: ...
+    @property
+    def state(self) -> Any: ...
     def log_event(self, topic: str, msg: Any) -> None: ...
 
 

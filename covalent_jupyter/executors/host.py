@@ -25,15 +25,32 @@ from .._version import __version__
 from ..errors import CovalentError
 from ..frames import BUFFER, BadPeer, frame, prove_host, read_frame
 from ..model import (
-    PROTOCOL, Ack, Attempt, CancelAttempts, Close, ConnectionFile, Error, ExecutorSpec, ExecutorState, Fact, Hello, Outcome,
-    Pack, PackEnded, Release, Revoke, Run, ServiceMessage, Welcome,
+    PROTOCOL,
+    Ack,
+    Attempt,
+    CancelAttempts,
+    Close,
+    ConnectionFile,
+    Error,
+    ExecutorSpec,
+    ExecutorState,
+    Fact,
+    Hello,
+    Outcome,
+    Pack,
+    PackEnded,
+    Release,
+    Revoke,
+    Run,
+    ServiceMessage,
+    Welcome,
 )  # fmt: skip
 from ..model.wire import decode_from_service
 from .base import HostContext, PackExecutor
+from .kinds import make_executor
 from .ledger import Ledger
 from .outbox import Outbox
 from .preload import Preload
-from .kinds import make_executor
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +156,7 @@ class Host:
                 reader, writer = await asyncio.wait_for(
                     asyncio.open_connection("127.0.0.1", connection.host_port, limit=BUFFER), _CONNECT
                 )
-            except (OSError, ValueError, asyncio.TimeoutError):
+            except (TimeoutError, OSError, ValueError):
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.5, _RETRY[1])
                 continue
@@ -147,7 +164,7 @@ class Host:
                 await asyncio.wait_for(prove_host(reader, writer, connection.token), _CONNECT)
                 pause = _RETRY[0]
                 await self._session(reader, writer)
-            except (OSError, ValueError, BadPeer, asyncio.IncompleteReadError, asyncio.TimeoutError) as error:
+            except (TimeoutError, OSError, ValueError, BadPeer, asyncio.IncompleteReadError) as error:
                 log.warning("the connection to the service ended: %s", error or type(error).__name__)
             finally:
                 self._here = False

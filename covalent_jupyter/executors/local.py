@@ -80,11 +80,6 @@ class LocalPackExecutor(PackExecutor):
                 if self._bay.run(pack, self._emit):
                     self._emit([PackEnded(pack.pack_id)])
             except Exception as error:  # the border of the thread
-                if self._closed:
-                    return
                 log.exception("pack %s could not be run", pack.pack_id)
                 text = f"the local executor could not run it: {error or type(error).__name__}"
                 self._emit(self._ledger.fail(pack.pack_id, Error(type(error).__name__, text, cause="executor")))
-
-    def _emit_closed(self, facts: list[Fact]) -> None:
-        raise NotImplementedError

@@ -43,7 +43,7 @@ class _BuiltIn(Executor):
         return ExecutorSpec(self._name, dict(self.options))
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.options == other.options  # type: ignore[attr-defined]
+        return type(self) is type(other) and self.options == other.options
 
     def __hash__(self) -> int:
         return hash((type(self), repr(sorted(self.options.items()))))

@@ -19,7 +19,19 @@ from typing import Any
 
 from .. import codec
 from ..model import (
-    Attempt, Began, Error, ExecutorSpec, ExecutorState, Fact, Outcome, Output, Pack, PackEnded, Returned, Task, refs_of,
+    Attempt,
+    Began,
+    Error,
+    ExecutorSpec,
+    ExecutorState,
+    Fact,
+    Outcome,
+    Output,
+    Pack,
+    PackEnded,
+    Returned,
+    Task,
+    refs_of,
 )  # fmt: skip
 from ..worker.inputs import Inputs
 from ..worker.portable import PortableCall, finish, make_call
@@ -225,8 +237,9 @@ class PluginPackExecutor(PackExecutor):
             job.on_running = lambda: self._post(self._begin, self._overdue(job, limit))
         try:
             future = asyncio.ensure_future(asyncio.wrap_future(self._launch(job)))
-            left = self._loop.create_task(job.left.wait())
-            await asyncio.wait({future, left}, return_when=asyncio.FIRST_COMPLETED)
+            left = asyncio.ensure_future(job.left.wait())
+            both: set[asyncio.Future[Any]] = {future, left}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             left.cancel()
             if not job.left.is_set():
                 self._tell(job, future.result())
@@ -281,7 +294,7 @@ class PluginPackExecutor(PackExecutor):
     async def _overdue(self, job: _Job, limit: float) -> None:
         try:
             await asyncio.wait_for(job.ended.wait(), limit)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             text = f"{job.task.name} (node {job.task.node}) ran longer than its timeout of {limit:g} s"
             error = Error("ElectronTimeout", text, cause="timeout", hint="raise timeout=, or let it do less at a time")
             await self._stop_job(job, 1.0, Outcome(*job.attempt, "failed", job.started, error=error))
@@ -295,7 +308,7 @@ class PluginPackExecutor(PackExecutor):
         try:
             await asyncio.wait_for(job.ended.wait(), grace)
             return
-        except asyncio.TimeoutError:
+        except TimeoutError:
             asking.cancel()
         if job.running_here:
             log.warning("%s does not give way and runs in this process: the process ends", job.task.name)

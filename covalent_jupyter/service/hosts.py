@@ -307,7 +307,7 @@ class Hosts:
         try:
             hello = await asyncio.wait_for(self._greet(reader, writer), GREETING)
             await self._welcome(hello, reader, writer)
-        except (BadPeer, ValueError, OSError, asyncio.IncompleteReadError, asyncio.TimeoutError) as error:
+        except (TimeoutError, BadPeer, ValueError, OSError, asyncio.IncompleteReadError) as error:
             log.warning("a connection to the port of executor hosts was refused: %s", error or type(error).__name__)
         except asyncio.CancelledError:
             pass  # the service is ending; the stream's own callback would log it as an error

@@ -18,8 +18,22 @@ import msgspec
 
 from covalent_jupyter import codec, processes
 from covalent_jupyter.model import (
-    PROTOCOL, Ack, ConnectionFile, Environment, ExecutorSpec, Fact, Hello, Lit, Options, Outcome, Pack, PackEnded, Returned,
-    Run, Task, Welcome,
+    PROTOCOL,
+    Ack,
+    ConnectionFile,
+    Environment,
+    ExecutorSpec,
+    Fact,
+    Hello,
+    Lit,
+    Options,
+    Outcome,
+    Pack,
+    PackEnded,
+    Returned,
+    Run,
+    Task,
+    Welcome,
 )
 from covalent_jupyter.service.hosts import Hosts
 
@@ -123,7 +137,7 @@ class Listener:
             self._changed.clear()
             try:
                 await asyncio.wait_for(self._changed.wait(), min(left, 0.2))
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 pass
         return found
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from pathlib import Path
 
+import psutil
 import pytest
 
 from covalent_jupyter import processes
@@ -173,3 +175,36 @@ async def test_a_killed_worker_elsewhere(cluster: Cluster, service: Service, tmp
 
 def _began(service: Service) -> bool:
     return any(type(f).__name__ == "Began" for f in service.listener.facts)
+
+
+async def test_our_own_cluster_listens_on_loopback_only_and_serves_no_pages(service: Service) -> None:
+    work = Work(service.store_dir, DASK)
+    await service.host()
+    pack = work.pack(add, (1, 2))
+    service.run(pack)
+    await service.done(pack)
+    pids = {service.pid(), *below(service.pid())}
+    listening = [c for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.pid in pids]
+    assert listening and {c.laddr.ip for c in listening} <= {"127.0.0.1", "::1"}
+    for connection in listening:
+        reader, writer = await asyncio.open_connection("127.0.0.1", connection.laddr.port)
+        writer.write(b"GET /json/identity.json HTTP/1.0\r\n\r\n")
+        try:
+            answer = await asyncio.wait_for(reader.read(200), 2.0)
+        except (TimeoutError, ConnectionError):
+            answer = b""
+        writer.close()
+        assert b"200 OK" not in answer
+
+
+async def test_electrons_are_told_where_dask_is(service: Service) -> None:
+    def where() -> str:
+        from covalent_jupyter.worker.context import get_context
+
+        return str(get_context().dask_address)
+
+    work = Work(service.store_dir, DASK)
+    await service.host()
+    pack = work.pack(where)
+    service.run(pack)
+    assert work.value((await service.done(pack))[0]).startswith("tls://127.0.0.1:")
