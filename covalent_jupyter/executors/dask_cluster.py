@@ -116,8 +116,8 @@ async def _start_local(options: dict[str, Any], scratch: Path) -> Dask:
     dask.config.set(_CONFIG)  # for good: workers that are started later read it too
     cluster = await LocalCluster(
         n_workers=shape.n_workers, threads_per_worker=shape.threads, processes=True, asynchronous=True, host="127.0.0.1",
-        dashboard_address=None, security=security, local_directory=str(scratch), memory_limit=0,
-        silence_logs=logging.CRITICAL,
+        dashboard_address="127.0.0.1:0", scheduler_kwargs={"dashboard": False}, security=security,
+        local_directory=str(scratch), memory_limit=0, silence_logs=logging.CRITICAL,
     )  # fmt: skip
     client = await Client(cluster, asynchronous=True, set_as_default=False, security=security)
     variables = _tls_variables(security, scratch)
