@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .model.status import Status
     from .model.status import Status as status
     from .worker.context import get_context, progress, report
+    from .worker.files import File
     from .workflow.deps import DepsBash, DepsCall, DepsModule, DepsPip
     from .workflow.electron import completed, electron, wait
     from .workflow.failed import Failed
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BuildError", "ConfigError", "CovalentError", "DecodeError", "DepsBash", "DepsCall", "DepsModule", "DepsPip",
     "DispatchCancelled", "DispatchError", "DispatchFailed", "DispatchId", "ElectronCrashed", "ElectronError",
-    "ElectronInterrupted", "ElectronTimeout", "EncodeError", "Failed", "MemoryLimitExceeded", "NotFinished",
+    "ElectronInterrupted", "ElectronTimeout", "EncodeError", "Failed", "File", "MemoryLimitExceeded", "NotFinished",
     "NotFound", "Result", "ServiceError", "ServiceUnavailable", "Status", "TransportableObject", "VersionMismatch",
     "__version__", "as_completed", "cancel", "completed", "covalent_start", "covalent_stop", "disk", "dispatch",
     "dispatch_sync", "dispatches", "electron", "executor", "get_config", "get_context", "get_result",
@@ -75,6 +76,7 @@ _HOMES = {
     "get_context": "worker.context",
     "progress": "worker.context",
     "report": "worker.context",
+    "File": "worker.files",
     "dispatch": "client.dispatching",
     "dispatch_sync": "client.dispatching",
     "redispatch": "client.dispatching",

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
+from ..errors import EncodeError
+
 _MOST = 2_000  # children of one object that are tried
 _SECONDS = 3.0  # for the whole search
 
@@ -70,7 +72,10 @@ def _join(path: list[str]) -> str:
 def explain(found: Found, error: Exception) -> str:
     """The message for the user."""
     name = type_name(found.obj)
-    reason = str(found.error or error)
+    problem = found.error or error
+    reason = str(problem)
+    if isinstance(problem, EncodeError) and not reason.endswith("cannot be pickled"):
+        return f"{found.path}: {reason}"  # the object says itself what is wrong and what to do
     said = "" if "cannot pickle" in reason or "cannot be pickled" in reason else f" ({_short(reason)})"
     return f"{found.path}: {name} cannot be pickled{said}; {advice(found.obj)}"
 

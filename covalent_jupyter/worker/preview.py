@@ -185,9 +185,11 @@ def _scalar(value: Any) -> bool | int | float | str | None:
 def _warnings(value: Any) -> tuple[str, ...]:
     found = []
     if type(value).__module__.startswith("xarray."):
-        source = getattr(value, "encoding", {}).get("source")
-        if source:
-            found.append(f"it still points to {source}: call .load() before returning it to record the data")
+        sources = _files_behind(value)
+        if sources:
+            found.append(
+                f"it still points to {', '.join(sources)}: call .load() before returning it to record the data"
+            )
     if (
         "dask" in sys.modules
         and callable(getattr(type(value), "__dask_graph__", None))
@@ -197,6 +199,21 @@ def _warnings(value: Any) -> tuple[str, ...]:
             "it is a Dask collection: the recipe was recorded, not the data; return value.compute() to record that"
         )
     return tuple(found)
+
+
+def _files_behind(value: Any) -> list[str]:
+    """Files that variables of an xarray object have not been read from yet, as far as it names them."""
+    variables = getattr(value, "variables", None)  # of a Dataset
+    if variables is None:
+        variables = {"": getattr(value, "variable", value), **getattr(value, "coords", {})}
+    own = getattr(value, "encoding", {}).get("source")
+    found = dict[str, None]()
+    for variable in variables.values():
+        variable = getattr(variable, "variable", variable)
+        if not getattr(variable, "_in_memory", True):
+            source = getattr(variable, "encoding", {}).get("source") or own
+            found[str(source or "a file")] = None
+    return list(found)[:5]
 
 
 def _mime(value: Any) -> dict[str, str]:
