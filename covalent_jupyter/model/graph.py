@@ -140,6 +140,7 @@ class Environment(Struct, omit_defaults=True):
     digest: str = ""  # of interpreter, prefix and packages: one executor host each
     package_path: str = ""  # folder that holds the covalent_jupyter package of the kernel
     cwd: str = ""
+    umask: int | None = None  # of the kernel's process, for the files that electrons make
     sys_path: tuple[str, ...] = ()  # additions of the user, in order
     variables: tuple[str, ...] = ()  # names
     modules: dict[str, Digest] = {}  # path relative to the snapshot's root -> blob of the file
