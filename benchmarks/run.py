@@ -98,7 +98,11 @@ def wide(bench: Bench) -> list[Figure]:
 
     ct.dispatch_sync(many)(100)
     a, b, ratio = bench.paired(ours, raw)
-    return [Figure("10,000 independent electrons", f"{ratio:.1f}x faster", "8x", ratio >= 8, f"{a:.2f} s, raw Dask {b:.2f} s")]
+    return [
+        Figure(
+            "10,000 independent electrons", f"{ratio:.1f}x faster", "8x", ratio >= 8, f"{a:.2f} s, raw Dask {b:.2f} s"
+        )
+    ]
 
 
 def chain(bench: Bench) -> list[Figure]:
@@ -126,7 +130,15 @@ def chain(bench: Bench) -> list[Figure]:
 
     ct.dispatch_sync(line)(50)
     a, b, ratio = bench.paired(ours, raw)
-    return [Figure("a chain of 1,000", f"{ratio:.1f}x faster", "20x", ratio >= 20, f"{a * 1e3:.0f} ms, raw Dask {b * 1e3:.0f} ms")]
+    return [
+        Figure(
+            "a chain of 1,000",
+            f"{ratio:.1f}x faster",
+            "20x",
+            ratio >= 20,
+            f"{a * 1e3:.0f} ms, raw Dask {b * 1e3:.0f} ms",
+        )
+    ]
 
 
 def make_array(i: int) -> Any:
@@ -180,7 +192,15 @@ def arrays(bench: Bench) -> list[Figure]:
     raw()
     a, b, ratio = bench.paired(ours, raw)
     slower = 1 / ratio
-    return [Figure("20 electrons hand on 8 MB arrays", f"{slower:.2f}x slower", "2.5x", slower <= 2.5, f"{a * 1e3:.0f} ms, raw Dask {b * 1e3:.0f} ms")]
+    return [
+        Figure(
+            "20 electrons hand on 8 MB arrays",
+            f"{slower:.2f}x slower",
+            "2.5x",
+            slower <= 2.5,
+            f"{a * 1e3:.0f} ms, raw Dask {b * 1e3:.0f} ms",
+        )
+    ]
 
 
 def latency(bench: Bench) -> list[Figure]:
@@ -233,7 +253,13 @@ def scale(bench: Bench) -> list[Figure]:
     ratio = large / small
     memory = service_memory()
     return [
-        Figure("cost per electron, 100,000 against 1,000", f"{ratio:.2f}x", "1.5x", ratio <= 1.5, f"{large * 1e6:.0f} and {small * 1e6:.0f} us"),
+        Figure(
+            "cost per electron, 100,000 against 1,000",
+            f"{ratio:.2f}x",
+            "1.5x",
+            ratio <= 1.5,
+            f"{large * 1e6:.0f} and {small * 1e6:.0f} us",
+        ),
         Figure("service memory after 100,000", f"{memory / 2**20:.0f} MiB", "1 GiB", memory < 2**30),
     ]
 
@@ -270,7 +296,9 @@ def store(bench: Bench) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / "store") as opened:
         for start in range(0, 10_000, 100):
             rows = [dispatch(i) for i in range(start, start + 100)]
-            batch = Batch(dispatches=rows, electrons=[electron(r, n) for r in rows for n in range(100)], new_electrons=True)
+            batch = Batch(
+                dispatches=rows, electrons=[electron(r, n) for r in rows for n in range(100)], new_electrons=True
+            )
             opened.append(batch).result()
         page = median_time(lambda: opened.dispatches(limit=50), 20) * 1e3
         query = "SELECT name, status, count(*) AS n, avg(duration) AS mean FROM electrons GROUP BY ALL"
@@ -309,7 +337,9 @@ def lag(bench: Bench) -> list[Figure]:
     manager, kernel = start_new_kernel()
 
     def ping() -> None:
-        request = urllib.request.Request(f"http://127.0.0.1:{port}/api/status", headers={"Authorization": "token bench"})
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/api/status", headers={"Authorization": "token bench"}
+        )
         urllib.request.urlopen(request, timeout=10).read()
 
     def echo() -> None:

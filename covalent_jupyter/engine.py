@@ -15,8 +15,20 @@ from typing import Any, NamedTuple
 
 from .model import Error, Hole, Log, Manifest, Options, Outcome, Preview, Produced, Status, dependencies
 from .model.events import (
-    Annotated, Cancelled, CancelRequested, ChildEnded, Closed, Event, Finished, GivenBack, Launched, RetryDue, Skipped,
-    Started, Submitted, TakenOver,
+    Annotated,
+    Cancelled,
+    CancelRequested,
+    ChildEnded,
+    Closed,
+    Event,
+    Finished,
+    GivenBack,
+    Launched,
+    RetryDue,
+    Skipped,
+    Started,
+    Submitted,
+    TakenOver,
 )  # fmt: skip
 from .model.outputs import produced_by
 
@@ -102,7 +114,7 @@ class DispatchRun:
         self.note = ""
         self.cancel_requested = False
         self.unfinished = len(self.nodes)
-        self.counts = {s: 0 for s in Status}
+        self.counts = dict.fromkeys(Status, 0)
         self.counts[_NEW] = len(self.nodes)
         self.reused = 0
         self.failed: list[int] = []  # in the order in which they failed
@@ -146,7 +158,9 @@ class Todo(NamedTuple):
 
 def todo(run: DispatchRun) -> Todo:
     """The commands that are due; each is handed out once."""
-    result = Todo(list(run.to_stop), list(run.to_expand.items()), list(run.to_cancel_children), list(run.delayed.items()))
+    result = Todo(
+        list(run.to_stop), list(run.to_expand.items()), list(run.to_cancel_children), list(run.delayed.items())
+    )
     run.to_stop, run.to_expand, run.to_cancel_children, run.delayed = {}, {}, {}, {}
     return result
 
@@ -462,9 +476,7 @@ def _time_of(event: Event, run: DispatchRun) -> float:
 def _cancellable(run: DispatchRun, nodes: list[int] | None) -> list[int]:
     """Of the nodes to be cancelled, those that no executor and no child dispatch holds."""
     wanted = range(len(run.nodes)) if nodes is None else nodes
-    return [
-        i for i in wanted if not (s := run.nodes[i]).status.ended and not s.in_flight and s.child is None
-    ]
+    return [i for i in wanted if not (s := run.nodes[i]).status.ended and not s.in_flight and s.child is None]
 
 
 def _descendants(run: DispatchRun, lost: list[int]) -> list[tuple[int, int]]:
@@ -505,4 +517,3 @@ def _story(run: DispatchRun, failed: list[int], most: int = 10) -> str:
     if run.counts[_SKIPPED]:
         lines.append(f"{run.counts[_SKIPPED]} skipped because of that")
     return "\n".join(lines)
-

@@ -117,8 +117,7 @@ class StorageFull(ServiceError):
 
 
 SERVICE_ERRORS: dict[int, type[ServiceError]] = {
-    c.status: c
-    for c in (InvalidRequest, NotFound, Conflict, TooLarge, MissingBlobs, VersionMismatch, StorageFull)
+    c.status: c for c in (InvalidRequest, NotFound, Conflict, TooLarge, MissingBlobs, VersionMismatch, StorageFull)
 }
 
 

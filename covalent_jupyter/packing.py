@@ -57,9 +57,7 @@ class PlannedPack(NamedTuple):
 def alone(options: Options) -> bool:
     """Whether an electron with these options is a pack of its own."""
     deps = options.deps
-    return bool(
-        options.timeout is not None or options.resources or deps.bash or deps.pip or deps.before or deps.after
-    )
+    return bool(options.timeout is not None or options.resources or deps.bash or deps.pip or deps.before or deps.after)
 
 
 def plan(
@@ -95,7 +93,9 @@ def plan(
     return packs
 
 
-def _fill(run: DispatchRun, candidates: Iterator[int], taken: set[int], share: int, statistics: Statistics) -> list[int]:
+def _fill(
+    run: DispatchRun, candidates: Iterator[int], taken: set[int], share: int, statistics: Statistics
+) -> list[int]:
     """The members of one pack: candidates in their order, each with its followers, while the budget lasts.
     Adds them to ``taken``. Candidates that do not fit into a pack with others stay for the next plan."""
     members: list[int] = []

@@ -112,4 +112,3 @@ def electron_row(run: DispatchRun, node_id: int) -> ElectronRow:
         s.started, s.ended, s.duration, s.worker, bare(s.output), s.preview, s.error, s.stdout, s.stderr, s.child,
         s.reused, node.key, s.rss, s.warnings, s.progress,
     )  # fmt: skip
-

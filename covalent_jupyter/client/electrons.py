@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any, overload
 
 from ..errors import NotFinished, NotFound
@@ -299,4 +299,4 @@ class Electrons:
 
 def moment(seconds: float | None) -> datetime | None:
     """Seconds since the epoch as an aware datetime in UTC."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, timezone.utc)
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -24,10 +24,14 @@ DEPTH = 100
 
 
 class Lazy(Mapping[str, Any]):
-    """A mapping whose values are fetched when they are touched; keys are there at once."""
+    """A mapping whose values are fetched when they are touched; keys are there at once.
 
-    def __init__(self, loaders: Mapping[str, Callable[[], Any]]) -> None:
+    Printed, a value that was not fetched yet is shown by its text in ``shown`` (a preview made where the value was made).
+    """
+
+    def __init__(self, loaders: Mapping[str, Callable[[], Any]], shown: Mapping[str, str] | None = None) -> None:
         self._loaders = loaders
+        self._shown = shown or {}
         self._loaded: dict[str, Any] = {}
 
     def __getitem__(self, key: str) -> Any:
@@ -42,9 +46,12 @@ class Lazy(Mapping[str, Any]):
         return len(self._loaders)
 
     def __repr__(self) -> str:
-        return (
-            "{" + ", ".join(f"{k!r}: {self._loaded[k]!r}" if k in self._loaded else f"{k!r}: ..." for k in self) + "}"
-        )
+        return "{" + ", ".join(f"{key!r}: {self._text(key)}" for key in self) + "}"
+
+    def _text(self, key: str) -> str:
+        if key in self._loaded or key not in self._shown:
+            return repr(self[key])
+        return self._shown[key]
 
 
 class Result:
@@ -219,13 +226,16 @@ class Result:
         loaders: dict[str, Callable[[], Any]] = {k: functools.partial(_same, v) for k, v in found.items()}
         loaders["stdout"] = lambda: electron.stdout
         loaders["stderr"] = lambda: electron.stderr
+        shown = {"status": str(row.status)}
         if self._intermediate_outputs:
             loaders["output"] = functools.partial(_value_or_none, electron)
+            shown["output"] = _preview(electron)
         if self._sublattice_results:
             loaders["sublattice_result"] = lambda: (
                 Result(self._rest, self._rest.dispatch(row.child)) if row.child else None
             )
-        return Lazy(loaders)
+            shown["sublattice_result"] = f"<Result of {row.child}>" if row.child else "None"
+        return Lazy(loaders, shown)
 
     def get_all_node_results(self) -> list[Lazy]:
         """:meth:`get_node_result` of every electron."""
@@ -234,10 +244,12 @@ class Result:
     def get_all_node_outputs(self) -> Lazy:
         """``{"name(id)": value}`` of every electron; values are fetched when touched, None where there is none."""
         found: dict[str, Callable[[], Any]] = {}
+        shown: dict[str, str] = {}
         for electron in self.electrons:
             key = f"{electron.name}({electron.node_id})"
             found[key] = functools.partial(_value_or_none, electron)
-        return Lazy(found)
+            shown[key] = _preview(electron)
+        return Lazy(found, shown)
 
     def logs(self, node: int | str) -> str:
         """What an electron (by id, or by name where that is one electron) printed: stdout, then stderr."""
@@ -281,6 +293,11 @@ def _same(value: Any) -> Any:
 
 def _value_or_none(electron: Electron) -> Any:
     return electron.value if electron.row.output is not None else None
+
+
+def _preview(electron: Electron) -> str:
+    """What stands for its value, which stays where it is."""
+    return "None" if electron.row.output is None else plain(electron.preview) or "..."
 
 
 def _hole(row: ElectronRow) -> Hole:

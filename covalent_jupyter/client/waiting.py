@@ -43,7 +43,9 @@ def wait_for(
                 if on_change is not None:
                     on_change(row)
     except KeyboardInterrupt:
-        name, known = (row.name or "the dispatch", row.dispatch_id) if row is not None else ("the dispatch", dispatch_id)
+        name, known = (
+            (row.name or "the dispatch", row.dispatch_id) if row is not None else ("the dispatch", dispatch_id)
+        )
         print(f'\nStopped waiting; {name} {known[:8]} runs on. Cancel it with ct.cancel("{known}").', file=sys.stderr)
         raise
     return row

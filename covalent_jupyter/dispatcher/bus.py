@@ -34,7 +34,7 @@ class Bus:
         self.attached += 1
         try:
             await asyncio.wait_for(future, timeout)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             pass
         finally:
             self.attached -= 1

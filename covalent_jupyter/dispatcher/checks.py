@@ -27,7 +27,11 @@ _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 
 def check_manifest(
-    manifest: Manifest, *, depth: int = 0, total: int | None = None, limits: Limits = Limits()  # noqa: B008
+    manifest: Manifest,
+    *,
+    depth: int = 0,
+    total: int | None = None,
+    limits: Limits = Limits(),  # noqa: B008
 ) -> None:
     """Raises InvalidRequest that says what is wrong with the manifest."""
     if not _ID.match(manifest.dispatch_id):

@@ -192,7 +192,9 @@ class Dispatcher:
         rows, _ = self.store.electrons(dispatch_id, status=Status.COMPLETED, limit=self._limits().nodes)
         return list(rows)
 
-    def _enter(self, run: DispatchRun, manifest: bytes, small: dict[str, bytes], taken: TakenOver | None = None) -> None:
+    def _enter(
+        self, run: DispatchRun, manifest: bytes, small: dict[str, bytes], taken: TakenOver | None = None
+    ) -> None:
         m = run.manifest
         if m.environment is not None:
             self._placement.environments[run.dispatch_id] = m.environment

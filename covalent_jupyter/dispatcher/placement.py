@@ -39,6 +39,7 @@ class HostsPort(Protocol):
 
     def ensure(self, environment: Environment, *, plugin: ExecutorSpec | None = None, root_id: str = "") -> str: ...
     def send(self, host_id: str, message: Any) -> bool: ...
+    def drop(self, host_id: str) -> None: ...
 
 
 class Placement:
@@ -63,6 +64,7 @@ class Placement:
         self._clock = clock
         self._executors: dict[tuple[str, str], Executor] = {}
         self._packs: dict[str, SentPack] = {}
+        self._plugins: dict[str, set[str]] = {}  # root dispatch -> hosts of its users' own executors
         self._failures: dict[str, int] = {}
         self._sending: set[asyncio.Future[None]] = set()
         folder = Path(ledger.store.folder)
@@ -208,6 +210,10 @@ class Placement:
             return
         for host_id in {key[0] for key in self._executors}:
             self._ledger.act(lambda h=host_id: self.hosts.send(h, Release(run.root)))  # type: ignore[misc]
+        for key in [k for k in self._executors if k[0] in self._plugins.get(run.root, ())]:
+            del self._executors[key]
+        for host_id in self._plugins.pop(run.root, ()):  # it served this dispatch alone
+            self._ledger.act(lambda h=host_id: self.hosts.drop(h))  # type: ignore[misc]
         self._ledger.act(lambda: self._variables.drop(run.root))
 
     # Coming back
@@ -323,7 +329,9 @@ class Placement:
     def _executor_of(self, run: DispatchRun, index: int, environment: Environment) -> Executor:
         spec = run.manifest.executors[index]
         if spec.instance is not None:
-            return self._executor(self.hosts.ensure(environment, plugin=spec, root_id=run.root), spec)
+            host_id = self.hosts.ensure(environment, plugin=spec, root_id=run.root)
+            self._plugins.setdefault(run.root, set()).add(host_id)
+            return self._executor(host_id, spec)
         defaults = self._executor_options(spec.name)
         if defaults:  # the configuration's options, under those of the dispatch
             spec = ExecutorSpec(spec.name, {**defaults, **spec.options})

@@ -43,9 +43,7 @@ class Upkeep:
             row.tags = event.tags
         if event.note is not None:
             row.note = event.note
-        await self._ledger.append(
-            Batch(events=[(dispatch_id, kind_of(event), encode_event(event))], dispatches=[row])
-        )
+        await self._ledger.append(Batch(events=[(dispatch_id, kind_of(event), encode_event(event))], dispatches=[row]))
         return row
 
     async def delete(self, ids: list[str]) -> dict[str, Any]:
@@ -58,7 +56,9 @@ class Upkeep:
             if row is None:
                 raise NotFound(f"no dispatch '{dispatch_id}'")
             if row.parent_id is not None:
-                raise InvalidRequest(f"dispatch {dispatch_id[:8]} is a sublattice's run; delete its root {row.root_id[:8]}")
+                raise InvalidRequest(
+                    f"dispatch {dispatch_id[:8]} is a sublattice's run; delete its root {row.root_id[:8]}"
+                )
             rows, _ = await self._reading.run(self._store.dispatches, root=dispatch_id, limit=EVERYTHING)
             family += [r.dispatch_id for r in rows if r.dispatch_id != dispatch_id] + [dispatch_id]
         digests: set[str] = set()
@@ -72,7 +72,9 @@ class Upkeep:
         """``{"deleted": [...], "freed": bytes}``, or with ``dry_run`` ``{"would_delete": [...]}``."""
         for state in states:
             if state not in {str(s) for s in ENDED}:
-                raise InvalidRequest(f"only ended dispatches can be purged; {state!r} is none of {sorted(map(str, ENDED))}")
+                raise InvalidRequest(
+                    f"only ended dispatches can be purged; {state!r} is none of {sorted(map(str, ENDED))}"
+                )
         limit = self._clock() - older_than
         found: list[str] = []
         for state in states or [str(s) for s in ENDED]:

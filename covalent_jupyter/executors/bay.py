@@ -38,11 +38,11 @@ class _Entered:
 class Bay:
     """A pool of runners with a door. Thread-safe."""
 
-    def __init__(self, *, slots: int, spool_dir: Path, scratch: Path, preload: Sequence[str] = (), name: str = "") -> None:
+    def __init__(
+        self, *, slots: int, spool_dir: Path, scratch: Path, preload: Sequence[str] = (), name: str = ""
+    ) -> None:
         self.slots = slots
-        self._pool = RunnerPool(
-            slots=slots, spool_dir=str(spool_dir), scratch=str(scratch), preload=preload, name=name
-        )
+        self._pool = RunnerPool(slots=slots, spool_dir=str(spool_dir), scratch=str(scratch), preload=preload, name=name)
         self._lock = threading.Lock()
         self._inside: dict[str, _Entered] = {}
         self._outside: OrderedDict[str, bool] = OrderedDict()  # fenced (True) or over (False)

@@ -58,7 +58,9 @@ class DaskPackExecutor(PackExecutor):
         known = (*DASK_OPTIONS, "workdir", "create_unique_workdir")
         unknown = sorted(set(spec.options) - set(known))
         if unknown:
-            raise ConfigError(f"executor 'dask' has no option {unknown[0]!r}; its options are {', '.join(sorted(known))}")
+            raise ConfigError(
+                f"executor 'dask' has no option {unknown[0]!r}; its options are {', '.join(sorted(known))}"
+            )
         self._loop = asyncio.new_event_loop()
         self._dask: Dask | None = None
         self._setup = b""
@@ -140,7 +142,9 @@ class DaskPackExecutor(PackExecutor):
                 if self._stop.is_set():
                     break
                 try:
-                    self._dask = await open_dask(self.spec.options, self._context.scratch_dir / "dask", self._context.store_dir)
+                    self._dask = await open_dask(
+                        self.spec.options, self._context.scratch_dir / "dask", self._context.store_dir
+                    )
                     await self._prepare(self._dask)
                     pause = _RETRY[0]
                     await self._watch(self._dask)
@@ -248,7 +252,9 @@ class DaskPackExecutor(PackExecutor):
         """Looks at the workers, tells of changes; how many there are."""
         workers = await dask.workers()
         slots = sum(int(w["nthreads"]) for w in workers.values())
-        self._enter("ready" if workers else "degraded", slots, len(workers), "" if workers else "it has no workers at present")
+        self._enter(
+            "ready" if workers else "degraded", slots, len(workers), "" if workers else "it has no workers at present"
+        )
         return len(workers)
 
     def _enter(self, state: Any, slots: int, workers: int, message: str) -> None:
@@ -325,7 +331,9 @@ class DaskPackExecutor(PackExecutor):
                 self._close_pack(sent, self._ledger.interrupt(sent.pack.pack_id, "its Dask worker died"))
             return
         text = f"the Dask worker could not run it: {type(error).__name__}: {error}"
-        self._close_pack(sent, self._ledger.fail(sent.pack.pack_id, Error(type(error).__name__, text, cause="executor")))
+        self._close_pack(
+            sent, self._ledger.fail(sent.pack.pack_id, Error(type(error).__name__, text, cause="executor"))
+        )
 
     def _close_pack(self, sent: _Sent, facts: list[Fact]) -> None:
         sent.ended.set()
@@ -429,4 +437,3 @@ def _last_words(folder: Path) -> list[Fact]:
             except msgspec.DecodeError:
                 log.warning("%s holds a record that cannot be read", path)
     return facts
-

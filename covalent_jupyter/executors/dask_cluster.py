@@ -146,7 +146,12 @@ async def _connect(options: dict[str, Any]) -> Dask:
     address = str(options["address"])
     try:
         client = await Client(
-            address, asynchronous=True, set_as_default=False, timeout=_CONNECT, security=_security(options), name="covalent"
+            address,
+            asynchronous=True,
+            set_as_default=False,
+            timeout=_CONNECT,
+            security=_security(options),
+            name="covalent",
         )
     except (OSError, ValueError, TimeoutError) as error:
         raise ExecutorError(

@@ -81,7 +81,9 @@ class Host:
         self.ledger = Ledger()
         self._loop = asyncio.get_running_loop()
         self.outbox = Outbox(self._loop)
-        self.preload = Preload(Path(options.store_dir) / "hosts" / f"{options.environment or options.host_id}.preload.json")
+        self.preload = Preload(
+            Path(options.store_dir) / "hosts" / f"{options.environment or options.host_id}.preload.json"
+        )
         self.context = HostContext(
             Path(options.store_dir), options.host_id, options.incarnation, self.ledger, self.preload.names(), options.plugin,
             self._end,
@@ -265,7 +267,9 @@ class Host:
             executor.cancel(members, grace)
         now = time.time()
         answered = set(self.outbox.pending()[0]) if unknown else set()
-        gone: list[Fact] = [Outcome(*attempt, "cancelled", finished=now) for attempt in unknown if attempt not in answered]
+        gone: list[Fact] = [
+            Outcome(*attempt, "cancelled", finished=now) for attempt in unknown if attempt not in answered
+        ]
         if gone:
             self.outbox.put(gone)
 

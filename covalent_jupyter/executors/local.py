@@ -23,7 +23,9 @@ class LocalPackExecutor(PackExecutor):
         super().__init__(spec)
         unknown = sorted(set(spec.options) - _OPTIONS)
         if unknown:
-            raise ConfigError(f"executor 'local' has no option {unknown[0]!r}; its options are {', '.join(sorted(_OPTIONS))}")
+            raise ConfigError(
+                f"executor 'local' has no option {unknown[0]!r}; its options are {', '.join(sorted(_OPTIONS))}"
+            )
         given = spec.options.get("max_workers")
         if given is not None and (not isinstance(given, int) or given < 1):
             raise ConfigError(f"max_workers of executor 'local' is a number of at least 1, not {given!r}")
@@ -71,7 +73,12 @@ class LocalPackExecutor(PackExecutor):
 
     def state(self) -> ExecutorState:
         return ExecutorState(
-            self.spec.name, self.spec, self._slots, self._slots, "closed" if self._closed else "ready", info=machine_info()
+            self.spec.name,
+            self.spec,
+            self._slots,
+            self._slots,
+            "closed" if self._closed else "ready",
+            info=machine_info(),
         )
 
     def _work(self) -> None:

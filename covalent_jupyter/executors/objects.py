@@ -62,10 +62,17 @@ class LocalExecutor(_BuiltIn):
     _name = "local"
 
     def __init__(
-        self, workdir: str = "", create_unique_workdir: bool | None = None, *, max_workers: int | None = None, **ignored: Any
+        self,
+        workdir: str = "",
+        create_unique_workdir: bool | None = None,
+        *,
+        max_workers: int | None = None,
+        **ignored: Any,
     ) -> None:
         _check_ignored(self, ignored)
-        super().__init__({"workdir": str(workdir), "create_unique_workdir": create_unique_workdir, "max_workers": max_workers})
+        super().__init__(
+            {"workdir": str(workdir), "create_unique_workdir": create_unique_workdir, "max_workers": max_workers}
+        )
 
 
 class DaskExecutor(_BuiltIn):
@@ -80,17 +87,34 @@ class DaskExecutor(_BuiltIn):
     _name = "dask"
 
     def __init__(
-        self, scheduler_address: str | None = None, workdir: str = "", create_unique_workdir: bool | None = None, **options: Any
+        self,
+        scheduler_address: str | None = None,
+        workdir: str = "",
+        create_unique_workdir: bool | None = None,
+        **options: Any,
     ) -> None:
         plain = {k: options.pop(k, None) for k in DASK_OPTIONS if k != "address"}
         _check_ignored(self, options)
         super().__init__(
-            {"address": scheduler_address, "workdir": str(workdir), "create_unique_workdir": create_unique_workdir, **plain}
+            {
+                "address": scheduler_address,
+                "workdir": str(workdir),
+                "create_unique_workdir": create_unique_workdir,
+                **plain,
+            }
         )
 
 
 #: Options of the Dask executor besides the folders.
-DASK_OPTIONS = ("address", "cluster_class", "cluster_kwargs", "n_workers", "threads_per_worker", "memory_limit", "security")
+DASK_OPTIONS = (
+    "address",
+    "cluster_class",
+    "cluster_kwargs",
+    "n_workers",
+    "threads_per_worker",
+    "memory_limit",
+    "security",
+)
 #: Options that Covalent's executors take; ours have no use for them.
 _OF_COVALENT = ("log_stdout", "log_stderr", "cache_dir", "time_limit", "retries", "poll_freq")
 
@@ -133,7 +157,9 @@ class _UserExecutor(Executor):
 
     def to_spec(self, encode: Callable[[Any], Digest]) -> ExecutorSpec:
         if "run" not in _overridden(type(self)):
-            raise ConfigError(f"executor class {type(self).__name__} does not override run(self, function, args, kwargs, task_metadata)")
+            raise ConfigError(
+                f"executor class {type(self).__name__} does not override run(self, function, args, kwargs, task_metadata)"
+            )
         return ExecutorSpec(self.short_name, {}, encode(self))
 
     @contextmanager
@@ -157,7 +183,9 @@ class BaseExecutor(_UserExecutor):
     cancelled (truthy: it is stopped).
     """
 
-    def run(self, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], task_metadata: dict[str, Any]) -> Any:
+    def run(
+        self, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], task_metadata: dict[str, Any]
+    ) -> Any:
         raise NotImplementedError
 
     def setup(self, task_metadata: dict[str, Any]) -> Any:

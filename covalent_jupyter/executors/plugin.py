@@ -273,7 +273,9 @@ class PluginPackExecutor(PackExecutor):
             job.stop = future.cancel
             return _settled(future, job)
         future = concurrent.futures.Future()
-        threading.Thread(target=_run_sync, args=(instance, job, future), name=f"plugin-{job.task.node}", daemon=True).start()
+        threading.Thread(
+            target=_run_sync, args=(instance, job, future), name=f"plugin-{job.task.node}", daemon=True
+        ).start()
         return future
 
     # Cancelling
@@ -312,7 +314,9 @@ class PluginPackExecutor(PackExecutor):
             asking.cancel()
         if job.running_here:
             log.warning("%s does not give way and runs in this process: the process ends", job.task.name)
-            return self._context.end(f"{job.task.name} (node {job.task.node}) was to be stopped, and runs in the plug-in host itself")
+            return self._context.end(
+                f"{job.task.name} (node {job.task.node}) was to be stopped, and runs in the plug-in host itself"
+            )
         job.stop()
         job.left.set()
         verdict.finished = time.time()
@@ -327,9 +331,7 @@ class PluginPackExecutor(PackExecutor):
                 asked = asyncio.run_coroutine_threadsafe(job.instance.cancel(job.metadata, job.handle), self._user_loop)
                 await asyncio.wait_for(asyncio.wrap_future(asked), _CANCEL_CALL)
             else:
-                await asyncio.wait_for(
-                    asyncio.to_thread(job.instance.cancel, job.metadata, job.handle), _CANCEL_CALL
-                )
+                await asyncio.wait_for(asyncio.to_thread(job.instance.cancel, job.metadata, job.handle), _CANCEL_CALL)
         except Exception as error:  # the border to the user's class
             log.warning("cancel() of executor %s failed: %s: %s", self.spec.name, type(error).__name__, error)
 

@@ -34,9 +34,13 @@ def by_name(name: str) -> Executor:
     try:
         made = point.load()()
     except Exception as error:  # the border to the plug-in
-        raise ConfigError(f"executor {name!r} ({point.value}) cannot be made: {type(error).__name__}: {error}") from error
+        raise ConfigError(
+            f"executor {name!r} ({point.value}) cannot be made: {type(error).__name__}: {error}"
+        ) from error
     if not isinstance(made, Executor):
-        raise ConfigError(f"executor {name!r} ({point.value}) is no BaseExecutor or AsyncBaseExecutor of covalent_jupyter")
+        raise ConfigError(
+            f"executor {name!r} ({point.value}) is no BaseExecutor or AsyncBaseExecutor of covalent_jupyter"
+        )
     return made
 
 

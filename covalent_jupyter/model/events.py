@@ -6,8 +6,6 @@ Outputs inside events carry no bytes: small values lie in the store's value tabl
 
 from __future__ import annotations
 
-from typing import Union
-
 import msgspec
 from msgspec import Struct
 
@@ -124,10 +122,21 @@ class Closed(Struct, tag="closed"):
     time: float
 
 
-Event = Union[
-    Submitted, TakenOver, Launched, Started, Finished, GivenBack, RetryDue, Skipped, CancelRequested, Cancelled,
-    ChildEnded, Annotated, Closed,
-]  # fmt: skip
+Event = (
+    Submitted
+    | TakenOver
+    | Launched
+    | Started
+    | Finished
+    | GivenBack
+    | RetryDue
+    | Skipped
+    | CancelRequested
+    | Cancelled
+    | ChildEnded
+    | Annotated
+    | Closed
+)
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Event)

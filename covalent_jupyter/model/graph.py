@@ -6,7 +6,7 @@ bytes are *blobs* that travel beside it (see :mod:`covalent_jupyter.model.wire`)
 
 from __future__ import annotations
 
-from typing import Any, Literal, Union
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -14,7 +14,7 @@ Digest = str  # 64 lower-case hex digits of a sha256
 
 #: One step of a selector: ``["item", key]`` for ``e[key]``, ``["attr", name]`` for ``e.name``,
 #: ``["pick", digest]`` for ``e[key]`` where key is no JSON literal (digest of the pickled key).
-Step = tuple[str, Union[int, str, float, bool, None]]
+Step = tuple[str, int | str | float | bool | None]
 
 
 class Lit(Struct, tag="l", array_like=True, frozen=True):
@@ -45,7 +45,7 @@ class Tpl(Struct, tag="t", array_like=True, frozen=True):
     refs: tuple[Ref, ...]
 
 
-Input = Union[Lit, Val, Ref, Tpl]
+Input = Lit | Val | Ref | Tpl
 
 
 def refs_of(value: Input) -> tuple[Ref, ...]:
@@ -185,5 +185,3 @@ def dependencies(node: Node) -> set[int]:
     for value in node.kwargs.values():
         found.update(r.node for r in refs_of(value))
     return found
-
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 from .graph import Input, Lit, Manifest, Ref, Val
 from .work import Composite, Output, Part, Produced

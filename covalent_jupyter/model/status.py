@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 
 
-class Status(str, Enum):
+class Status(StrEnum):
     """State of a dispatch or an electron; equal to its name as a string, as in Covalent."""
 
     NEW_OBJECT = "NEW_OBJECT"  # not ready, or ready and waiting for a place

@@ -9,7 +9,8 @@ uploaded before.
 from __future__ import annotations
 
 import struct
-from typing import Any, Iterable
+from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
@@ -42,7 +43,9 @@ def decode_manifest(data: bytes) -> Manifest:
     return _manifest_decoder.decode(data)
 
 
-def pack_body(manifest: Manifest, blobs: Iterable[tuple[Digest, bytes]], variables: dict[str, str] | None = None) -> bytes:
+def pack_body(
+    manifest: Manifest, blobs: Iterable[tuple[Digest, bytes]], variables: dict[str, str] | None = None
+) -> bytes:
     """A framed body with these blobs inside."""
     items = list(blobs)
     head = _head_encoder.encode(Head(manifest, [(d, len(b)) for d, b in items], variables or {}))

@@ -3,7 +3,7 @@ service and executor host (msgpack, see :mod:`covalent_jupyter.model.wire`)."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, Union
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -44,7 +44,7 @@ class Composite(Struct, tag="c", array_like=True, frozen=True):
     parts: tuple[Part, ...]
 
 
-Produced = Union[Output, Composite, Hole]
+Produced = Output | Composite | Hole
 
 
 class Frame(Struct, array_like=True, frozen=True):
@@ -68,7 +68,9 @@ class Error(Struct, omit_defaults=True):
     signal: str = ""  # "SIGSEGV"
     exitcode: int | None = None
     hint: str = ""  # what to do next
-    cause: Literal["raised", "crashed", "timeout", "memory", "interrupted", "encode", "decode", "deps", "executor"] = "raised"
+    cause: Literal["raised", "crashed", "timeout", "memory", "interrupted", "encode", "decode", "deps", "executor"] = (
+        "raised"
+    )
 
 
 class Task(Struct, array_like=True):
@@ -204,7 +206,7 @@ class ExecutorState(Struct, omit_defaults=True, tag="executor"):
     info: dict[str, Any] = {}
 
 
-Fact = Union[Began, Outcome, Returned, PackEnded, LogGrew, ExecutorState]
+Fact = Began | Outcome | Returned | PackEnded | LogGrew | ExecutorState
 
 
 # Messages between service and executor host.
@@ -273,8 +275,8 @@ class Close(Struct, tag="close"):
     reason: str = ""
 
 
-HostMessage = Union[Hello, Facts]
-ServiceMessage = Union[Welcome, Ack, Run, Revoke, CancelAttempts, Release, Close]
+HostMessage = Hello | Facts
+ServiceMessage = Welcome | Ack | Run | Revoke | CancelAttempts | Release | Close
 
 #: Values up to this many bytes ride inside outcomes and lie in DuckDB; larger ones are files.
 INLINE = 16_384

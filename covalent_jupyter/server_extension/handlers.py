@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from typing import Any
@@ -35,6 +36,7 @@ class ProxyHandler(ExtensionHandlerMixin, APIHandler):
     auth_resource = RESOURCE
     _exchange: Exchange | None = None
     _refused = False
+    _gone = False  # the client closed its connection
 
     def initialize(self, name: str, link: ServiceLink) -> None:
         super().initialize(name)
@@ -131,6 +133,10 @@ class ProxyHandler(ExtensionHandlerMixin, APIHandler):
                 break
             except StreamClosedError:
                 return  # the client has gone
+            except asyncio.CancelledError:
+                if self._gone:
+                    return  # the same, noticed while the service was still to answer
+                raise
             except OSError as error:
                 self._let_go()
                 if self._headers_written or attempt == 2 or not (repeatable and self.request.method == "GET"):
@@ -195,6 +201,7 @@ class ProxyHandler(ExtensionHandlerMixin, APIHandler):
         super().on_finish()
 
     def on_connection_close(self) -> None:
+        self._gone = True
         self._let_go()
         super().on_connection_close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from logging import Logger
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ class ServiceLink:
         while True:
             await asyncio.sleep(WATCH)
             if activity is not None and self._known is not None and self.has_unfinished_work():
-                activity["covalent"] = datetime.now(timezone.utc)
+                activity["covalent"] = datetime.now(UTC)
             known = self._known
             if known is None or launch.is_alive(known.pid):
                 continue

@@ -15,7 +15,20 @@ import msgspec
 from ..blobs import is_digest
 from ..errors import Conflict, InvalidRequest, NotFound, StorageFull
 from ..model import (
-    INLINE, DispatchRow, ElectronRow, Input, Lit, Log, Manifest, Output, Ref, Status, Val, dependencies, refs_of, wire,
+    INLINE,
+    DispatchRow,
+    ElectronRow,
+    Input,
+    Lit,
+    Log,
+    Manifest,
+    Output,
+    Ref,
+    Status,
+    Val,
+    dependencies,
+    refs_of,
+    wire,
 )  # fmt: skip
 from ..store import Store
 from . import queries as q
@@ -221,7 +234,6 @@ class LogOf(DispatchHandler):
         self.set_header("X-Next-Offset", str(query.offset + len(piece)))
         self.set_header("X-Ended", "1" if row.status.ended or attempt < row.attempt else "0")
         self.finish(piece)
-
 
     async def _earlier(self, row: ElectronRow, attempt: int, stream: str) -> Log:
         for info in await self.context.read(attempts_of, self.context.store, row.dispatch_id, row.node):

@@ -77,6 +77,6 @@ class Parts:
         await self.hosts.close(stop_hosts=stop_hosts)
         try:
             await asyncio.wait_for(self.dispatcher.close(), _LAST_COMMITS)
-        except (asyncio.TimeoutError, StoreError) as error:
+        except (TimeoutError, StoreError) as error:
             log.error("the last commits are not on the disk: %r", error)
         await asyncio.get_running_loop().run_in_executor(None, self.store.close)

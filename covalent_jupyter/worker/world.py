@@ -12,7 +12,10 @@ from .protocol import THREAD_VARIABLES
 from .snapshot import materialise
 
 #: of the worker, not of the kernel: they stay
-_OWN_VARIABLES = ("COVALENT_DASK_ADDRESS", "DASK_SCHEDULER_ADDRESS")
+_OWN_VARIABLES = (
+    "COVALENT_DASK_ADDRESS", "DASK_SCHEDULER_ADDRESS", "DASK_DISTRIBUTED__COMM__TLS__CA_FILE",
+    "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT", "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY",
+)  # fmt: skip
 
 
 def put_on(pack: Pack, load: Callable[[str], Any], scratch: str) -> list[str]:

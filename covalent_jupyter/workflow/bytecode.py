@@ -35,8 +35,7 @@ _IMPORT_NAME = _OPS["IMPORT_NAME"]
 _STORE_NAME = _OPS["STORE_NAME"]
 #: how far the index of a name is shifted in the argument of an instruction
 _SHIFTS: dict[int, int] = {}
-if sys.version_info >= (3, 11):
-    _SHIFTS[_LOAD_GLOBAL] = 1
+_SHIFTS[_LOAD_GLOBAL] = 1
 if sys.version_info >= (3, 12):
     _SHIFTS[_OPS["LOAD_ATTR"]] = 1
     _SHIFTS[_OPS["LOAD_SUPER_ATTR"]] = 2
@@ -83,10 +82,7 @@ def _name(code: CodeType, op: int, argument: int) -> str:
 
 def _free_variable(code: CodeType, argument: int) -> tuple[str, ...]:
     """The variable of an enclosing function that the argument of an instruction on cells means; () for own ones."""
-    if sys.version_info >= (3, 11):
-        own = code.co_nlocals + sum(name not in code.co_varnames for name in code.co_cellvars)
-    else:
-        own = len(code.co_cellvars)
+    own = code.co_nlocals + sum(name not in code.co_varnames for name in code.co_cellvars)
     return code.co_freevars[argument - own : argument - own + 1] if argument >= own else ()
 
 

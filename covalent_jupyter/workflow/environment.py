@@ -59,6 +59,7 @@ def take_environment(modules: LocalModules | Snapshot | None = None) -> Taken:
         digest=_digest_of(sys.executable, sys.prefix, packages),
         package_path=_PACKAGE_FOLDER,
         cwd=_cwd(warnings),
+        umask=_umask(),
         sys_path=path_additions(),
         variables=tuple(sorted(variables)),
         modules=snapshot.files,
@@ -73,6 +74,20 @@ def _cwd(warnings: list[str]) -> str:
     except FileNotFoundError:
         warnings.append("the kernel's working directory was removed: electrons start in a folder of their own")
         return ""
+
+
+def _umask() -> int:
+    """Read without setting it where that can be done: other threads may be creating files."""
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+            for line in status:
+                if line.startswith("Umask:"):
+                    return int(line.split()[1], 8)
+    except OSError:
+        pass  # no Linux
+    found = os.umask(0o077)
+    os.umask(found)
+    return found
 
 
 def is_credential(name: str) -> bool:

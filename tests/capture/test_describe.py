@@ -1,4 +1,3 @@
-# ruff: noqa: E501  sources of cells, one a line
 from __future__ import annotations
 
 import subprocess

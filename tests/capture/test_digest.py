@@ -1,4 +1,3 @@
-# ruff: noqa: E501  sources of cells, one a line
 """The code digest changes if and only if what the function does may change."""
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ VALUES = [
     *([], [1, [2, "a"]], (), (1, (2,)), {}, {"a": {1: None}}, {(1, 2): [3]}, set(), {1, "a"}, frozenset({1}), range(3)),
     *(Point(1, [2]), Color.RED, Slotted(3), Pair(1, 2), types.SimpleNamespace(a=1), collections.OrderedDict(a=1)),
     *(collections.defaultdict(list, a=[1]), collections.deque([1], 3), collections.Counter("aab"), slice(1, 2)),
-    *(datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc), datetime.timedelta(1), decimal.Decimal("1.10")),
+    *(datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC), datetime.timedelta(1), decimal.Decimal("1.10")),
     *(fractions.Fraction(1, 3), uuid.UUID(int=1), pathlib.PurePosixPath("/a"), re.compile("a+"), int, len, Point, ...),
 ]
 

@@ -31,6 +31,7 @@ class Hosts:
         self.connected = True
         self.sent: list[Any] = []
         self.packs: dict[str, Pack] = {}
+        self.dropped: list[str] = []
         self.n = 0
 
     def ensure(self, environment: Environment, *, plugin: ExecutorSpec | None = None, root_id: str = "") -> str:
@@ -43,6 +44,9 @@ class Hosts:
         if isinstance(message, Run):
             self.packs[message.pack.pack_id] = message.pack
         return True
+
+    def drop(self, host_id: str) -> None:
+        self.dropped.append(host_id)
 
     def cancels(self) -> list[tuple[str, int, int]]:
         return [a for m in self.sent if isinstance(m, CancelAttempts) for a in m.attempts]

@@ -68,7 +68,9 @@ async def service(store: Store) -> AsyncIterator[tuple[Dispatcher, Hosts]]:
     await dispatcher.close()
 
 
-def head(parents: list[list[int]], *, options: Options | list[Options] | None = None, **changes: Any) -> tuple[wire.Head, dict[str, bytes]]:
+def head(
+    parents: list[list[int]], *, options: Options | list[Options] | None = None, **changes: Any
+) -> tuple[wire.Head, dict[str, bytes]]:
     nodes = [
         Node(0, f"n{i}", args=[Ref(p) for p in ps] or [Lit(i)], key=hashlib.sha256(f"{i}{ps}".encode()).hexdigest())
         for i, ps in enumerate(parents)
@@ -163,7 +165,9 @@ async def test_missing_blobs_are_named(service: Any) -> None:
         ({"blobs": {"x": 1}}, "sha256"),
     ],
 )
-async def test_unsound_manifests_are_refused_with_the_reason(service: Any, change: dict[str, Any], complaint: str) -> None:
+async def test_unsound_manifests_are_refused_with_the_reason(
+    service: Any, change: dict[str, Any], complaint: str
+) -> None:
     submitted, small = head([[]], **change)
     with pytest.raises(InvalidRequest, match=complaint):
         await service[0].submit(submitted, small)
@@ -292,7 +296,9 @@ async def test_a_reconnecting_host_keeps_what_it_holds(service: Any) -> None:
     assert welcome.drop == [("x", 0, 1)] and len(hosts.packs) == 1
 
 
-async def test_an_environment_that_cannot_be_started_fails_the_dispatch_with_the_reason(service: Any, store: Store) -> None:
+async def test_an_environment_that_cannot_be_started_fails_the_dispatch_with_the_reason(
+    service: Any, store: Store
+) -> None:
     dispatcher, hosts = service
     hosts.connected = False
     submitted, small = head([[]], options=Options(retries=3))
@@ -356,7 +362,9 @@ async def test_cancel_reaches_into_sublattices(service: Any, store: Store) -> No
     dispatch_id, _ = await dispatcher.submit(submitted, small)
     await settle(dispatcher)
     hosts.run(
-        dispatcher, next(iter(hosts.packs.values())), lambda t, p: Outcome(dispatch_id, 0, 1, "completed", 1.0, 2.0, child=body)
+        dispatcher,
+        next(iter(hosts.packs.values())),
+        lambda t, p: Outcome(dispatch_id, 0, 1, "completed", 1.0, 2.0, child=body),
     )
     await settle(dispatcher)
     await dispatcher.cancel(dispatch_id)
@@ -430,3 +438,12 @@ async def test_a_pack_that_ends_without_a_word_about_a_task_gives_it_back(servic
     hosts.facts(dispatcher, PackEnded(pack_id))
     await play(service)
     assert store.dispatch(dispatch_id).status is Status.COMPLETED  # type: ignore[union-attr]
+
+
+async def test_the_host_of_a_users_own_executor_goes_with_its_dispatch(service: Any, store: Store) -> None:
+    submitted, small = head([[]], executors=[ExecutorSpec("Mine", {}, FUNCTION)])
+    dispatch_id, _ = await service[0].submit(submitted, small)
+    await play(service)
+    assert store.dispatch(dispatch_id).status is Status.COMPLETED  # type: ignore[union-attr]
+    await settle(service[0])
+    assert service[1].dropped == [f"plugin-{dispatch_id}"] and not service[0].executors()

@@ -84,7 +84,9 @@ def test_sys_exit_is_a_failure_of_the_electron(executor: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "said"), [(dies, "exit code 7"), (segfaults, "SIGSEGV"), (killed, "SIGKILL")], ids=["exit", "segv", "kill"]
+    ("function", "said"),
+    [(dies, "exit code 7"), (segfaults, "SIGSEGV"), (killed, "SIGKILL")],
+    ids=["exit", "segv", "kill"],
 )
 def test_a_crash_names_the_electron_and_the_signal(executor: str, function: Callable[[], None], said: str) -> None:
     result = run(function, executor)

@@ -83,7 +83,9 @@ def test_every_setting_is_listed_as_it_is() -> None:
     for name, option in config.OPTIONS.items():
         row = re.search(rf"^\| `{name}` \| (.*?) \| (.*) \|$", text, re.M)
         assert row, f"docs/running.md does not list the setting {name}"
-        assert row[1] == f"`{option.default!r}`" and row[2] == option.help, f"{name}: | `{option.default!r}` | {option.help} |"
+        assert row[1] == f"`{option.default!r}`" and row[2] == option.help, (
+            f"{name}: | `{option.default!r}` | {option.help} |"
+        )
 
 
 def test_every_option_of_an_electron_is_listed() -> None:
@@ -106,4 +108,6 @@ def test_every_column_of_the_views_is_listed(place: Path) -> None:
     text = (DOCS / "results.md").read_text()
     for view in ("dispatches", "electrons", "events"):
         row = re.search(rf"^\| `{view}` \| (.*) \|$", text, re.M)
-        assert row and row[1].replace("`", "").split(", ") == ct.sql(f"SELECT * FROM {view} LIMIT 0", pandas=False).columns
+        assert (
+            row and row[1].replace("`", "").split(", ") == ct.sql(f"SELECT * FROM {view} LIMIT 0", pandas=False).columns
+        )

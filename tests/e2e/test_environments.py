@@ -37,7 +37,19 @@ assert result.value == (tuple(sys.version_info[:2]), sys.prefix, 42, "matched", 
 print(result.dispatch_id)
 """
 
-NEEDED = ["cloudpickle", "cryptography", "dask", "distributed", "duckdb", "ipython", "jupyter-core", "msgspec", "psutil", "tornado", "traitlets"]
+NEEDED = [
+    "cloudpickle",
+    "cryptography",
+    "dask",
+    "distributed",
+    "duckdb",
+    "ipython",
+    "jupyter-core",
+    "msgspec",
+    "psutil",
+    "tornado",
+    "traitlets",
+]
 
 
 def dispatch_from(python: Path, folder: Path) -> str:
@@ -67,7 +79,9 @@ def test_a_kernel_of_another_environment(place: Path, tmp_path: Path) -> None:
     ct.dispatch_sync(ct.lattice(lambda: ct.electron(int)(1)))()  # the service runs in this environment
     python = environment(tmp_path / "venv", sys.executable)
     root = Path(ct.__file__).parent.parent
-    (packages_of(python) / "shared.pth").write_text(f"{root}\n{sysconfig.get_path('purelib')}\n{sysconfig.get_path('platlib')}\n")
+    (packages_of(python) / "shared.pth").write_text(
+        f"{root}\n{sysconfig.get_path('purelib')}\n{sysconfig.get_path('platlib')}\n"
+    )
     dispatch_id = dispatch_from(python, tmp_path)
     result = ct.get_result(dispatch_id)
     assert result.value[1] == str(tmp_path / "venv")
@@ -82,7 +96,9 @@ def other_python() -> str | None:
             continue
         for found in (shutil.which(f"python3.{minor}"), *sorted(pyenv.glob(f"3.{minor}.*/bin/python"), reverse=True)):
             code = "import sys, venv, ensurepip; print(sys.version_info.minor)"
-            tried = found and subprocess.run([found, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+            tried = found and subprocess.run(
+                [found, "-c", code], capture_output=True, text=True, timeout=30, check=False
+            )
             if tried and tried.stdout.strip() == str(minor):
                 return str(found)
     return None

@@ -242,7 +242,9 @@ def test_the_kernels_folder_and_variables_are_the_electrons(
     )  # fmt: skip
 
 
-def test_local_modules_are_those_of_the_dispatch(executor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_modules_are_those_of_the_dispatch(
+    executor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "mine_e2e.py").write_text("def value():\n    return 'first'\n")
@@ -269,7 +271,10 @@ def test_deps_run_in_their_order(executor: str, tmp_path: Path) -> None:
     @ct.electron(
         executor=executor,
         deps_bash=ct.DepsBash([f"echo bash >> {path}"]),
-        call_before=[ct.DepsCall(note, ["before"], retval_keyword="said"), ct.DepsCall(note, ["again"], retval_keyword="said")],
+        call_before=[
+            ct.DepsCall(note, ["before"], retval_keyword="said"),
+            ct.DepsCall(note, ["again"], retval_keyword="said"),
+        ],
         call_after=ct.DepsCall(note, ["after"]),
     )
     def work(said: Any = None) -> Any:

@@ -8,7 +8,10 @@ CODE = "c" * 64
 
 
 def manifest(
-    parents: list[list[int]], options: list[Options] | None = None, choice: list[int] | None = None, output: Input | None = None
+    parents: list[list[int]],
+    options: list[Options] | None = None,
+    choice: list[int] | None = None,
+    output: Input | None = None,
 ) -> Manifest:
     """A manifest whose node ``i`` takes the outputs of ``parents[i]``; ``choice[i]`` is its index into ``options``."""
     function = FunctionDef("f" * 64, CODE, "f")

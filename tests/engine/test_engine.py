@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from covalent_jupyter import engine, packing
-from covalent_jupyter.rows import dispatch_row, electron_row
 from covalent_jupyter.engine import DispatchRun, advance, replay, todo
 from covalent_jupyter.model import Composite, Error, Hole, Options, Outcome, Output, Ref, Status, Tpl
 from covalent_jupyter.model.events import (
@@ -25,6 +24,7 @@ from covalent_jupyter.model.events import (
     decode_event,
     encode_event,
 )
+from covalent_jupyter.rows import dispatch_row, electron_row
 
 from .graphs import CODE, manifest
 
@@ -49,7 +49,8 @@ def done(run: DispatchRun, node: int, attempt: int | None = None) -> list[Event]
 def failed(run: DispatchRun, node: int, status: str = "failed") -> list[Event]:
     error = Error("ValueError", "no")
     return advance(
-        run, Finished([Outcome(run.dispatch_id, node, run.nodes[node].attempt, status, 3.0, 4.0, error=error)])  # type: ignore[arg-type]
+        run,
+        Finished([Outcome(run.dispatch_id, node, run.nodes[node].attempt, status, 3.0, 4.0, error=error)]),  # type: ignore[arg-type]
     )
 
 
@@ -254,7 +255,9 @@ def test_an_outcome_of_a_node_that_does_not_exist_is_dropped(node: int) -> None:
 # Random histories
 
 GRAPHS = st.integers(1, 25).flatmap(
-    lambda n: st.tuples(*[st.lists(st.integers(0, i - 1), max_size=3, unique=True) if i else st.just([]) for i in range(n)])
+    lambda n: st.tuples(
+        *[st.lists(st.integers(0, i - 1), max_size=3, unique=True) if i else st.just([]) for i in range(n)]
+    )
 )
 FATES = st.sampled_from(["ok", "ok", "ok", "fail", "flaky", "cut", "back"])
 
@@ -282,7 +285,11 @@ class Executor:
                 return
             planned = packing.plan(self.run, 0, self.random.randint(1, 3), 2, self.statistics)
             for pack in planned:
-                self.step(Launched(f"p{len(self.history)}", "h", "dask", [(n, self.run.nodes[n].attempt) for n in pack.nodes], 2.0))
+                self.step(
+                    Launched(
+                        f"p{len(self.history)}", "h", "dask", [(n, self.run.nodes[n].attempt) for n in pack.nodes], 2.0
+                    )
+                )
                 self.packs.append(list(pack.nodes))
             assert self.packs or planned, "nothing runs and nothing is ready, yet the dispatch has not ended"
             pack_ = self.packs.pop(self.random.randrange(len(self.packs)))
@@ -318,7 +325,9 @@ class Executor:
             status = "interrupted"
         output = Output(f"v{node}", 1) if status == "completed" else None
         error = None if status == "completed" else Error("E", "e")
-        self.step(Finished([Outcome(self.run.dispatch_id, node, state.attempt, status, 3.0, 4.0, 1e-3, output, error=error)]))  # type: ignore[arg-type]
+        self.step(
+            Finished([Outcome(self.run.dispatch_id, node, state.attempt, status, 3.0, 4.0, 1e-3, output, error=error)])
+        )  # type: ignore[arg-type]
 
 
 @settings(max_examples=200, deadline=None)
@@ -362,7 +371,9 @@ def test_a_cancel_at_any_moment_ends_the_dispatch(parents: tuple[list[int], ...]
             player.step(CancelRequested(None, 5.0))
             for node in todo(run).stop:
                 if rnd.random() < 0.5:
-                    player.step(Finished([Outcome(run.dispatch_id, node, run.nodes[node].attempt, "cancelled", 3.0, 4.0)]))
+                    player.step(
+                        Finished([Outcome(run.dispatch_id, node, run.nodes[node].attempt, "cancelled", 3.0, 4.0)])
+                    )
                 else:
                     player.execute(node) if all(
                         run.nodes[p].output is not None for p in run.topology.parents[node]

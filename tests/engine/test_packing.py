@@ -70,7 +70,9 @@ def test_the_mean_rises_at_once_and_falls_slowly() -> None:
 @settings(max_examples=100, deadline=None)
 @given(
     st.integers(1, 40).flatmap(
-        lambda n: st.tuples(*[st.lists(st.integers(0, i - 1), max_size=3, unique=True) if i else st.just([]) for i in range(n)])
+        lambda n: st.tuples(
+            *[st.lists(st.integers(0, i - 1), max_size=3, unique=True) if i else st.just([]) for i in range(n)]
+        )
     ),
     st.floats(1e-6, 0.2),
     st.integers(1, 5),

@@ -15,7 +15,9 @@ MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 def main() -> None:
     folder, module = sys.argv[1:3]
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWNS | (CLONE_NEWUSER if os.getuid() else 0)) or libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None):
+    if libc.unshare(CLONE_NEWNS | (CLONE_NEWUSER if os.getuid() else 0)) or libc.mount(
+        None, b"/", None, MS_REC | MS_PRIVATE, None
+    ):
         raise OSError(ctypes.get_errno(), "no mount namespace of its own")
     if libc.mount(tempfile.mkdtemp().encode(), os.fsencode(folder), None, MS_BIND, None):
         raise OSError(ctypes.get_errno(), "the folder could not be hidden")

@@ -17,14 +17,18 @@ from covalent_jupyter.executors.objects import AsyncBaseExecutor, BaseExecutor
 class Plain(BaseExecutor):
     """Calls the function where it is."""
 
-    def run(self, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], task_metadata: dict[str, Any]) -> Any:
+    def run(
+        self, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], task_metadata: dict[str, Any]
+    ) -> Any:
         return function(*args, **kwargs)
 
 
 class Patient(BaseExecutor):
     """Hands the function to a process of its own, and ends that when asked to."""
 
-    def run(self, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], task_metadata: dict[str, Any]) -> Any:
+    def run(
+        self, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], task_metadata: dict[str, Any]
+    ) -> Any:
         here, there = multiprocessing.get_context("fork").Pipe()
         process = multiprocessing.get_context("fork").Process(target=_call, args=(there, function, args, kwargs))
         process.start()
@@ -95,5 +99,7 @@ class Remote(AsyncBaseExecutor):
 class Stubborn(BaseExecutor):
     """Waits elsewhere and cannot be cancelled."""
 
-    def run(self, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], task_metadata: dict[str, Any]) -> Any:
+    def run(
+        self, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], task_metadata: dict[str, Any]
+    ) -> Any:
         time.sleep(60)

@@ -43,7 +43,13 @@ PACKAGE = Path(__file__).parents[2]
 def environment(**changes: Any) -> Environment:
     """The environment of this test process."""
     made = Environment(
-        sys.executable, sys.prefix, "3", cloudpickle.__version__, digest="e" * 64, package_path=str(PACKAGE), cwd=os.getcwd()
+        sys.executable,
+        sys.prefix,
+        "3",
+        cloudpickle.__version__,
+        digest="e" * 64,
+        package_path=str(PACKAGE),
+        cwd=os.getcwd(),
     )
     return msgspec.structs.replace(made, **changes)
 
@@ -71,7 +77,9 @@ class Work:
         self.values[digest] = data
         return digest
 
-    def pack(self, function: Callable[..., Any], *calls: tuple[Any, ...], options: Options | None = None, **kw: Any) -> Pack:
+    def pack(
+        self, function: Callable[..., Any], *calls: tuple[Any, ...], options: Options | None = None, **kw: Any
+    ) -> Pack:
         """A pack that calls the function once per tuple of JSON literals."""
         digest = self.put_function(function)
         tasks = []
@@ -81,12 +89,25 @@ class Work:
             )
             self.node += 1
         given: dict[str, Any] = {
-            "blob_root": str(self.store_dir / "blobs"), "log_root": str(self.store_dir / "logs"),
-            "work_root": str(self.store_dir / "work"), "budget": 0.05, **kw,
+            "blob_root": str(self.store_dir / "blobs"),
+            "log_root": str(self.store_dir / "logs"),
+            "work_root": str(self.store_dir / "work"),
+            "budget": 0.05,
+            **kw,
         }
         return Pack(
-            str(uuid.uuid4()), self.dispatch_id, self.dispatch_id, "lattice", self.spec, environment(), {"PATH": os.environ["PATH"]},
-            tasks, [options or Options()], {}, dict(self.values), **given,
+            str(uuid.uuid4()),
+            self.dispatch_id,
+            self.dispatch_id,
+            "lattice",
+            self.spec,
+            environment(),
+            {"PATH": os.environ["PATH"]},
+            tasks,
+            [options or Options()],
+            {},
+            dict(self.values),
+            **given,
         )
 
     def value(self, outcome: Outcome) -> Any:
@@ -170,12 +191,25 @@ class Service:
         self.token = secrets.token_hex(32)
         self.listener = Listener()
         self.hosts = self.listener.hosts = Hosts(
-            token=self.token, store_dir=self.store_dir, store_id="s", connection_file=self.connection_file, listener=self.listener
+            token=self.token,
+            store_dir=self.store_dir,
+            store_id="s",
+            connection_file=self.connection_file,
+            listener=self.listener,
         )
         self.port = await self.hosts.start()
         file = ConnectionFile(
-            "", self.token, os.getpid(), "0", PROTOCOL, str(self.store_dir), "s", socket.gethostname(), processes.boot_id(),
-            self.port, time.time(),
+            "",
+            self.token,
+            os.getpid(),
+            "0",
+            PROTOCOL,
+            str(self.store_dir),
+            "s",
+            socket.gethostname(),
+            processes.boot_id(),
+            self.port,
+            time.time(),
         )
         self.connection_file.write_bytes(msgspec.json.encode(file))
         self.connection_file.chmod(0o600)

@@ -46,7 +46,9 @@ def test_big_outputs_become_files(tmp_path: Path) -> None:
     data = b"z" * (INLINE + 1)
     digest = blobs.digest_of([data])
     small = Outcome("d", 0, 1, "completed", output=Output("b" * 64, 1, b"s"))
-    (kept, same) = keep_big_values([Outcome("d", 1, 1, "completed", output=Output(digest, len(data), data)), small], str(tmp_path))
+    (kept, same) = keep_big_values(
+        [Outcome("d", 1, 1, "completed", output=Output(digest, len(data), data)), small], str(tmp_path)
+    )
     assert isinstance(kept, Outcome) and kept.output == Output(digest, len(data))
     assert blobs.read_blob(tmp_path, digest) == data
     assert isinstance(same, Outcome) and same.output == Output("b" * 64, 1, b"s")

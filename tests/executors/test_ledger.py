@@ -47,7 +47,10 @@ def test_what_is_proposed_counts_when_it_is_noted(tmp_path: Path) -> None:
     proposed = ledger.interrupt(pack.pack_id, "why")
     done = outcome(pack, 1)
     assert ledger.note([done]) == [done]
-    assert ledger.note(proposed) == [Returned(pack.pack_id, pack.dispatch_id, [(0, 1), (2, 1)]), PackEnded(pack.pack_id)]
+    assert ledger.note(proposed) == [
+        Returned(pack.pack_id, pack.dispatch_id, [(0, 1), (2, 1)]),
+        PackEnded(pack.pack_id),
+    ]
     assert ledger.interrupt(pack.pack_id, "why") == []
     assert ledger.give_back(pack.pack_id) == ledger.fail(pack.pack_id, Error("E", "e")) == []
 
@@ -63,7 +66,12 @@ def test_superseded_attempts_are_silent(tmp_path: Path) -> None:
     ledger, pack = opened(tmp_path, 2)
     ours = (pack.dispatch_id, 0, 1)
     assert ledger.silence([ours, ("other", 0, 1)]) == [ours]
-    facts: list[Fact] = [Began(pack.dispatch_id, 0, 1, 1.0), outcome(pack, 0), outcome(pack, 1), PackEnded(pack.pack_id)]
+    facts: list[Fact] = [
+        Began(pack.dispatch_id, 0, 1, 1.0),
+        outcome(pack, 0),
+        outcome(pack, 1),
+        PackEnded(pack.pack_id),
+    ]
     assert ledger.note(facts) == facts[2:]
 
 

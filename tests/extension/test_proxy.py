@@ -276,3 +276,24 @@ def test_entry_points() -> None:
     assert covalent_jupyter._jupyter_labextension_paths() == labextension_paths()
     enabled = json.loads((Path(__file__).parents[2] / "jupyter-config/server-config/covalent_jupyter.json").read_text())
     assert enabled == {"ServerApp": {"jpserver_extensions": {"covalent_jupyter": True}}}
+
+
+def test_a_client_that_goes_during_a_long_poll_leaves_no_traceback(
+    jp_serverapp: Any, jp_base_url: str, jp_auth_header: dict[str, str], jp_asyncio_loop: Any, fetch: Fetch, caplog: Any
+) -> None:
+    seq = fetch("health").json()["seq"]
+
+    async def ask_and_go() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", jp_serverapp.port)
+        token = jp_auth_header["Authorization"]
+        target = f"{jp_base_url}covalent/events?after={seq}&wait=30"
+        writer.write(
+            f"GET {target} HTTP/1.1\r\nHost: localhost:{jp_serverapp.port}\r\nAuthorization: {token}\r\n\r\n".encode()
+        )
+        await writer.drain()
+        await asyncio.sleep(0.5)  # the question is with the service now
+        writer.close()
+        await asyncio.sleep(0.3)
+
+    jp_asyncio_loop.run_until_complete(ask_and_go())
+    assert not [r for r in caplog.records if r.exc_info or "Uncaught" in r.getMessage()]

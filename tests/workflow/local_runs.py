@@ -44,7 +44,9 @@ class _Run:
 
     def call(self, number: int) -> Any:
         node = self.manifest.nodes[number]
-        function = codec.decode_function(self.blobs[self.manifest.functions[node.function].digest], self.blobs.__getitem__)
+        function = codec.decode_function(
+            self.blobs[self.manifest.functions[node.function].digest], self.blobs.__getitem__
+        )
         args = [self.resolve(value) for value in node.args]
         kwargs = {name: self.resolve(value) for name, value in node.kwargs.items()}
         deps = self.manifest.options[node.options].deps

@@ -68,10 +68,10 @@ def test_options_are_inherited_key_by_key_and_never_written_back() -> None:
 
 def test_one_electron_under_two_executors() -> None:
     local = lattice(lambda: add(1), executor="local")
-    other = lattice(lambda: [add(1), add.options(executor="slurm")(2), add(3)])
+    other = lattice(lambda: [add(1), add.options(executor="local")(2), add(3)])
     assert graph_of(local).executors == [ExecutorSpec("local")]
     graph = graph_of(other)
-    assert [e.name for e in graph.executors] == ["dask", "slurm"]
+    assert [e.name for e in graph.executors] == ["dask", "local"]
     assert [graph.options[n.options].executor for n in graph.nodes] == [0, 1, 0]
     assert len(graph.functions) == 1
     assert graph_of(local).executors == [ExecutorSpec("local")]
@@ -179,7 +179,7 @@ def test_executor_objects() -> None:
 
 
 def test_workflow_executor_builds_the_sublattice() -> None:
-    inner = electron(lattice(lambda x: add(x), workflow_executor="local", executor="slurm"))
+    inner = electron(lattice(lambda x: add(x), workflow_executor="local", executor="local"))
     graph = graph_of(lattice(lambda: inner(1)))
     assert graph.executors == [ExecutorSpec("local")]
     with pytest.raises(ConfigError, match="workflow_executor"):
