@@ -135,9 +135,9 @@ def test_xarray_objects_that_still_point_to_files_are_recorded_with_a_warning() 
 
 
 def test_a_dask_collection_is_recorded_as_a_recipe_with_a_warning() -> None:
-    import dask
+    from dask.delayed import delayed
 
-    lazy = dask.delayed(sum)([1, 2])
+    lazy = delayed(sum)([1, 2])
     assert "the recipe was recorded, not the data" in preview_of(lazy, 10).warnings[0]
     assert not preview_of(lazy.compute(), 10).warnings
 
@@ -158,7 +158,7 @@ def test_figures_are_shown() -> None:
 
 def test_iterators_over_plain_data_arrive_unused() -> None:
     for value, items in ((map(str, [1, 2]), ["1", "2"]), (iter([1]), [1]), (zip("a", "b", strict=True), [("a", "b")])):
-        assert list(through(value)) == items == list(value)  # type: ignore[call-overload]
+        assert list(through(value)) == items == list(value)
     with pytest.raises(EncodeError, match="return a list of its items instead"):
         codec.encode(map(str, (i for i in "ab")))
 
