@@ -51,6 +51,7 @@ from ..model.events import (
 )
 from ..rows import digests_of, dispatch_row
 from ..store import Store
+from . import keeping
 from .checks import Limits, check_manifest
 from .ledger import Ledger
 from .placement import HostsPort, Placement
@@ -179,14 +180,20 @@ class Dispatcher:
         rows = await self._reading.run(self._completed, source)
         by_key = {row.key: row for row in rows if row.key}
         by_place = {(row.node, row.name): row for row in rows} if manifest.reuse == "failed" else {}
-        nodes = []
+        matched: dict[int, ElectronRow] = {}
         for node_id, node in enumerate(manifest.nodes):
             row = by_key.get(node.key) or by_place.get((node_id, node.name))
             if row is not None and row.output is not None:
-                nodes.append(Reused(node_id, row.output, row.preview, row.child, row.started, row.ended))
-        wanted = sorted({d for item in nodes for d in digests_of(item.output)})
+                matched[node_id] = row
+        wanted = sorted({d for row in matched.values() for d in digests_of(row.output)})
         gone = set(await self._reading.run(self.store.missing, wanted))
-        return TakenOver(source, [i for i in nodes if not gone.intersection(digests_of(i.output))])
+        again = keeping.to_run(manifest, matched, gone)
+        nodes = [
+            Reused(n, row.output, row.preview, row.child, row.started, row.ended)
+            for n, row in matched.items()
+            if n not in again and row.output is not None
+        ]
+        return TakenOver(source, nodes)
 
     def _completed(self, dispatch_id: str) -> list[ElectronRow]:
         rows, _ = self.store.electrons(dispatch_id, status=Status.COMPLETED, limit=self._limits().nodes)
@@ -295,10 +302,18 @@ class Dispatcher:
         if not current:
             return
         self._ledger.step(run, Finished(list(current.values())))
+        if run.ended is None:
+            self._let_go(run, keeping.may_go(run, current))
         for node_id, body in children.items():
             child_id = run.nodes[node_id].child
             if child_id is not None and not run.nodes[node_id].status.ended:
                 self._expand(run, node_id, child_id, body)
+
+    def _let_go(self, run: DispatchRun, digests: list[str]) -> None:
+        """Values that their electrons did not ask to keep."""
+        if digests:
+            self._ledger.drop_references(run, digests)
+            self._ledger.act(lambda: self._upkeep.collect(digests))
 
     def _explain_lost_variables(self, run: DispatchRun, outcome: Outcome) -> None:
         lost = self._variables.lost.get(run.root)
@@ -484,6 +499,7 @@ class Dispatcher:
         asyncio.get_running_loop().call_later(delay, due)
 
     def _retire(self, run: DispatchRun) -> None:
+        self._let_go(run, keeping.may_go(run, ()))
         for key in [k for k in self.live_logs if k[0] == run.dispatch_id]:
             del self.live_logs[key]
         if run.root == run.dispatch_id:

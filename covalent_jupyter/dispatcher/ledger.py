@@ -61,6 +61,10 @@ class Ledger:
         self.cache.put(digest, data)
         self._batch.values.append((digest, data))
 
+    def drop_references(self, run: DispatchRun, digests: list[str]) -> None:
+        """The dispatch does not need these values any more."""
+        self._batch.dereferences.extend((run.dispatch_id, digest) for digest in digests)
+
     def take_values(self, outcome: Outcome) -> Outcome:
         """Keeps the small values of an outcome; returns it as the log has it, by digest only."""
         error = outcome.error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import time
 from collections.abc import Callable
@@ -31,6 +32,7 @@ class Upkeep:
         self._store = ledger.store
         self._reading = reading
         self._clock = clock
+        self._collecting: set[asyncio.Future[int]] = set()
 
     async def annotate(self, dispatch_id: str, event: Annotated) -> DispatchRow:
         await self._ledger.durable()
@@ -84,6 +86,21 @@ class Upkeep:
             return {"would_delete": found}
         return await self.delete(found)
 
+    def collect(self, digests: list[str]) -> None:
+        """Removes the files of values that nothing refers to any more; in the background."""
+        task = asyncio.ensure_future(self._reading.run(self._remove, digests, 0.0))
+        self._collecting.add(task)
+        task.add_done_callback(self._collecting.discard)
+
+    def _remove(self, digests: list[str], untouched_for: float) -> int:
+        freed, before = 0, time.time() - untouched_for
+        for digest in self._store.unreferenced(digests):
+            path = blobs.blob_path(self._store.blob_root, digest)
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime <= before:
+                    freed += blobs.remove_blob(self._store.blob_root, digest)
+        return freed
+
     def _free(self, digests: list[str], family: list[str]) -> int:
         """Removes files that nothing refers to any more, and the logs of these dispatches; bytes."""
         folder, freed = Path(self._store.folder), 0
@@ -92,10 +109,4 @@ class Upkeep:
             freed += sum(f.stat().st_size for f in logs.glob("*") if f.is_file())
             shutil.rmtree(logs, ignore_errors=True)
             shutil.rmtree(folder / "work" / dispatch_id, ignore_errors=True)
-        recent = time.time() - JUST_TOUCHED
-        for digest in self._store.unreferenced(digests):
-            path = blobs.blob_path(self._store.blob_root, digest)
-            with suppress(FileNotFoundError):
-                if path.stat().st_mtime < recent:
-                    freed += blobs.remove_blob(self._store.blob_root, digest)
-        return freed
+        return freed + self._remove(digests, JUST_TOUCHED)

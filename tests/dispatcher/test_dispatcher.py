@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from covalent_jupyter.blobs import blob_path, write_blob
 from covalent_jupyter.dispatcher import Dispatcher
 from covalent_jupyter.engine import replay
 from covalent_jupyter.errors import Conflict, InvalidRequest, MissingBlobs, NotFound
@@ -29,6 +31,7 @@ from covalent_jupyter.model import (
     Node,
     Options,
     Outcome,
+    Output,
     Pack,
     PackEnded,
     Ref,
@@ -447,3 +450,50 @@ async def test_the_host_of_a_users_own_executor_goes_with_its_dispatch(service: 
     assert store.dispatch(dispatch_id).status is Status.COMPLETED  # type: ignore[union-attr]
     await settle(service[0])
     assert service[1].dropped == [f"plugin-{dispatch_id}"] and not service[0].executors()
+
+
+def large(task: Task, pack: Pack) -> Any:
+    """A value that is a file, as a runner writes it."""
+    digest, size = write_blob(pack.blob_root, [f"{pack.dispatch_id} {task.node}".encode() * 1000])
+    return Outcome(pack.dispatch_id, task.node, task.attempt, "completed", 1.0, 2.0, 1e-4, Output(digest, size))
+
+
+@pytest.mark.parametrize("keep", ["until_done", "never"])
+async def test_values_that_are_not_kept_go_and_reuse_does_without_them(service: Any, store: Store, keep: Any) -> None:
+    dispatcher, hosts = service
+    submitted, small = head([[], [0], [1]], options=Options(keep=keep))
+    dispatch_id, _ = await dispatcher.submit(submitted, small)
+    await play(service, large)
+    rows = store.electrons(dispatch_id)[0]
+    files = [blob_path(store.blob_root, r.output.digest) for r in rows]  # type: ignore[union-attr]
+    deadline = time.monotonic() + 10
+    while files[0].exists() or files[1].exists():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+    assert files[2].exists(), "the lattice's own result always stays"
+    again = await dispatcher.redispatch(dispatch_id, reuse="changed")
+    await settle(dispatcher)
+    assert store.dispatch(again).status is Status.COMPLETED and not hosts.packs  # type: ignore[union-attr]
+    check_log(store, again)
+
+
+async def test_a_value_that_is_gone_is_computed_again_where_it_is_needed(service: Any, store: Store) -> None:
+    submitted, small = head([[], [0], [1]], options=Options(keep="until_done"))
+    dispatch_id, _ = await service[0].submit(submitted, small)
+    await play(service, large)
+    rows = store.electrons(dispatch_id)[0]
+    deadline = time.monotonic() + 10
+    while blob_path(store.blob_root, rows[1].output.digest).exists():  # type: ignore[union-attr]
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+    other, small = head([[], [0], [1]], redispatch_of=dispatch_id, reuse="changed", key="o" * 64)
+    other.manifest.nodes[2].key = "changed"
+    ran: list[int] = []
+
+    def note(task: Task, pack: Pack) -> Any:
+        ran.append(task.node)
+        return large(task, pack)
+
+    await service[0].submit(other, small)
+    await play(service, note)
+    assert ran == [0, 1, 2]
