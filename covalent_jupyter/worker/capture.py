@@ -136,7 +136,8 @@ class _NoInput(io.TextIOBase):
 
 NO_INPUT = (
     "an electron has no keyboard: it runs in another process, maybe on another machine. "
-    "To step through it, load it into the kernel with ct.debug(dispatch_id, node)"
+    "To step through it, run it in the kernel: ct.get_result(dispatch_id).electrons[node].call(), or the whole "
+    "lattice with ct.dispatch(lattice, inline=True)"
 )
 
 

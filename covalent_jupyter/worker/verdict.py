@@ -11,7 +11,7 @@ from .process import Death
 
 _HINTS = {
     "SIGSEGV": "native code wrote where it must not; the log of stderr shows where Python was. "
-    "Run the electron alone with ct.debug to find the call",
+    "Run the electron alone, in a Python of its own, to find the call",
     "SIGABRT": "native code gave up on itself; the log of stderr shows its last words",
     "SIGKILL": "somebody killed it from outside: an out-of-memory killer, an administrator, or the electron itself",
     "SIGBUS": "a mapped file shrank, or the disk is full",

@@ -207,7 +207,7 @@ def _unary(operator: str) -> Any:
 
 
 def _refusal(doing: str, way_out: str) -> Any:
-    def refuse(self: Ref, *args: Any) -> NoReturn:
+    def refuse(self: Ref, *args: Any, **options: Any) -> NoReturn:
         raise _refuse(self, doing, way_out)
 
     return refuse

@@ -425,7 +425,7 @@ def test_input_and_breakpoint_raise(pool: RunnerPool) -> None:
     heard = run(pool, maker)
     for node in range(3):
         error = failed(heard, node).error
-        assert error is not None and "ct.debug" in error.message
+        assert error is not None and ".call()" in error.message and "inline=True" in error.message
 
 
 def test_selector_that_does_not_fit(pool: RunnerPool) -> None:

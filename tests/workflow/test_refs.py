@@ -486,3 +486,10 @@ def test_random_graphs_evaluate_as_plain_python(data: Any) -> None:
         return _random_graph(Replay(), [give(number) for number in numbers], node)
 
     assert run(flow, starts) == plain
+
+
+def test_numpy_is_told_what_to_do_instead() -> None:
+    number = electron(lambda: 1)
+    for convert in (np.array, np.asarray, lambda e: np.asarray(e, dtype=float)):
+        with pytest.raises(RefError, match="electron"):
+            graph_of(lattice(lambda convert=convert: convert(number())))
