@@ -372,7 +372,8 @@ def _interruption(run: DispatchRun, node_id: int, outcome: Outcome) -> list[int]
     if state.cancel:
         _end(run, node_id, _CANCELLED, outcome.finished)
         return [node_id]
-    if run.options(node_id).on_interrupt == "run_again" and state.interruptions <= MAX_INTERRUPTIONS:
+    harmless = not outcome.started  # it never began, so that running it repeats nothing
+    if (harmless or run.options(node_id).on_interrupt == "run_again") and state.interruptions <= MAX_INTERRUPTIONS:
         _again(run, node_id)
         return []
     state.error = outcome.error or Error("ElectronInterrupted", "it was cut off", cause="interrupted")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from .. import config
-from ..errors import BuildError
+from ..errors import BuildError, CovalentError
 from ..model import Manifest, Status
 from ..workflow import Electron, Lattice, build, recorded_call
 from .explain import Explanation, explain_reuse
@@ -54,10 +54,13 @@ def dispatch(
     def dispatched(*args: Any, **kwargs: Any) -> DispatchId:
         if inline:
             return run_inline(lattice, args, kwargs)
-        built = build(chosen, args, kwargs, executor=config.load().executor)
+        try:
+            built = build(chosen, args, kwargs, executor=config.load().executor)
+        except CovalentError as error:
+            raise error.with_traceback(None)  # noqa: B904 - the same one, without our frames between the user and it
         mark(built.manifest, name=name, tags=tags, seed=seed, notify=notify)
         if disable_run:
-            return DispatchId(built.manifest.dispatch_id)
+            return DispatchId(built.manifest.dispatch_id, sent=False)
         rest = connect()
         if once and (found := _same(rest, built.manifest)) is not None:
             return found

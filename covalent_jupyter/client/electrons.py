@@ -268,7 +268,7 @@ class Electrons:
             known = list(dict.fromkeys(node.name for node in self._source.manifest.nodes))
             near = difflib.get_close_matches(name, known, 1)
             guess = f"; did you mean {near[0]!r}?" if near else ""
-            raise NotFound(f"no electron is called {name!r}{guess} The names are: {', '.join(known[:30])}")
+            raise NotFound(f"no electron is called {name!r}{guess}. The names are: {', '.join(known[:30])}")
         rows = self._source.rows(nodes)
         found = [Electron(self._source, rows[n]) for n in nodes if n in rows]
         return found[0] if len(found) == 1 else found

@@ -6,6 +6,8 @@ from typing import Any
 
 from ..errors import InvalidRequest, NotFound
 from ..model import Status
+from .handle import DispatchId
+from .inline import InlineDispatch
 from .rest import Rest, connect
 from .result import Result
 from .waiting import require_ended, wait_for
@@ -18,8 +20,14 @@ def check_id(dispatch_id: object) -> str:
     """The id (or prefix) as text; an error that says what is expected otherwise."""
     if not isinstance(dispatch_id, str) or not dispatch_id.strip():
         raise InvalidRequest(
-            f"a dispatch id (or the start of one) is expected, not {type(dispatch_id).__name__}: "
+            "a dispatch id (or the start of one) is expected, not "
+            f"{'an empty text' if isinstance(dispatch_id, str) else type(dispatch_id).__name__}: "
             "it is what ct.dispatch(...)(...) returned"
+        )
+    if isinstance(dispatch_id, DispatchId) and not dispatch_id.sent:
+        raise NotFound(
+            f"dispatch {dispatch_id[:8]} was built and checked with disable_run=True, and was not sent: dispatch it "
+            "without disable_run"
         )
     return dispatch_id.strip()
 
@@ -40,6 +48,9 @@ def get_result(
     unknown id, Conflict for a prefix of several, NotFinished if it has not ended ``timeout`` seconds after a
     ``wait`` began.
     """
+    if isinstance(dispatch_id, InlineDispatch):  # it ran here, and only this handle knows of it
+        found = dispatch_id.result()
+        return {"id": found.dispatch_id, "status": found.status} if status_only else found
     rest = connect()
     known = check_id(dispatch_id)
     if wait:

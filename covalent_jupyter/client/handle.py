@@ -24,11 +24,13 @@ class DispatchId(str):
 
     _rest: Rest | None
     attached: bool
+    sent: bool
 
-    def __new__(cls, text: str, rest: Rest | None = None, *, attached: bool = False) -> DispatchId:
+    def __new__(cls, text: str, rest: Rest | None = None, *, attached: bool = False, sent: bool = True) -> DispatchId:
         self = super().__new__(cls, text)
         self._rest = rest
         self.attached = attached  # whether ``once=True`` found it, instead of starting it
+        self.sent = sent  # False: ``disable_run=True`` built it, and that was all
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -229,7 +229,7 @@ class Result:
         shown = {"status": str(row.status)}
         if self._intermediate_outputs:
             loaders["output"] = functools.partial(_value_or_none, electron)
-            shown["output"] = _preview(electron)
+            shown.update(_preview("output", electron))
         if self._sublattice_results:
             loaders["sublattice_result"] = lambda: (
                 Result(self._rest, self._rest.dispatch(row.child)) if row.child else None
@@ -248,7 +248,7 @@ class Result:
         for electron in self.electrons:
             key = f"{electron.name}({electron.node_id})"
             found[key] = functools.partial(_value_or_none, electron)
-            shown[key] = _preview(electron)
+            shown.update(_preview(key, electron))
         return Lazy(found, shown)
 
     def logs(self, node: int | str) -> str:
@@ -295,9 +295,10 @@ def _value_or_none(electron: Electron) -> Any:
     return electron.value if electron.row.output is not None else None
 
 
-def _preview(electron: Electron) -> str:
-    """What stands for its value, which stays where it is."""
-    return "None" if electron.row.output is None else plain(electron.preview) or "..."
+def _preview(key: str, electron: Electron) -> dict[str, str]:
+    """What stands for its value, which stays where it is; nothing where no preview was made (of sublattices)."""
+    text = "None" if electron.row.output is None else plain(electron.preview)
+    return {key: text} if text else {}
 
 
 def _hole(row: ElectronRow) -> Hole:

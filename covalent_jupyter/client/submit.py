@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..errors import MissingBlobs
+from ..errors import BuildError, MissingBlobs
 from ..model import Digest, Manifest
 from ..model.wire import pack_body
 from ..workflow.build import Built
@@ -65,7 +66,10 @@ def mark(manifest: Manifest, *, name: str | None, tags: Sequence[str], seed: int
     if tags:
         manifest.tags = tuple(str(tag) for tag in ([tags] if isinstance(tags, str) else tags))
     if seed is not None:
-        manifest.seed = int(seed)
+        try:
+            manifest.seed = operator.index(seed)
+        except TypeError:
+            raise BuildError(f"seed is a whole number, not {seed!r}") from None
     if notify is not None:
         manifest.client = {**manifest.client, "notify": str(notify)}
     notebook = os.environ.get("JPY_SESSION_NAME", "")

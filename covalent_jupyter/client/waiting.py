@@ -47,7 +47,7 @@ def wait_for(
             (row.name or "the dispatch", row.dispatch_id) if row is not None else ("the dispatch", dispatch_id)
         )
         print(f'\nStopped waiting; {name} {known[:8]} runs on. Cancel it with ct.cancel("{known}").', file=sys.stderr)
-        raise
+        raise KeyboardInterrupt from None  # without the twelve frames of a wait on a socket
     return row
 
 

@@ -78,7 +78,7 @@ def _run(task: Task, pack: Pack, bench: Bench, outcome: Outcome) -> None:
         if task.kind == "sublattice":
             outcome.child = result
         else:
-            outcome.output = output_of(result, task, pack)
+            outcome.output = output_of(result, task, pack, sync=False)
             outcome.preview = preview_of(result, outcome.output.size)
         outcome.status = "completed"
     except Stopped:

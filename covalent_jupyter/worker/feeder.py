@@ -14,13 +14,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from ..blobs import sync_blob
 from ..model.wire import encode
-from ..model.work import Attempt, Began, Error, Fact, Log, Outcome, Pack, Returned, Task
+from ..model.work import Attempt, Began, Error, Fact, Log, Outcome, Output, Pack, Returned, Task
 from . import verdict
 from .capture import collect
 from .limits import oom_kills
@@ -168,8 +170,18 @@ class Feed:
         facts, self._facts = self._facts, []
         if not facts:
             return
+        for fact in facts:
+            if isinstance(fact, Outcome) and fact.output is not None:
+                self._make_durable(fact.output)
         ended = {(fact.node, fact.attempt) for fact in facts if isinstance(fact, Outcome)}
         self._emit([fact for fact in facts if not isinstance(fact, Began) or (fact.node, fact.attempt) not in ended])
+
+    def _make_durable(self, output: Output) -> None:
+        """A large value is on the disk before anybody hears of it. The runner, which wrote it, is at the next electron
+        meanwhile."""
+        if output.data is None and self.pack.blob_root:
+            with suppress(FileNotFoundError):  # collected already: nobody refers to it
+                sync_blob(self.pack.blob_root, output.digest)
 
     # stopping
 
@@ -285,7 +297,12 @@ class Feed:
         left = [*unstarted, *self._open.values()]
         if left and len(left) == len(tasks) and death.status is not None:
             task = left.pop(0)
-            self._facts.append(self._outcome(task, "failed", verdict.died_unstarted(task, death)))
+            outcome = self._outcome(task, "failed", verdict.died_unstarted(task, death))
+            if verdict.was_ended_from_outside(
+                death
+            ):  # nobody's fault, and it did nothing: it may run again, though not for ever
+                outcome.status, outcome.started = "interrupted", 0.0
+            self._facts.append(outcome)
         self._return(left)
         self._open.clear()
 

@@ -15,10 +15,10 @@ from .deps import DepsError
 from .failure import error_of
 
 
-def output_of(result: Any, task: Task, pack: Pack) -> Output:
+def output_of(result: Any, task: Task, pack: Pack, *, sync: bool = True) -> Output:
     """The result as a blob: inside the output while it is small, or where this worker sees no blob folder.
 
-    EncodeError names the electron.
+    EncodeError names the electron. With ``sync=False`` the pool makes a large one durable before it tells of it.
     """
     chunks = codec.encode(result, name=f"the result of {task.name} (node {task.node})")
     if len(chunks) == 1 and len(chunks[0]) <= INLINE:
@@ -28,7 +28,7 @@ def output_of(result: Any, task: Task, pack: Pack) -> Output:
     if size <= INLINE or not pack.blob_root:
         data = b"".join(chunks)
         return Output(codec.digest_of((data,)), size, data)
-    digest, size = blobs.write_blob(pack.blob_root, chunks)
+    digest, size = blobs.write_blob(pack.blob_root, chunks, sync=sync)
     return Output(digest, size)
 
 

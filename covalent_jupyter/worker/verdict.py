@@ -72,6 +72,12 @@ def died_unstarted(task: Task, death: Death) -> Error:
     )  # fmt: skip
 
 
+def was_ended_from_outside(death: Death) -> bool:
+    """Whether a signal that no code raises by itself ended the process."""
+    status = death.status
+    return status is not None and os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGKILL, signal.SIGTERM)
+
+
 def signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name

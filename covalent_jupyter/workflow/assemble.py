@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import random
 import time
 import traceback
 import uuid
 from collections.abc import Callable, Sequence
 from hashlib import sha256
-from types import CodeType
+from types import CodeType, TracebackType
 from typing import Any, Literal, NamedTuple
 
 from .. import codec
@@ -24,6 +25,7 @@ from .refs import Ref
 from .values import LARGE, Chunks
 
 Reuse = Literal["none", "changed", "failed"]
+_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _random = random.SystemRandom()
 
 
@@ -173,12 +175,33 @@ def _run(graph: Graph, lattice: Any, args: tuple[Any, ...], kwargs: dict[str, An
     try:
         return lattice.function(*args, **kwargs)
     except CovalentError as error:
-        raise _located(error, _place(lattice, error)) from error
+        raise _located(error, _place(lattice, error)) from _shortened(error)
     except Exception as error:  # border: the lattice is the user's code
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise BuildError(f"{_place(lattice, error)}: {text}") from error
+        raise BuildError(f"{_place(lattice, error)}: {text}") from _shortened(error)
     finally:
         BUILDING.reset(token)
+
+
+def _shortened(error: Exception) -> Exception:
+    """The exception without this package's frames, and without a cause that has no others."""
+    kept = _others(error)
+    for tb, following in zip(kept, [*kept[1:], None], strict=True):
+        tb.tb_next = following
+    if isinstance(error, CovalentError) and error.__cause__ is not None and not _others(error.__cause__):
+        error.__cause__ = None  # its message says why
+        error.__suppress_context__ = True
+    return error.with_traceback(kept[0]) if kept else error
+
+
+def _others(error: BaseException) -> list[TracebackType]:
+    """The links of its traceback that are not in this package."""
+    links = []
+    tb = error.__traceback__
+    while tb is not None:
+        links.append(tb)
+        tb = tb.tb_next
+    return [tb for tb in links if not tb.tb_frame.f_code.co_filename.startswith(_OURS)]
 
 
 def _located(error: CovalentError, place: str) -> CovalentError:

@@ -6,6 +6,7 @@ beside the notebook, in a folder that the user put on ``sys.path``, or in an edi
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.machinery
 import os
@@ -362,7 +363,8 @@ def _process_start() -> float:
 def _difference(loaded: ModuleType, path: Path) -> str:
     """What of the loaded module is not as in the file; "" if nothing that can be seen."""
     try:
-        tree = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+        parsed = ast.parse(path.read_bytes(), str(path))
+        tree = compile(parsed, str(path), "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return "the file cannot be compiled now"
     on_disk: dict[str, set[bytes]] = {}
@@ -373,7 +375,28 @@ def _difference(loaded: ModuleType, path: Path) -> str:
             continue
         if normal_form(function.__code__) not in on_disk.get(function.__code__.co_name, ()):
             return f"{name} differs"
+    for name, value in _constants(parsed).items():
+        here = vars(loaded).get(name, value)
+        if type(here) is type(value) and here != value:
+            return f"{name} differs"
     return ""
+
+
+def _constants(tree: ast.Module) -> dict[str, Any]:
+    """What the module binds to a literal, and binds once."""
+    found: dict[str, Any] = {}
+    for statement in tree.body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        if isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            targets = [statement.target]
+        for target in targets:
+            if isinstance(target, ast.Name):
+                try:
+                    found[target.id] = ast.literal_eval(statement.value)  # type: ignore[attr-defined]
+                except ValueError:
+                    continue
+    bound = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    return {name: value for name, value in found.items() if bound.count(name) == 1}
 
 
 def _collect(code: CodeType, into: dict[str, set[bytes]]) -> None:

@@ -118,6 +118,18 @@ def test_a_module_that_differs_from_its_file_is_named(project: Callable[..., Any
     assert "cannot be compiled" in snapshot("mine").warnings[0]
 
 
+def test_a_constant_that_differs_from_its_file_is_named(project: Callable[..., Any]) -> None:
+    text = "K = {}\nTABLE = {{1: [2]}}\nSEEN: int = 0\nN = 1\nN = N + 1\nif K:\n    M = 1\n"
+    module = project({"mine.py": text.format(1)}, "mine")
+    later = time.time() + 10
+    os.utime("mine.py", (later, later))
+    assert snapshot("mine").warnings == () and module.N == 2
+    Path("mine.py").write_text(text.format(100))
+    os.utime("mine.py", (later, later))
+    (warning,) = snapshot("mine").warnings
+    assert "K differs" in warning
+
+
 def test_nothing_reached_costs_nothing() -> None:
     start = time.perf_counter()
     assert snapshot("numpy", "os", "__main__", "", "no.such.module").files == {}

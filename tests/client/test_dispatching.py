@@ -9,7 +9,9 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +199,7 @@ def test_ids_by_their_beginning() -> None:
 
 SCRIPT = """
 import sys
+import threading
 import covalent_jupyter as ct
 from tests.client import flows
 handle = ct.dispatch(flows.gated)(sys.argv[1], 1)
@@ -216,8 +219,41 @@ def test_ctrl_c_stops_the_waiting_only(tmp_path: Path) -> None:
         time.sleep(0.2)  # it waits in its long poll now
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)
-    assert "KeyboardInterrupt" in errors
+    assert "KeyboardInterrupt" in errors and "http/client.py" not in errors
     assert f'Cancel it with ct.cancel("{dispatch_id}")' in errors
     assert not ct.get_result(dispatch_id).status.ended
     (tmp_path / "gate").touch()
     assert ct.get_result(dispatch_id, wait=True, timeout=60).value == [1, 2]
+
+
+def test_get_result_takes_the_handle_of_what_ran_inline() -> None:
+    handle = ct.dispatch(flows.sums, inline=True)(1)
+    assert ct.get_result(handle, wait=True).result == handle.value()
+    assert ct.get_result(handle, status_only=True) == {"id": str(handle), "status": "COMPLETED"}
+
+
+def test_what_was_not_sent_is_said_to_be_so() -> None:
+    handle = ct.dispatch(flows.one, disable_run=True)(1)
+    for use in (ct.get_result, ct.cancel):
+        with pytest.raises(ct.NotFound, match="built and checked with disable_run=True, and was not sent"):
+            use(handle)
+
+
+def test_a_seed_that_is_no_number() -> None:
+    with pytest.raises(ct.BuildError, match="seed is a whole number, not 'x'"):
+        ct.dispatch(flows.one, seed="x")(1)  # type: ignore[arg-type]
+
+
+@ct.lattice
+def locked() -> Any:
+    return flows.add(threading.Lock(), 1)
+
+
+def test_an_error_of_building_shows_the_users_frames() -> None:
+    with pytest.raises(ct.EncodeError, match="lattice locked, line") as caught:
+        ct.dispatch(locked)()
+    story = caught.value.__cause__
+    assert story is not None and story.__cause__ is None
+    frames = [frame.name for frame in traceback.extract_tb(story.__traceback__)]
+    assert frames == ["locked"]
+    assert len(traceback.extract_tb(caught.value.__traceback__)) == 2  # this test, and dispatch

@@ -210,3 +210,18 @@ def test_latest_finds_the_newest_of_a_lattice_with_these_inputs() -> None:
     assert ct.latest("one").value == 503
     with pytest.raises(ct.NotFound, match=r"one\(a=-1\)"):
         ct.latest("one", a=-1)
+
+
+def test_node_results_are_printed_with_what_they_hold() -> None:
+    result = ct.dispatch_sync(flows.sums)(1)
+    text = repr(result.get_node_result(1))
+    assert "'node_name': 'add'" in text and "'status': COMPLETED" in text and "'output': 4" in text
+    assert repr(result.get_all_node_outputs()) == "{'add(0)': 3, 'add(1)': 4}"
+    outer = ct.dispatch_sync(flows.outer)(1)
+    text = repr(outer.get_node_result(1))
+    assert "'output': [12, 13]" in text and "'sublattice_result': <Result of " in text
+
+
+def test_no_electron_of_that_name() -> None:
+    with pytest.raises(ct.NotFound, match="no electron is called 'zzz'. The names are: add"):
+        ct.dispatch_sync(flows.sums)(1).electrons["zzz"]

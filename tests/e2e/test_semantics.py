@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import os
 import random
+import sys
 import time
 from collections import OrderedDict, namedtuple
 from pathlib import Path
@@ -248,6 +249,7 @@ def test_local_modules_are_those_of_the_dispatch(
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "mine_e2e.py").write_text("def value():\n    return 'first'\n")
+    monkeypatch.delitem(sys.modules, "mine_e2e", raising=False)  # that of the other executor's test
     import mine_e2e  # type: ignore[import-not-found]
 
     @ct.electron
@@ -506,3 +508,19 @@ def test_past_runs_are_a_table_and_sql(place: Path) -> None:
     assert len(table) >= 1
     with pytest.raises(errors.InvalidRequest):
         ct.sql("DELETE FROM dispatch")
+
+
+def test_files_of_electrons_have_the_modes_of_the_kernels_files(executor: str, tmp_path: Path) -> None:
+    @ct.electron
+    def write(path: str) -> str:
+        Path(path).write_text("x")
+        return path
+
+    before = os.umask(0o022)
+    try:
+        for mask in (0o022, 0o002):
+            os.umask(mask)
+            path = sync(ct.lattice(lambda: write(str(tmp_path / f"file-{mask}")), executor=executor))
+            assert os.stat(path).st_mode & 0o777 == 0o666 & ~mask
+    finally:
+        os.umask(before)

@@ -56,7 +56,7 @@ async def test_a_killed_host_leaves_nothing_running_and_nothing_unread(
     os.kill(pid, signal.SIGKILL)
     await service.listener.until(lambda: service.listener.lost)
     assert "SIGKILL" in service.listener.lost[0][2]
-    assert [p for p in everything if processes.start_time(p) is not None] == []
+    await service.listener.until(lambda: not [p for p in everything if processes.start_time(p) is not None])
     recovered = {(f.node, f.status) for f in service.listener.recovered if isinstance(f, Outcome)}
     assert recovered == {(0, "completed")}
     await service.host()
