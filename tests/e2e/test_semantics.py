@@ -520,7 +520,7 @@ def test_files_of_electrons_have_the_modes_of_the_kernels_files(executor: str, t
     try:
         for mask in (0o022, 0o002):
             os.umask(mask)
-            path = sync(ct.lattice(lambda: write(str(tmp_path / f"file-{mask}")), executor=executor))
+            path = sync(ct.lattice(lambda mask=mask: write(str(tmp_path / f"file-{mask}")), executor=executor))
             assert os.stat(path).st_mode & 0o777 == 0o666 & ~mask
     finally:
         os.umask(before)
