@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Union
 
+from .crashpoint import crashpoint
 from .errors import StoreDamaged
 
 Buffer = Union[bytes, bytearray, memoryview]  # noqa: UP007  evaluated at run time
@@ -131,7 +132,9 @@ class BlobWriter:
                 _sync_data(self._fd)
             target = blob_path(self.root, digest)
             _make_folder(target.parent, sync=sync)
+            crashpoint("blob.written")
             os.rename(self.path, target)
+            crashpoint("blob.named")
             if sync:
                 _sync_folder(target.parent)
         except BaseException:

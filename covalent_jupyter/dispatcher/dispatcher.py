@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from .. import engine
+from ..crashpoint import crashpoint
 from ..engine import DispatchRun
 from ..errors import Conflict, InvalidRequest, MissingBlobs, NotFound
 from ..model import (
@@ -141,8 +142,12 @@ class Dispatcher:
         if await self._is_in_memory(manifest):  # a repeated POST overtook us meanwhile
             return manifest.dispatch_id, False
         self._variables.remember(manifest.dispatch_id, head.variables)
+        crashpoint("submit.checked")
         self._enter(run, encoded, small, taken)
-        await self._ledger.committed(self._flush())
+        recorded = self._flush()
+        crashpoint("submit.decided")
+        await self._ledger.committed(recorded)
+        crashpoint("submit.committed")
         return manifest.dispatch_id, True
 
     async def _is_in_memory(self, manifest: Manifest) -> bool:
@@ -215,8 +220,14 @@ class Dispatcher:
     def host_facts(self, host_id: str, n: int, facts: list[Fact]) -> None:
         """Facts number ``n`` of a host; acknowledged after the commit."""
         self._fold(host_id, facts)
-        self._ledger.act(lambda: self._placement.hosts.send(host_id, Ack(n)))
+        crashpoint("outcome.folded")
+        self._ledger.act(lambda: self._acknowledge(host_id, n))
         self._flush()
+
+    def _acknowledge(self, host_id: str, n: int) -> None:
+        crashpoint("acknowledge.due")
+        self._placement.hosts.send(host_id, Ack(n))
+        crashpoint("acknowledge.sent")
 
     def host_recovered(self, host_id: str, incarnation: str, facts: list[Fact]) -> None:
         """Facts that a dead host's runners left in their spools."""
@@ -338,6 +349,7 @@ class Dispatcher:
             error = Error("BuildError", f"the sublattice gave no sound graph: {e}")
             self._ledger.step(parent, ChildEnded(node_id, child_id, Status.FAILED, None, error, self._clock()))
             return
+        crashpoint("sublattice.built")
         self._enter(run, wire.encode_manifest(manifest), small)
 
     def _depth(self, run: DispatchRun) -> int:
@@ -370,7 +382,9 @@ class Dispatcher:
         finished = [n for n in wanted if run.nodes[n].status.ended]
         self._ledger.step(run, CancelRequested(nodes, self._clock()))
         self._flush()
+        crashpoint("cancel.decided")
         await self._ledger.durable()
+        crashpoint("cancel.durable")
         return {
             "dispatch_id": dispatch_id,
             "status": str(run.status),
@@ -424,6 +438,7 @@ class Dispatcher:
     async def recover(self) -> list[str]:
         """Takes up every unfinished dispatch where the log leaves it."""
         ids = list(await self._reading.run(self.store.unfinished))
+        crashpoint("recovery.begun")
         for dispatch_id in ids:
             data = await self._reading.run(self.store.manifest, dispatch_id)
             if data is None:
@@ -442,6 +457,7 @@ class Dispatcher:
                 self._variables.load(dispatch_id, manifest.environment.variables)
         for run in self.runs.values():
             self._placement.recover(run)
+        crashpoint("recovery.replayed")
         self._flush()
         return ids
 
@@ -493,6 +509,7 @@ class Dispatcher:
     def _retry_later(self, run: DispatchRun, node_id: int, delay: float) -> None:
         def due() -> None:
             if run.dispatch_id in self.runs:
+                crashpoint("retry.due")
                 self._ledger.step(run, RetryDue([node_id]))
                 self._flush()
 

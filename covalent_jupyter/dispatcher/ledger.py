@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from .. import engine
+from ..crashpoint import crashpoint
 from ..engine import DispatchRun
 from ..model import Outcome, Output
 from ..model.events import Event, encode_event, kind_of
@@ -137,6 +138,7 @@ class Ledger:
         if error is not None:  # the store refuses only a batch that is itself faulty: a bug, not a full disk
             log.error("the store refused a batch", exc_info=error)
             return
+        crashpoint("commit.heard")
         self.bus.publish(future.result())
         for action in actions:
             action()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from .. import packing
+from ..crashpoint import crashpoint
 from ..engine import DispatchRun
 from ..model import (
     Attempt,
@@ -173,7 +174,9 @@ class Placement:
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
         else:
+            crashpoint("launch.due")
             sent.sent = self.hosts.send(sent.host, Run(pack))
+            crashpoint("launch.sent")
 
     async def _fetch_and_send(self, sent: SentPack, missing: list[str]) -> None:
         fetched = await self._reading.run(self._ledger.store.values, missing)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import blobs
+from ..crashpoint import crashpoint
 from ..errors import Conflict, InvalidRequest, NotFound
 from ..model import ENDED, DispatchRow, Status
 from ..model.events import Annotated, encode_event, kind_of
@@ -67,6 +68,7 @@ class Upkeep:
         for dispatch_id in family:
             digests.update(await self._reading.run(self._store.references, dispatch_id))
         await self._ledger.append(Batch(deletes=family))
+        crashpoint("delete.committed")
         freed = await self._reading.run(self._free, sorted(digests), family)
         return {"deleted": family, "freed": freed}
 

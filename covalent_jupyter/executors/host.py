@@ -22,6 +22,7 @@ from pathlib import Path
 import msgspec
 
 from .._version import __version__
+from ..crashpoint import crashpoint
 from ..errors import CovalentError
 from ..frames import BUFFER, BadPeer, frame, prove_host, read_frame
 from ..model import (
@@ -241,7 +242,9 @@ class Host:
         try:
             executor = self._executor(pack.executor)
             self._of_pack[pack.pack_id] = executor
+            crashpoint("pack.received")
             executor.submit(pack)
+            crashpoint("pack.submitted")
         except Exception as error:  # the border to executors: the pack fails, the host goes on
             if not isinstance(error, CovalentError):
                 log.exception("executor %r refused a pack", pack.executor.name)

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections import deque
 
+from ..crashpoint import crashpoint
 from ..frames import frame
 from ..model import Attempt, Fact, Facts, Outcome, PackEnded, Returned
 
@@ -46,6 +47,7 @@ class Outbox:
         message = Facts(self._n, facts)
         self._kept.append(message)
         self.emptied.clear()
+        crashpoint("outcome.numbered")
         if self._writer is not None:
             self._writer.write(frame(message))
 

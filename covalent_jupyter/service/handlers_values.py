@@ -10,6 +10,7 @@ from typing import BinaryIO
 import msgspec
 
 from .. import blobs
+from ..crashpoint import crashpoint
 from ..errors import InvalidRequest, NotFound
 from ..store import Store
 from . import queries as q
@@ -90,7 +91,9 @@ class Value(Handler):
             return
         assert self._writer is not None
         try:
+            crashpoint("upload.received")
             _, size = await self.work(self._writer.commit, digest)
+            crashpoint("upload.named")
         except ValueError as error:
             raise InvalidRequest(f"value {digest[:12]}: {error}") from None
         self.reply({"digest": digest, "created": True, "size": size}, 201)

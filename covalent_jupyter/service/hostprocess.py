@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from .. import processes
+from ..crashpoint import crashpoint
 from ..model import Environment, Fact
 from ..spool import read_spool
 
@@ -88,6 +89,7 @@ def _fence(folder: Path) -> list[Fact]:
         return []
     fenced = folder.with_name(folder.name + _READ)
     folder.rename(fenced)
+    crashpoint("recovery.fenced")
     os.utime(fenced)
     facts = _read_folder(fenced)
     if not facts:
@@ -175,12 +177,14 @@ class HostProcess:
         finally:
             os.close(descriptor)
         self.pid = self._child.pid
+        crashpoint("host.spawned")
         self._start = processes.start_time(self.pid) or ""
         record = HostRecord(self.host_id, self.incarnation, self.pid, self._start, processes.boot_id(), self._plugin)
         temporary = self._record_file.with_suffix(f".{secrets.token_hex(4)}.tmp")
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(msgspec.json.encode(record))
         os.replace(temporary, self._record_file)
+        crashpoint("host.recorded")
 
     def alive(self) -> bool:
         if self._child is not None and self._child.poll() is not None:
@@ -230,6 +234,7 @@ class HostProcess:
             processes.kill_group(self.pid)  # the group keeps its leader's number from being used again
         folder = self._store_dir / "spool" / self.incarnation
         processes.end_survivors(folder)
+        crashpoint("recovery.ended")
         facts = _fence(folder)
         shutil.rmtree(self._store_dir / "hosts" / f"{self.host_id}.scratch", ignore_errors=True)
         self._record_file.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import msgspec
 
 from .. import processes
+from ..crashpoint import crashpoint
 from ..frames import BUFFER, BadPeer, frame, prove_service, read_frame
 from ..model import PROTOCOL, Ack, Close, Environment, ExecutorSpec, Fact, Facts, Hello, ServiceMessage, Welcome
 from ..model.wire import decode_from_host
@@ -294,6 +295,7 @@ class Hosts:
         host.enter("gone" if host.hello is not None else "failed", reason)
         if facts:
             self._listener.host_recovered(host.host_id, process.incarnation, facts)
+            crashpoint("recovery.adopted")
         if given_up:
             host.wanted = False  # unless the listener asks for it again
         self._listener.host_lost(host.host_id, process.incarnation, reason)
@@ -335,6 +337,7 @@ class Hosts:
         self._disconnect(host)
         host.hello, host.writer, host.greeting = hello, writer, []
         welcome = self._listener.host_ready(host.host_id, hello)
+        crashpoint("host.welcomed")
         writer.write(frame(welcome) + b"".join(host.greeting))
         host.greeting = None
         host.enter("ready")

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 from tornado.httpserver import HTTPServer
 
+from ..crashpoint import crashpoint
 from ..launch import read_connection
 from ..model import ConnectionFile
 from ..paths import connection_file
@@ -96,6 +97,7 @@ class Lifecycle:
         log.info("stopping: %r; %d dispatches go on at the next start", self._reason, running)
         self._server.stop()
         remove_connection(Path(context.store.folder), context.connection)
+        crashpoint("service.leaving")
         context.dispatcher.bus.wake()  # long polls answer now
         deadline = time.monotonic() + _GRACE
         while context.activity.open and time.monotonic() < deadline:

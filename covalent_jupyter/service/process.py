@@ -18,6 +18,7 @@ from tornado.netutil import bind_sockets
 
 from .. import config, launch
 from .._version import __version__
+from ..crashpoint import crashpoint
 from ..errors import CovalentError, StoreLocked
 from ..model import PROTOCOL, ConnectionFile
 from ..paths import default_store_dir
@@ -124,7 +125,9 @@ async def _serve(store: Store, settings: config.Settings, options: argparse.Name
             context.marker.touch()
         server = serve(make_application(context), sockets)
         lifecycle = Lifecycle(context, server, parts.close)
+        crashpoint("service.starting")
         write_connection(Path(store.folder), connection)
+        crashpoint("service.found")
     except BaseException:
         await parts.close()
         raise

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .. import blobs
+from ..crashpoint import crashpoint
 from ..errors import InvalidRequest
 from ..model import INLINE, Manifest, wire
 
@@ -44,6 +45,7 @@ class Spool:
             self._path = self.folder / f"upload-{secrets.token_hex(8)}"
             self._file = open(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "r+b")
         self._file.write(self._memory)
+        crashpoint("upload.spooled")
         self._memory.clear()
 
     def unpack(self, blob_root: Path) -> tuple[wire.Head, dict[str, bytes]]:

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import duckdb
 
+from ..crashpoint import crashpoint
 from ..errors import InvalidRequest, StoreError
 from . import opening
 
@@ -142,6 +143,7 @@ class Database:
             self._resetting = True
             self._stop_active()
             self._close_handles()
+        crashpoint("reopen.closed")
         root = None
         try:
             self.check_file()

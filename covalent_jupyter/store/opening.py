@@ -20,6 +20,7 @@ from typing import Any
 
 import duckdb
 
+from ..crashpoint import crashpoint
 from ..errors import StoreDamaged, StoreError, StoreLocked, StoreTooNew
 
 DATABASE = "store.duckdb"
@@ -157,10 +158,12 @@ def _repair(folder: Path, position: int, repairs: list[str]) -> bool:
         try:
             shutil.copyfile(log, copy)
             copy.chmod(0o600)
+            crashpoint("repair.copied")
             lost = log.stat().st_size - position
             with open(log, "r+b") as file:
                 file.truncate(position)
                 os.fsync(file.fileno())
+            crashpoint("repair.cut")
         except OSError as e:
             raise unusable(folder, e) from e
         repairs.append(
@@ -214,19 +217,24 @@ def migrate(folder: Path, connection: duckdb.DuckDBPyConnection, repairs: list[s
     if version == newest:
         return connection
     if version:
+        crashpoint("migration.begun")
         connection.execute("CHECKPOINT")
+        crashpoint("migration.checkpointed")
         connection.close()
         backup = folder / f"{DATABASE}.before-{steps[-1][0]}"
         try:
             shutil.copyfile(folder / DATABASE, backup)
             backup.chmod(0o600)
+            crashpoint("migration.saved")
         except OSError as e:
             raise unusable(folder, e) from e
         connection = open_database(folder, repairs)
     for number, script in steps:
         if number > version:
             _apply(folder, connection, number, script)
+    crashpoint("migration.applied")
     connection.execute("CHECKPOINT")
+    crashpoint("migration.done")
     return connection
 
 
@@ -247,6 +255,7 @@ def _apply(folder: Path, connection: duckdb.DuckDBPyConnection, number: int, scr
         connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER, applied DOUBLE)")
         connection.execute(script)
         connection.execute("INSERT INTO schema_version VALUES (?, ?)", [number, time.time()])
+        crashpoint("migration.written")
         connection.commit()
     except duckdb.Error as e:
         connection.close()

@@ -18,6 +18,7 @@ from typing import Any
 import duckdb
 
 from ..blobs import write_blob
+from ..crashpoint import crashpoint
 from ..errors import StoreError
 from .batch import Batch
 from .database import Database, spoils
@@ -228,7 +229,9 @@ class Writer:
                     result = job(cursor, self._tables, self.last_seq)
                 else:
                     self._tables.write(cursor, plan)
+                crashpoint("commit.written")
                 cursor.commit()
+                crashpoint("commit.done")
             except BaseException:
                 with suppress(duckdb.Error):
                     cursor.rollback()

@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from ..blobs import sync_blob
+from ..crashpoint import crashpoint
 from ..model.wire import encode
 from ..model.work import Attempt, Began, Error, Fact, Log, Outcome, Output, Pack, Returned, Task
 from . import verdict
@@ -173,6 +174,7 @@ class Feed:
         for fact in facts:
             if isinstance(fact, Outcome) and fact.output is not None:
                 self._make_durable(fact.output)
+        crashpoint("outcome.durable")
         ended = {(fact.node, fact.attempt) for fact in facts if isinstance(fact, Outcome)}
         self._emit([fact for fact in facts if not isinstance(fact, Began) or (fact.node, fact.attempt) not in ended])
 
@@ -226,6 +228,7 @@ class Feed:
                 return
             self._sentence = sentence
             self._return(self._take_back(process))
+            crashpoint("cancel.condemned")
             if sentence.kill_at > time.monotonic():
                 process.nursery.signal(process, signal.SIGTERM)
 
@@ -289,6 +292,7 @@ class Feed:
         unstarted = self._take_back(process)
         tasks = self.pack.tasks
         if sentence is not None and self._open.pop(sentence.number, None) is not None:
+            crashpoint("cancel.gone")
             self._facts.append(self._outcome(tasks[sentence.number], sentence.status, sentence.error, process))
         for number in [number for number in self._begun if number in self._open]:
             error = verdict.crashed(tasks[number], death, self._oom_kills is not None and oom_kills() > self._oom_kills)

@@ -26,6 +26,7 @@ import traceback
 from typing import Any, NoReturn
 
 from .. import processes
+from ..crashpoint import crashpoint
 from . import runner
 from .sheet import decode_sheet
 
@@ -127,6 +128,7 @@ class _Forkserver:
             if pid == 0:
                 self.become_runner(sheet, fds)
             self.runners.add(pid)
+            crashpoint("runner.forked")
             self.send({"op": "forked", "id": message["id"], "pid": pid})
         for fd in fds:
             os.close(fd)

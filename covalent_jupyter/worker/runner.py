@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from .. import processes
+from ..crashpoint import crashpoint
 from ..model.wire import encode
 from ..model.work import Began, Pack, Returned, Task
 from ..spool import SpoolWriter
@@ -94,6 +95,7 @@ class Runner:
         started = time.monotonic()
         self.page.begin(number, started)
         self.write(Began(pack.dispatch_id, task.node, task.attempt, time.time(), self.worker))
+        crashpoint("runner.began")
         try:
             self.in_electron = True
             outcome = run_task(task, pack, self.bench)
@@ -101,7 +103,9 @@ class Runner:
         except Copied:
             leave_copy()
         outcome.worker = self.worker
+        crashpoint("runner.computed")
         self.write(outcome)
+        crashpoint("runner.spooled")
         self.page.idle()
         self.bench.keep(task, outcome)
         now = time.monotonic()
