@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 
+from ..errors import InvalidRequest
 from ..store import Changes, Store
 from . import queries as q
 from .handlers_dispatches import resolve, with_bytes
@@ -26,13 +27,18 @@ class Events(Handler):
     async def get(self) -> None:
         query = self.query(q.Follow)
         wait = min(query.wait, LONGEST) if math.isfinite(query.wait) else 0.0
+        if query.dispatch and query.electrons_of:
+            raise InvalidRequest(
+                "events takes `dispatch` (of this one alone) or `electrons_of` (of all, rows), not both"
+            )
         dispatch = await self.context.read(resolve, self.context.store, query.dispatch) if query.dispatch else None
+        self._wanted = _wanted(query, dispatch)
         began = time.monotonic()
         if query.ended and dispatch is not None:
             await self._until_end(dispatch, began + wait)
-            self._answer(query, dispatch, await self._changes(query, dispatch))
+            self._answer(query, await self._changes(query, dispatch))
             return
-        logs_before = self._log_sizes(dispatch)
+        logs_before = self._log_sizes()
         running = self.context.dispatcher.running()
         while True:
             changes = await self._changes(query, dispatch)
@@ -44,12 +50,12 @@ class Events(Handler):
                 break
             if left <= 0 or self._over or self.context.stopping:
                 break
-            if query.electrons and self._log_sizes(dispatch) != logs_before:
+            if self._log_sizes() != logs_before:
                 break
             bus = self.context.dispatcher.bus
             if await bus.wait(max(bus.seq, changes.seq), min(left, GLANCE)):
                 await self._collect(min(time.monotonic() + PAUSE, began + wait), dispatch, running)
-        self._answer(query, dispatch, changes)
+        self._answer(query, changes)
 
     async def _until_end(self, dispatch: str, deadline: float) -> None:
         """Until the end of the dispatch is recorded, or the time is over."""
@@ -61,7 +67,7 @@ class Events(Handler):
             await bus.wait(bus.seq, min(left, GLANCE))
 
     async def _changes(self, query: q.Follow, dispatch: str | None) -> Changes:
-        return await self.context.read(_changes, self.context.store, query, dispatch)
+        return await self.context.read(_changes, self.context.store, query, dispatch, self._wanted)
 
     async def _collect(self, until: float, dispatch: str | None, running: int) -> None:
         bus = self.context.dispatcher.bus
@@ -72,23 +78,20 @@ class Events(Handler):
         backend = self.context.dispatcher
         return dispatch not in backend.runs if dispatch is not None else backend.running() < running
 
-    def _log_sizes(self, dispatch: str | None) -> dict[tuple[str, int], tuple[int, int, int]]:
+    def _log_sizes(self) -> dict[tuple[str, int], tuple[int, int, int]]:
         return {
             key: (grown.attempt, grown.stdout_size, grown.stderr_size)
             for key, grown in self.context.dispatcher.live_logs.items()
-            if dispatch is None or key[0] == dispatch
+            if self._wanted is None or key[0] in self._wanted
         }
 
-    def _answer(self, query: q.Follow, dispatch: str | None, changes: Changes) -> None:
+    def _answer(self, query: q.Follow, changes: Changes) -> None:
         logs: list[q.LiveLog] = []
-        if query.electrons:
-            for (dispatch_id, node), grown in self.context.dispatcher.live_logs.items():
-                if (dispatch is None or dispatch_id == dispatch) and len(logs) < query.limit:
-                    logs.append(
-                        q.LiveLog(
-                            dispatch_id, node, grown.attempt, grown.stdout_size, grown.stderr_size, grown.progress
-                        )
-                    )
+        for (dispatch_id, node), grown in self.context.dispatcher.live_logs.items():
+            if (self._wanted is None or dispatch_id in self._wanted) and len(logs) < query.limit:
+                logs.append(
+                    q.LiveLog(dispatch_id, node, grown.attempt, grown.stdout_size, grown.stderr_size, grown.progress)
+                )
         self.reply(
             q.Feed(
                 seq=changes.seq, next=changes.seq if changes.more else None, reset=changes.reset,
@@ -97,12 +100,18 @@ class Events(Handler):
         )  # fmt: skip
 
 
-def _changes(store: Store, query: q.Follow, dispatch: str | None) -> Changes:
-    if query.electrons or dispatch is None:
-        changes = store.changes(query.after, dispatch_id=dispatch, limit=query.limit)
-        if not query.electrons:
-            changes.electrons = []
-        return changes
+def _wanted(query: q.Follow, dispatch: str | None) -> frozenset[str] | None:
+    """Of which dispatches electrons and logs are told; None: of all."""
+    if query.electrons_of:
+        return frozenset(part for part in query.electrons_of.split(",") if part)
+    if not query.electrons:
+        return frozenset()
+    return None if dispatch is None else frozenset((dispatch,))
+
+
+def _changes(store: Store, query: q.Follow, dispatch: str | None, wanted: frozenset[str] | None) -> Changes:
+    if wanted or dispatch is None:
+        return store.changes(query.after, dispatch_id=dispatch, limit=query.limit, electrons_of=wanted)
     seq = store.last_seq  # before the row is read: what comes between is told once more, not lost
     if query.after > seq:
         return Changes(seq, [], [], [], reset=True)

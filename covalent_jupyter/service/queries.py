@@ -54,6 +54,8 @@ class Follow(Struct, forbid_unknown_fields=True):
     dispatch: str = ""
     limit: Annotated[int, Meta(ge=1, le=10_000)] = 1000
     electrons: bool = True  # false: rows of dispatches alone
+    # ids with commas: rows of all dispatches, electrons and logs of these alone
+    electrons_of: Annotated[str, Meta(max_length=8192)] = ""
     ended: bool = False  # with ``dispatch``: answer only when it has ended (or the wait is over)
 
 

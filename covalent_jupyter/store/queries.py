@@ -136,7 +136,14 @@ def electron(cursor: Cursor, dispatch_id: str, node: int) -> ElectronRow | None:
     return None if row is None else rows.electron_row(row)
 
 
-def changes(cursor: Cursor, after: int, upto: int, dispatch_id: str | None, limit: int) -> Changes:
+def changes(
+    cursor: Cursor,
+    after: int,
+    upto: int,
+    dispatch_id: str | None,
+    limit: int,
+    electrons_of: Collection[str] | None = None,
+) -> Changes:
     """What has a number above ``after`` and at most ``upto``, in portions of about ``limit`` electrons."""
     if after == upto:
         return Changes(upto, [], [], [])
@@ -147,19 +154,25 @@ def changes(cursor: Cursor, after: int, upto: int, dispatch_id: str | None, limi
     end, more = upto, False
     only = "" if dispatch_id is None else "AND dispatch_id = ?"
     own: list[Any] = [] if dispatch_id is None else [dispatch_id]
-    for table in ("electron", "dispatch"):
+    asked = [("dispatch", rows.DISPATCH, only, own)]
+    if electrons_of is None:
+        asked.append(("electron", rows.ELECTRON, only, own))
+    elif electrons_of:
+        chosen = f"{only} AND dispatch_id IN (SELECT unnest(?::VARCHAR[]))"
+        asked.append(("electron", rows.ELECTRON, chosen, [*own, list(electrons_of)]))
+    for table, _, condition, values in reversed(asked):
         row = cursor.execute(
-            f"SELECT seq FROM {table} WHERE seq > ? AND seq <= ? {only} ORDER BY seq LIMIT 1 OFFSET ?",
-            [after, end, *own, limit],
+            f"SELECT seq FROM {table} WHERE seq > ? AND seq <= ? {condition} ORDER BY seq LIMIT 1 OFFSET ?",
+            [after, end, *values, limit],
         ).fetchone()
         if row is not None:
             end, more = max(int(row[0]) - 1, after + 1), True
-    found = [
-        cursor.execute(
-            f"SELECT {columns} FROM {table} WHERE seq > ? AND seq <= ? {only} ORDER BY seq", [after, end, *own]
+    found: dict[str, list[Any]] = {
+        table: cursor.execute(
+            f"SELECT {columns} FROM {table} WHERE seq > ? AND seq <= ? {condition} ORDER BY seq", [after, end, *values]
         ).fetchall()
-        for table, columns in (("dispatch", rows.DISPATCH), ("electron", rows.ELECTRON))
-    ]
+        for table, columns, condition, values in asked
+    }
     deleted = cursor.execute(
         f"SELECT DISTINCT dispatch_id FROM tombstone WHERE seq > ? AND seq <= ? {only} AND dispatch_id NOT IN "
         "(SELECT dispatch_id FROM dispatch)",
@@ -167,8 +180,8 @@ def changes(cursor: Cursor, after: int, upto: int, dispatch_id: str | None, limi
     ).fetchall()
     return Changes(
         end,
-        [rows.dispatch_row(r) for r in found[0]],
-        [rows.electron_row(r) for r in found[1]],
+        [rows.dispatch_row(r) for r in found["dispatch"]],
+        [rows.electron_row(r) for r in found.get("electron", [])],
         [r[0] for r in deleted],
         more=more,
     )

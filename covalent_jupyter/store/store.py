@@ -167,10 +167,18 @@ class Store:
     def electron(self, dispatch_id: str, node: int) -> ElectronRow | None:
         return self._database.read(lambda c: queries.electron(c, dispatch_id, node))
 
-    def changes(self, after: int, *, dispatch_id: str | None = None, limit: int = 5000) -> Changes:
-        """The last state of what has changed after number ``after`` (at least 1000 electrons a portion)."""
+    def changes(
+        self,
+        after: int,
+        *,
+        dispatch_id: str | None = None,
+        limit: int = 5000,
+        electrons_of: Collection[str] | None = None,
+    ) -> Changes:
+        """The last state of what has changed after number ``after`` (at least 1000 electrons a portion).
+        ``electrons_of``: the dispatches whose electrons are wanted; by default those of all."""
         upto = self.last_seq
-        return self._database.read(lambda c: queries.changes(c, after, upto, dispatch_id, limit))
+        return self._database.read(lambda c: queries.changes(c, after, upto, dispatch_id, limit, electrons_of))
 
     def events(self, dispatch_id: str) -> list[tuple[int, str, bytes]]:
         """The log of one dispatch: (seq, kind, JSON)."""

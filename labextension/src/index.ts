@@ -5,10 +5,21 @@ import { refreshIcon } from '@jupyterlab/ui-components';
 import { ReadonlyJSONObject } from '@lumino/coreutils';
 
 import { CommandIDs } from './commands';
+import { Feed } from './feed';
 import { covalentIcon } from './icon';
 import { CovalentModel } from './model';
 import { CovalentPanel } from './panel';
-import { messageOf } from './request';
+import { ISource, messageOf } from './source';
+import { IFeed } from './tokens';
+
+/** The connection that all parts share. */
+const feedPlugin: JupyterFrontEndPlugin<ISource> = {
+  id: 'covalent-jupyter:feed',
+  description: 'The connection of this browser page to the Covalent service.',
+  autoStart: true,
+  provides: IFeed,
+  activate: (app: JupyterFrontEnd) => new Feed(app.serviceManager.serverSettings)
+};
 
 /** The sidebar. Every token is optional, so that it loads in Notebook 7 too. */
 const plugin: JupyterFrontEndPlugin<void> = {
@@ -85,4 +96,4 @@ const ONE_DISPATCH: ReadonlyJSONObject = {
   required: ['dispatch_id']
 };
 
-export default plugin;
+export default [feedPlugin, plugin];

@@ -2,9 +2,10 @@ import { ServerConnection } from '@jupyterlab/services';
 import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { messageOf, Query, requestAPI, RequestError, Trouble } from './request';
+import { requestAPI } from './request';
+import { Link, messageOf, Query, RequestError } from './source';
 import { hasEnded } from './states';
-import { Changes, DispatchList, DispatchRow, Health } from './types';
+import { DispatchList, DispatchRow, FeedAnswer, Health } from './types';
 
 /** Rows fetched at once. */
 const PAGE = 60;
@@ -22,8 +23,6 @@ const UNDER_WAY = 'NEW_OBJECT,PENDING_REUSE,DISPATCHING,RUNNING';
 
 /** Runs of sublattices belong to the row of their root. */
 const ROOTS: Query = { parent: 'none' };
-
-export type Link = 'loading' | 'online' | Trouble;
 
 export type StateFilter = 'all' | 'running' | 'failed';
 
@@ -192,7 +191,7 @@ export class CovalentModel implements IDisposable {
       await this.snapshot(signal);
     } else {
       const query = { after: this._cursor, wait: WAIT, electrons: 'false' };
-      await this.take(await this.ask<Changes>('events', query, signal), signal);
+      await this.take(await this.ask<FeedAnswer>('events', query, signal), signal);
     }
     this._link = 'online';
     this._problem = '';
@@ -210,7 +209,7 @@ export class CovalentModel implements IDisposable {
     this._cursor = list.seq;
   }
 
-  private async take(changes: Changes, signal: AbortSignal): Promise<void> {
+  private async take(changes: FeedAnswer, signal: AbortSignal): Promise<void> {
     if (changes.reset) {
       this._cursor = null;
       return;

@@ -1,27 +1,7 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
-/** Why a request has no answer, in the terms that the panel shows. */
-export type Trouble =
-  /** The Jupyter server answers, but knows nothing of Covalent. */
-  | 'missing'
-  /** The extension is there; the service behind it is not (yet). */
-  | 'starting'
-  /** The Jupyter server itself does not answer. */
-  | 'unreachable'
-  /** The request was refused; the message says why. */
-  | 'refused';
-
-export class RequestError extends Error {
-  constructor(
-    readonly trouble: Trouble,
-    readonly status: number,
-    message: string
-  ) {
-    super(message);
-    this.name = 'RequestError';
-  }
-}
+import { messageOf, Query, RequestError, Trouble } from './source';
 
 export interface Answer<T> {
   data: T;
@@ -29,12 +9,10 @@ export interface Answer<T> {
   skew: number;
 }
 
-export type Query = Record<string, string | number | undefined>;
-
 /**
  * Call `<base url>covalent/<path>` of the Jupyter server, with its login and its XSRF token.
  *
- * Feed requests keep no server alive: each carries `no_track_activity=1`.
+ * What only reads keeps no server alive: it carries `no_track_activity=1`.
  */
 export async function requestAPI<T>(
   settings: ServerConnection.ISettings,
@@ -42,7 +20,33 @@ export async function requestAPI<T>(
   query: Query = {},
   init: RequestInit = {}
 ): Promise<Answer<T>> {
-  const url = address(settings, path, query);
+  const response = await ask(settings, path, query, init);
+  const body = parsed(await response.text());
+  if (body === undefined) {
+    throw new RequestError('missing', response.status, 'the answer is not JSON');
+  }
+  return { data: body as T, skew: skewOf(response) };
+}
+
+/** The same for a text, such as a log; `next` is the offset to go on from. */
+export async function fetchText(
+  settings: ServerConnection.ISettings,
+  path: string,
+  query: Query = {}
+): Promise<{ text: string; next: number | null }> {
+  const response = await ask(settings, path, query, {});
+  const next = response.headers.get('X-Next-Offset');
+  return { text: await response.text(), next: next === null ? null : Number(next) };
+}
+
+async function ask(
+  settings: ServerConnection.ISettings,
+  path: string,
+  query: Query,
+  init: RequestInit
+): Promise<Response> {
+  const reads = (init.method ?? 'GET') === 'GET';
+  const url = address(settings, path, reads ? { ...query, no_track_activity: 1 } : query);
   let response: Response;
   try {
     // no time stamp in the URL: every answer says itself that it is not to be kept
@@ -53,26 +57,21 @@ export async function requestAPI<T>(
     }
     throw new RequestError('unreachable', 0, messageOf(error));
   }
-  const text = await response.text();
-  const body = parsed(text);
   if (!response.ok) {
-    const said = (body as { message?: unknown } | undefined)?.message;
-    const message = typeof said === 'string' && said ? said : response.statusText;
-    throw new RequestError(troubleOf(response, body), response.status, message);
+    const body = parsed(await response.text());
+    const { message, details } = (body ?? {}) as { message?: unknown; details?: unknown };
+    const said = typeof message === 'string' && message ? message : response.statusText;
+    const more = typeof details === 'object' && details !== null ? (details as Record<string, unknown>) : {};
+    throw new RequestError(troubleOf(response, body), response.status, said, more);
   }
-  if (body === undefined) {
-    throw new RequestError('missing', response.status, 'the answer is not JSON');
-  }
-  return { data: body as T, skew: skewOf(response) };
+  return response;
 }
 
 function address(settings: ServerConnection.ISettings, path: string, query: Query): string {
-  const all: Query = { ...query, no_track_activity: 1 };
-  const given = Object.entries(all).filter(
-    ([, value]) => value !== undefined && value !== ''
-  );
+  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== '');
   const parameters = new URLSearchParams(given.map(([key, value]) => [key, String(value)]));
-  return `${URLExt.join(settings.baseUrl, 'covalent', path)}?${parameters}`;
+  const url = URLExt.join(settings.baseUrl, 'covalent', path);
+  return given.length > 0 ? `${url}?${parameters}` : url;
 }
 
 function parsed(text: string): unknown {
@@ -96,8 +95,4 @@ function skewOf(response: Response): number {
   const date = Date.parse(response.headers.get('Date') ?? '');
   const skew = (date - Date.now()) / 1000;
   return Number.isFinite(skew) && Math.abs(skew) > 2 ? skew : 0;
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -193,6 +193,22 @@ def test_the_feed_tells_what_came_after_n(ask: Client, idle_interpreter: str) ->
     ask("POST", f"dispatches/{manifest.dispatch_id}/cancel", {})
 
 
+def test_one_question_tells_rows_of_all_and_electrons_of_some(ask: Client, idle_interpreter: str) -> None:
+    start = ask("GET", "health").json()["seq"]
+    made = [make_manifest(idle_interpreter, nodes=2) for _ in range(3)]
+    for manifest, blobs in made:
+        submit(ask, manifest, blobs)
+    first, second, third = (manifest.dispatch_id for manifest, _ in made)
+    told = ask("GET", f"events?after={start}&electrons_of={first},{third},no-such-id").json()
+    assert {first, second, third} <= {row["dispatch_id"] for row in told["dispatches"]}
+    assert {row["dispatch_id"] for row in told["electrons"]} == {first, third}
+    assert ask("GET", f"events?after={start}&electrons=false").json()["electrons"] == []
+    both = ask("GET", f"events?after={start}&electrons_of={first}&dispatch={first}")
+    assert both.status == 400 and "not both" in both.json()["message"]
+    for dispatch_id in (first, second, third):
+        ask("POST", f"dispatches/{dispatch_id}/cancel", {})
+
+
 def test_a_wait_for_one_dispatch_ends_with_it(ask: Client, idle_interpreter: str) -> None:
     fill_the_places(ask, idle_interpreter)
     manifest, blobs = make_manifest(idle_interpreter)

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { requestAPI, RequestError } from '../request';
+import { requestAPI } from '../request';
+import { RequestError } from '../source';
 import { LoopbackServer, Said } from './server';
 
 let server: LoopbackServer;

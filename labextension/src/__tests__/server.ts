@@ -41,6 +41,14 @@ export class LoopbackServer {
     });
   }
 
+  /** Requests that wait for their answer. */
+  open = 0;
+
+  /** Break off all that is under way. */
+  dropAll(): void {
+    this.server.closeAllConnections();
+  }
+
   async stop(): Promise<void> {
     this.server.closeAllConnections();
     await new Promise(resolve => this.server.close(resolve));
@@ -60,6 +68,8 @@ export class LoopbackServer {
       body
     };
     this.asked.push(asked);
+    this.open += 1;
+    response.on('close', () => (this.open -= 1));
     const said = await this.answer(asked);
     response.writeHead(said.status ?? 200, {
       'Content-Type': 'application/json',
@@ -77,6 +87,7 @@ export function row(id: string, change: Partial<DispatchRow> = {}): DispatchRow 
     dispatch_id: id,
     root_id: id,
     parent_id: null,
+    parent_node: null,
     name: 'experiment',
     label: '',
     lattice: 'experiment',
@@ -89,6 +100,10 @@ export function row(id: string, change: Partial<DispatchRow> = {}): DispatchRow 
     inputs: {},
     tags: [],
     notebook: '',
+    key: '',
+    seed: 0,
+    redispatch_of: null,
+    note: '',
     error: '',
     environment: {},
     ...change
