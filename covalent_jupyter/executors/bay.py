@@ -39,10 +39,19 @@ class Bay:
     """A pool of runners with a door. Thread-safe."""
 
     def __init__(
-        self, *, slots: int, spool_dir: Path, scratch: Path, preload: Sequence[str] = (), name: str = ""
+        self,
+        *,
+        slots: int,
+        spool_dir: Path,
+        scratch: Path,
+        preload: Sequence[str] = (),
+        name: str = "",
+        learn: bool = True,
     ) -> None:
         self.slots = slots
-        self._pool = RunnerPool(slots=slots, spool_dir=str(spool_dir), scratch=str(scratch), preload=preload, name=name)
+        self._pool = RunnerPool(
+            slots=slots, spool_dir=str(spool_dir), scratch=str(scratch), preload=preload, name=name, learn=learn
+        )
         self._lock = threading.Lock()
         self._inside: dict[str, _Entered] = {}
         self._outside: OrderedDict[str, bool] = OrderedDict()  # fenced (True) or over (False)

@@ -119,7 +119,7 @@ class Station:
                 scratch = Path(self._setup.scratch) if self._setup.scratch else root / "scratch"
                 self._bay = Bay(
                     slots=self._slots, spool_dir=worker_folder(root, self.name), scratch=scratch / f"w{os.getpid()}",
-                    preload=self._setup.preload, name="dask",
+                    preload=self._setup.preload, name="dask", learn=bool(self._setup.socket),
                 )  # fmt: skip
             return self._bay
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import sysconfig
 
@@ -19,3 +20,14 @@ def newly_imported(known: set[str]) -> tuple[str, ...]:
         if isinstance(file, str) and file.startswith(_PACKAGES):
             found.add(top)
     return tuple(sorted(found))
+
+
+def installed_state() -> tuple[int, ...]:
+    """Changes when a package is installed, upgraded or removed: the times of the folders that hold them."""
+    state = []
+    for folder in _PACKAGES:
+        try:
+            state.append(os.stat(folder).st_mtime_ns)
+        except OSError:
+            state.append(0)
+    return tuple(state)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -44,6 +45,8 @@ class ForkNursery:
         self._number = 0
         self._waiting: dict[int, RunnerProcess] = {}  # by number of the request
         self._running: dict[int, RunnerProcess] = {}  # by pid
+        self._retired = False
+        self._ready = threading.Event()  # it has imported what it is to preload
         self._start()
 
     def _start(self) -> None:
@@ -51,8 +54,7 @@ class ForkNursery:
         self._sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         lifeline, self._lifeline = os.pipe()
         names = ",".join(name for name in self._preload if name not in self._denied)
-        self._number += 1
-        record = self._folder / f"forkserver-{os.getpid()}-{self._number}.proc"
+        record = self._folder / f"forkserver-{os.getpid()}-{secrets.token_hex(4)}.proc"  # a pool may have two
         self._process = subprocess.Popen(
             [
                 sys.executable,
@@ -73,6 +75,18 @@ class ForkNursery:
         threading.Thread(
             target=self._listen, args=(self._sock, self._process, record), name="covalent-nursery", daemon=True
         ).start()
+
+    def wait_ready(self) -> bool:
+        """Wait until runners come with everything preloaded that can be; False if it was closed meanwhile."""
+        self._ready.wait()
+        return not self._closed
+
+    def retire(self) -> None:
+        """Close as soon as the last of its runners has ended. Nothing is spawned any more."""
+        with self._lock:
+            self._retired = True
+            if not self._waiting and not self._running:
+                self.close()
 
     def spawn(self, process: RunnerProcess) -> None:
         with self._lock:
@@ -105,8 +119,11 @@ class ForkNursery:
             if self._closed:
                 return
             self._closed = True
+            self._ready.set()
             if self._lifeline >= 0:
                 os.close(self._lifeline)
+            if self._retired:
+                return  # it leaves by itself, as nothing of it is left
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
@@ -138,6 +155,8 @@ class ForkNursery:
             sock.settimeout(None)
             if message["threaded"]:
                 self._restart_without(message["threaded"])
+            else:
+                self._ready.set()
             return
         with self._lock:
             if op == "died":
@@ -152,6 +171,8 @@ class ForkNursery:
             process.end(Death(None, reason=f"no process could be forked: {message['error']}"))
         else:
             process.end(Death(message["status"], message["peak"]))  # type: ignore[arg-type]
+        if self._retired:
+            self.retire()
 
     def _restart_without(self, names: object) -> None:
         """Preloads that leave threads running are on the deny list now; runners of this forkserver must not be used."""

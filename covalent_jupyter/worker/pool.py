@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import processes
-from ..model.work import Attempt, Pack
+from ..model.work import Attempt, Fact, Outcome, Pack
 from .capture import load_fallocate
 from .feeder import Emit, Feed
+from .imported import installed_state
 from .nursery import ForkNursery, FreshNursery
 from .process import Nursery, RunnerProcess
 
@@ -34,7 +35,8 @@ class RunnerPool:
     """Runs packs. All methods may be called from any thread.
 
     ``spool_dir`` gets a spool and a process record per runner; a spool stays until its root is released.
-    ``scratch`` is a folder for what dies with the pool. ``preload`` names packages that the forkserver imports.
+    ``scratch`` is a folder for what dies with the pool. ``preload`` names packages that the forkserver imports; to them
+    come those that electrons were the first to import (``learn``), in a new forkserver that takes the place of the old.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class RunnerPool:
         preload: Sequence[str] = (),
         name: str = "",
         fresh: bool | None = None,
+        learn: bool = True,
     ) -> None:
         self.slots = slots
         self._name = name or "runner"
@@ -63,6 +66,11 @@ class RunnerPool:
         self._closed = False
         fresh = not processes.LINUX if fresh is None else fresh
         self._fresh = FreshNursery(self._spool_dir)
+        self._preload = dict.fromkeys(preload)
+        self._learns = learn and not fresh
+        self._renewal: threading.Thread | None = None
+        self._coming: ForkNursery | None = None
+        self._installed = installed_state()
         self._nursery: Nursery = self._fresh if fresh else ForkNursery(self._spool_dir, preload)
         with self._changed:
             self._top_up()
@@ -74,7 +82,14 @@ class RunnerPool:
 
         ``emit`` gets lists of facts: Began, Outcome, Returned and LogGrew of this pack, from this thread.
         """
-        feed = Feed(pack, emit, self._fallocate)
+
+        def heard(facts: list[Fact]) -> None:
+            for fact in facts:
+                if isinstance(fact, Outcome) and fact.imported:
+                    self._learn(fact.imported)
+            emit(facts)
+
+        feed = Feed(pack, heard if self._learns else emit, self._fallocate)
         with self._changed:
             if self._closed:
                 raise RuntimeError("the pool is closed")
@@ -140,11 +155,13 @@ class RunnerPool:
                 return
             self._closed = True
             self._changed.notify_all()
-        self._nursery.close()
+            nurseries = {id(n): n for n in (self._nursery, self._coming, *(p.nursery for p in self._everyone())) if n}
+        for nursery in nurseries.values():
+            nursery.close()
         self._fresh.close()
         with self._changed:
             self._changed.wait_for(lambda: not self._busy, 10)
-            resting = [*self._spares, *(process for idle in self._idle.values() for process in idle)]
+            resting = [process for process in self._everyone() if process not in self._busy]
             self._spares.clear()
             self._idle.clear()
         for process in resting:
@@ -178,6 +195,7 @@ class RunnerPool:
             if not process.ended.is_set():
                 return process
             process.close(keep_spool=True)
+        self._notice_installs()
         while self._spares:
             process = self._spares.popleft()
             if not process.ended.is_set():
@@ -190,6 +208,9 @@ class RunnerPool:
         if self._alive() >= 2 * self.slots:
             self._evict()
         return self._spawn(nursery)
+
+    def _everyone(self) -> list[RunnerProcess]:
+        return [*self._busy, *self._spares, *(process for idle in self._idle.values() for process in idle)]
 
     def _alive(self) -> int:
         return len(self._busy) + len(self._spares) + sum(map(len, self._idle.values()))
@@ -235,6 +256,60 @@ class RunnerPool:
                 self._retire(process, keep_spool=process.root in self._spools)
             else:
                 process.close(keep_spool=process.root in self._spools)
+
+    # what is preloaded
+
+    def _learn(self, names: Sequence[str]) -> None:
+        """Packages that an electron was the first to import: the next root's runners come with them."""
+        with self._changed:
+            if self._closed or self._preload.keys() >= set(names):
+                return
+            self._preload.update(dict.fromkeys(names))
+            if self._renewal is None:
+                self._renewal = threading.Thread(target=self._renew, name="covalent-preload", daemon=True)
+                self._renewal.start()
+
+    def _renew(self) -> None:
+        """Have a forkserver with everything that was learned; the present one goes on until that one is ready."""
+        while True:
+            with self._changed:
+                names = tuple(self._preload)
+                if self._closed:
+                    return
+                nursery = ForkNursery(self._spool_dir, names)
+                self._coming = nursery
+            ready = nursery.wait_ready()
+            with self._changed:
+                self._coming = None
+                if self._closed or not ready:
+                    nursery.close()
+                    return
+                self._succeed(nursery)
+                if len(names) == len(self._preload):
+                    self._renewal = None
+                    return
+
+    def _notice_installs(self) -> None:
+        """Packages were installed, upgraded or removed: what was preloaded may be out of date."""
+        state = installed_state()
+        if state != self._installed and isinstance(self._nursery, ForkNursery):
+            self._installed = state
+            self._succeed(ForkNursery(self._spool_dir, tuple(self._preload)))
+
+    def _succeed(self, nursery: ForkNursery) -> None:
+        """``nursery`` takes the place of the present one, which goes when the last of its runners has."""
+        old, self._nursery = self._nursery, nursery
+        spares = list(self._spares)
+        self._spares.clear()
+        # in a thread: a runner can be ended when its forkserver has forked it, which may yet take a while
+        threading.Thread(target=self._retire_spares, args=(spares,), name="covalent-preload", daemon=True).start()
+        if isinstance(old, ForkNursery):
+            old.retire()
+        self._top_up()
+
+    def _retire_spares(self, spares: list[RunnerProcess]) -> None:
+        for process in spares:
+            self._retire(process, keep_spool=False)
 
     def _retire(self, process: RunnerProcess, *, keep_spool: bool) -> None:
         """End a runner that rests."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sysconfig
 import threading
 import time
 from collections.abc import Iterator
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from covalent_jupyter.model import Lit, Outcome
-from covalent_jupyter.processes import start_time
+from covalent_jupyter.processes import children, start_time
 from covalent_jupyter.spool import read_spool
 from covalent_jupyter.worker.feeder import _decoder
 from covalent_jupyter.worker.pool import RunnerPool
@@ -170,3 +172,70 @@ def test_the_tasks_of_a_pack_see_each_others_values(own_pool: RunnerPool) -> Non
     for _ in range(999):
         ref = maker.add(fine, ref)
     assert run(own_pool, maker).value(999) == 1000
+
+
+def world() -> Any:
+    def look() -> Any:
+        import os
+        import sys
+
+        return os.getppid(), "numpy" in sys.modules
+
+    return look
+
+
+def world_of(pool: RunnerPool, root: str) -> tuple[int, bool]:
+    maker = PackMaker(root)
+    maker.add(world())
+    found: tuple[int, bool] = run(pool, maker).value(0)
+    pool.release(root)
+    return found
+
+
+def test_what_an_electron_imports_is_preloaded_for_the_next_root(own_pool: RunnerPool) -> None:
+    def imports() -> Any:
+        import numpy
+
+        return numpy.__name__
+
+    before, there = world_of(own_pool, "first")
+    assert not there
+    maker = PackMaker("second")
+    maker.add(imports)
+    assert run(own_pool, maker).value(0) == "numpy"
+    number, end = 0, time.monotonic() + 60
+    while not (found := world_of(own_pool, f"later {number}"))[1]:
+        assert time.monotonic() < end
+        number += 1
+    assert found[0] != before  # the forkserver that had not imported it
+    own_pool.release("second")
+    while start_time(before) is not None:  # and it goes with the last of its runners
+        assert time.monotonic() < end
+
+
+def test_an_installation_renews_the_forkserver(own_pool: RunnerPool) -> None:
+    before, _ = world_of(own_pool, "first")
+    assert world_of(own_pool, "second")[0] == before
+    mark = Path(sysconfig.get_path("purelib")) / f"covalent-test-{os.getpid()}.txt"
+    mark.write_text("a package was installed")
+    try:
+        assert world_of(own_pool, "third")[0] != before
+    finally:
+        mark.unlink()
+
+
+def test_a_pool_that_closes_while_it_learns_leaves_nothing(own_pool: RunnerPool) -> None:
+    def imports() -> Any:
+        import os
+
+        import numpy
+
+        return os.getppid(), numpy.__name__
+
+    maker = PackMaker("a")
+    maker.add(imports)
+    forkserver, _ = run(own_pool, maker).value(0)
+    own_pool.close()
+    end = time.monotonic() + 20
+    while start_time(forkserver) is not None or children(os.getpid()):
+        assert time.monotonic() < end
