@@ -1,0 +1,120 @@
+import { elapsed } from '../format';
+import { Counts, DispatchRow, ElectronRow, Status } from '../types';
+import { Trans } from './context';
+
+/** One state, one sign, one colour (a class of `style/views.css`), one word. */
+export interface State {
+  sign: string;
+  colour: 'waiting' | 'running' | 'completed' | 'failed' | 'cancelled' | 'skipped';
+  word: string;
+}
+
+const ENDED: ReadonlySet<Status> = new Set<Status>(['COMPLETED', 'FAILED', 'CANCELLED', 'SKIPPED']);
+
+export function isEnded(status: Status): boolean {
+  return ENDED.has(status);
+}
+
+/** How a state is shown, of dispatches and electrons alike. */
+export function stateFor(status: Status, reused: boolean, trans: Trans): State {
+  switch (status) {
+    case 'RUNNING':
+      return { sign: '◐', colour: 'running', word: trans.__('running') };
+    case 'COMPLETED':
+      return reused
+        ? { sign: '↺', colour: 'completed', word: trans.__('reused') }
+        : { sign: '✓', colour: 'completed', word: trans.__('completed') };
+    case 'FAILED':
+      return { sign: '✕', colour: 'failed', word: trans.__('failed') };
+    case 'CANCELLED':
+      return { sign: '⊘', colour: 'cancelled', word: trans.__('cancelled') };
+    case 'SKIPPED':
+      return { sign: '⤼', colour: 'skipped', word: trans.__('skipped') };
+    case 'DISPATCHING':
+      return { sign: '○', colour: 'waiting', word: trans.__('queued') };
+    default:
+      return { sign: '○', colour: 'waiting', word: trans.__('waiting') };
+  }
+}
+
+/** A dispatch of which something was reused is a completed one; how much, its counts say. */
+export function dispatchState(row: DispatchRow, trans: Trans): State {
+  const state = stateFor(row.status, (row.counts.reused ?? 0) > 0, trans);
+  return row.status === 'COMPLETED' && row.counts.reused
+    ? { ...state, word: trans.__('completed, partly reused') }
+    : state;
+}
+
+export function electronState(row: Pick<ElectronRow, 'status' | 'reused'>, trans: Trans): State {
+  return stateFor(row.status, row.reused, trans);
+}
+
+/** 0.0004 -> "<1 ms", 0.012 -> "12 ms", 0.84 -> "0.84 s", 31.2 -> "31 s", 190 -> "3:10". */
+export function duration(seconds: number | null | undefined): string {
+  if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) {
+    return '';
+  }
+  if (seconds < 0.001) {
+    return '<1 ms';
+  }
+  if (seconds < 0.1) {
+    return `${Math.round(seconds * 1000)} ms`;
+  }
+  if (seconds < 10) {
+    return `${seconds.toFixed(seconds < 1 ? 2 : 1)} s`;
+  }
+  return seconds < 60 ? `${Math.round(seconds)} s` : elapsed(seconds);
+}
+
+/** 1536 -> "1.5 kB". */
+export function bytes(count: number): string {
+  if (count < 1000) {
+    return `${count} B`;
+  }
+  const units = ['kB', 'MB', 'GB', 'TB'];
+  const power = Math.min(units.length, Math.floor(Math.log10(count) / 3));
+  const value = count / 1000 ** power;
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[power - 1]}`;
+}
+
+/** Time of day with seconds, such as "10:41:05". */
+export function clockSeconds(seconds: number): string {
+  return new Date(seconds * 1000).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+}
+
+/** Seconds that an electron has run, or runs. */
+export function spent(row: ElectronRow, now: number): number | null {
+  if (row.ended !== null) {
+    return row.duration ?? (row.started === null ? null : row.ended - row.started);
+  }
+  return row.started === null ? null : Math.max(0, now - row.started);
+}
+
+/** Electrons that will not change any more. */
+export function settled(counts: Counts): number {
+  return (counts.completed ?? 0) + (counts.failed ?? 0) + (counts.cancelled ?? 0) + (counts.skipped ?? 0);
+}
+
+/** "18 of 34", "34 electrons", "34 electrons, 31 reused". */
+export function progressWords(row: DispatchRow, trans: Trans): string {
+  const total = row.counts.total ?? 0;
+  if (!isEnded(row.status)) {
+    return trans.__('%1 of %2', row.counts.completed ?? 0, total);
+  }
+  const words = total === 1 ? trans.__('1 electron') : trans.__('%1 electrons', total);
+  return row.counts.reused ? trans.__('%1, %2 reused', words, row.counts.reused) : words;
+}
+
+/** Seconds that are left at the present pace; null while that would be a guess. */
+export function secondsLeft(row: DispatchRow, now: number): number | null {
+  const total = row.counts.total ?? 0;
+  const done = settled(row.counts);
+  if (isEnded(row.status) || row.started === null || done < 3 || done < total / 20) {
+    return null;
+  }
+  return ((now - row.started) / done) * (total - done);
+}
+
+export function nameOf(row: DispatchRow): string {
+  return row.label || row.name || row.lattice;
+}

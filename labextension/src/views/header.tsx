@@ -1,0 +1,179 @@
+import * as React from 'react';
+
+import { DispatchModel } from '../dispatch';
+import { dateAndTime, elapsed, firstLine } from '../format';
+import { DispatchRow } from '../types';
+import { useActions, useTrans } from './context';
+import { clockSeconds, dispatchState, isEnded, nameOf, progressWords, secondsLeft } from './figures';
+import { useClock, useModel } from './hooks';
+import { Bar, Button, IdButton, MenuButton, Sign } from './parts';
+
+interface Props {
+  model: DispatchModel;
+  /** On the page it has all actions and facts; in a notebook one line, its bar, and a button that opens the page. */
+  place: 'page' | 'notebook';
+}
+
+/** Name, state, id, figures, the bar, and what can be done with the dispatch. */
+export function Header({ model, place }: Props): JSX.Element | null {
+  useModel(model);
+  const trans = useTrans();
+  const { row } = model;
+  const ended = !row || isEnded(row.status);
+  const now = useClock(() => model.now(), !ended);
+  if (!row) {
+    return null;
+  }
+  return (
+    <header className={`cv-header cv-in-${place}`}>
+      <div className="cv-titleLine">
+        <Sign state={dispatchState(row, trans)} />
+        {place === 'page' ? (
+          <h1 title={nameOf(row)}>{nameOf(row)}</h1>
+        ) : (
+          <span className="cv-title" title={nameOf(row)}>
+            {nameOf(row)}
+          </span>
+        )}
+        <IdButton id={row.dispatch_id} />
+        {place === 'notebook' && <span className="cv-mute cv-figures">{figures(row, now, trans)}</span>}
+        {row.tags.map(tag => (
+          <span key={tag} className="cv-tag">
+            #{tag}
+          </span>
+        ))}
+        <span className="cv-space" />
+        <HeaderActions row={row} place={place} />
+      </div>
+      {place === 'page' && <Facts row={row} now={now} />}
+      <Bar counts={row.counts} />
+      {place === 'page' && row.note && <p className="cv-note">{row.note}</p>}
+    </header>
+  );
+}
+
+/** "18 of 34 · 0:42 · about 0:30 left" */
+function figures(row: DispatchRow, now: number, trans: { __(m: string, ...a: any[]): string }): string {
+  const began = row.started ?? row.created;
+  const parts = [progressWords(row, trans), elapsed((row.ended ?? now) - began)];
+  const left = secondsLeft(row, now);
+  if (left !== null) {
+    parts.push(trans.__('about %1 left', elapsed(left)));
+  }
+  return parts.join(' · ');
+}
+
+function HeaderActions({ row, place }: { row: DispatchRow; place: Props['place'] }): JSX.Element {
+  const trans = useTrans();
+  const actions = useActions();
+  const id = row.dispatch_id;
+  const ended = isEnded(row.status);
+  const { redispatch, link } = actions;
+  const again = redispatch
+    ? [
+        { label: trans.__('Run again'), title: trans.__('Everything anew'), run: () => redispatch(id, 'none') },
+        {
+          label: trans.__('Run again, reuse what is there'),
+          title: trans.__('Electrons with the same code and inputs keep their values'),
+          run: () => redispatch(id, 'changed')
+        },
+        ...(ended && row.status !== 'COMPLETED'
+          ? [
+              {
+                label: trans.__('Run what did not complete'),
+                title: trans.__('Every completed electron keeps its value'),
+                run: () => redispatch(id, 'failed')
+              }
+            ]
+          : [])
+      ]
+    : [];
+  const more = [
+    ...(actions.rename ? [{ label: trans.__('Rename…'), run: () => actions.rename!(id) }] : []),
+    ...(actions.tag ? [{ label: trans.__('Tags…'), run: () => actions.tag!(id) }] : []),
+    ...(actions.note ? [{ label: trans.__('Note…'), run: () => actions.note!(id) }] : []),
+    ...(actions.copy ? [{ label: trans.__('Copy id'), run: () => actions.copy!(id) }] : []),
+    ...(actions.copy && link ? [{ label: trans.__('Copy link'), run: () => actions.copy!(link(id)) }] : []),
+    ...(actions.insertCell
+      ? [{ label: trans.__('Insert code that fetches the result'), run: () => actions.insertCell!(fetchResult(id)) }]
+      : []),
+    ...(actions.remove && ended ? [{ label: trans.__('Delete…'), run: () => actions.remove!(id) }] : [])
+  ];
+  return (
+    <span className="cv-actions">
+      {actions.cancel && !ended && <Button onClick={() => actions.cancel!(id)}>{trans.__('Cancel')}</Button>}
+      {place === 'notebook' && actions.open && (
+        <Button onClick={() => actions.open!(id)} title={trans.__('Open the page of this dispatch')}>
+          {trans.__('Open')}
+        </Button>
+      )}
+      {place === 'page' && (
+        <>
+          <MenuButton label={<>{trans.__('Redispatch')} ▾</>} title={trans.__('Redispatch')} items={again} />
+          <MenuButton label="⋯" title={trans.__('More actions')} items={more} />
+        </>
+      )}
+    </span>
+  );
+}
+
+export function fetchResult(id: string): string {
+  return `result = ct.get_result("${id}")\nresult.value`;
+}
+
+function Facts({ row, now }: { row: DispatchRow; now: number }): JSX.Element {
+  const trans = useTrans();
+  const { open } = useActions();
+  const began = row.started ?? row.created;
+  const state = dispatchState(row, trans);
+  const inputs = Object.entries(row.inputs)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(', ');
+  const { python, prefix, host } = row.environment;
+  const left = secondsLeft(row, now);
+  return (
+    <div className="cv-facts">
+      <span className={`cv-${state.colour}`}>
+        {firstUpper(state.word)} <b title={trans.__('Seconds since the start')}>{elapsed((row.ended ?? now) - began)}</b>
+        {left !== null && <span className="cv-mute">, {trans.__('about %1 left', elapsed(left))}</span>}
+      </span>
+      <span title={dateAndTime(began)}>
+        {trans.__('Started')} <b>{clockSeconds(began)}</b>
+      </span>
+      {row.ended !== null && (
+        <span title={dateAndTime(row.ended)}>
+          {trans.__('Ended')} <b>{clockSeconds(row.ended)}</b>
+        </span>
+      )}
+      {inputs && (
+        <span className="cv-inputs" title={inputs}>
+          {trans.__('Inputs')} <b className="cv-mono">{firstLine(inputs)}</b>
+        </span>
+      )}
+      {python && (
+        <span title={[prefix, host].filter(Boolean).join('\n')}>
+          {trans.__('Python')} <b>{[python, prefix?.split('/').pop()].filter(Boolean).join(' · ')}</b>
+        </span>
+      )}
+      {row.notebook && (
+        <span title={row.notebook}>
+          {trans.__('Notebook')} <b>{row.notebook.split('/').pop()}</b>
+        </span>
+      )}
+      {row.parent_id && open && (
+        <button className="cv-link" onClick={() => open(row.parent_id!, row.parent_node ?? undefined)}>
+          {trans.__('part of %1', row.parent_id.slice(0, 4))}
+        </button>
+      )}
+      {row.redispatch_of && open && (
+        <button className="cv-link" onClick={() => open(row.redispatch_of!)}>
+          {trans.__('redispatch of %1', row.redispatch_of.slice(0, 4))}
+        </button>
+      )}
+    </div>
+  );
+}
+
+function firstUpper(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
