@@ -22,6 +22,7 @@ from ..model import (
     Lit,
     Log,
     Manifest,
+    Node,
     Output,
     Ref,
     Status,
@@ -39,6 +40,8 @@ from .web import Handler
 _ID = re.compile(r"[0-9a-f]{4}[0-9a-f-]{0,32}")
 _FULL_ID = 36
 _NODE = re.compile(r"[0-9]{1,9}")
+#: Inputs of a node that the graph names, and characters of each.
+_GIVEN, _GIVEN_LENGTH = 4, 40
 
 
 class DispatchHandler(Handler):
@@ -324,7 +327,22 @@ def graph_of(manifest: Manifest, rows: list[ElectronRow]) -> q.Graph:
                 edges.append((ref.node, number, name))
                 seen.add(ref.node)
         edges.extend((other, number, "") for other in sorted(dependencies(node) - seen))
-    return q.Graph(nodes, edges)
+    return q.Graph(nodes, edges, {n: text for n, node in enumerate(manifest.nodes) if (text := given_text(node))})
+
+
+def given_text(node: Node) -> str:
+    """What tells a node from its siblings: its inputs that are not values of other nodes, shortened."""
+    given = [
+        f"{name}={value.hint if isinstance(value, Val) else value.value!r}"
+        for name, value in named_inputs(node.params, node.args, node.kwargs)
+        if isinstance(value, (Lit, Val))
+    ]
+    return ", ".join(_shortened(text) for text in given[:_GIVEN])
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _GIVEN_LENGTH else line[: _GIVEN_LENGTH - 1] + "…"
 
 
 def named_inputs(params: tuple[str, ...], args: list[Input], kwargs: dict[str, Input]) -> list[tuple[str, Input]]:

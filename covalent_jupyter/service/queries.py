@@ -170,6 +170,7 @@ class Detail(Struct):
 class Graph(Struct):
     nodes: list[tuple[int, str, str, str, str | None]]  # id, name, kind, status, child
     edges: list[tuple[int, int, str]]  # from, to, parameter
+    inputs: dict[int, str] = {}  # node -> "C=0.1, kernel='rbf'": what it was given besides values of other nodes
 
 
 class LiveLog(Struct):

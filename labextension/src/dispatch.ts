@@ -88,7 +88,7 @@ export class DispatchModel implements IDisposable {
 
   /** Whether `electrons` holds every electron. */
   get complete(): boolean {
-    return this._electrons.size >= this.total;
+    return this._row !== null && this._electrons.size >= this.total;
   }
 
   get graph(): Graph | null {
@@ -121,6 +121,11 @@ export class DispatchModel implements IDisposable {
   /** The state of an electron, as new as it is known. */
   statusOf(node: number): Status {
     return this._electrons.get(node)?.status ?? this._states.get(node) ?? 'NEW_OBJECT';
+  }
+
+  /** What tells an electron from its siblings, such as "C=0.1"; "" until the graph is there. */
+  inputsOf(node: number): string {
+    return this._graph?.inputs?.[node] ?? '';
   }
 
   /** Follow the dispatch. */

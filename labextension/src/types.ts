@@ -179,6 +179,8 @@ export interface Graph {
   nodes: [number, string, string, Status, string | null][];
   /** From, to, parameter. */
   edges: [number, number, string][];
+  /** Node to what it was given besides values of other nodes: "C=0.1, kernel='rbf'". */
+  inputs?: Record<string, string>;
 }
 
 /** What a running attempt has printed so far: read it by offset. */

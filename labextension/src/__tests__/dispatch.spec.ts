@@ -1,0 +1,163 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+
+import { DispatchModel } from '../dispatch';
+import { Feed } from '../feed';
+import { ElectronRow, Status } from '../types';
+import { Asked, LoopbackServer, row, Said } from './server';
+
+const PATIENCE = { timeout: 10_000 };
+const ID = '7e059a13-0000-4000-8000-000000000000';
+
+let server: LoopbackServer;
+let feed: Feed;
+let model: DispatchModel;
+let electrons: ElectronRow[];
+let pending: object[];
+let wake: () => void;
+let status: Status;
+let total: number;
+
+export function electron(node: number, change: Partial<ElectronRow> = {}): ElectronRow {
+  return {
+    dispatch_id: ID,
+    node,
+    name: `train_${node}`,
+    kind: 'electron',
+    status: 'COMPLETED',
+    seq: 1,
+    attempt: 1,
+    executor: 'dask',
+    started: 1000,
+    ended: 1001,
+    duration: 1,
+    worker: 'host:1',
+    output: null,
+    preview: null,
+    error: null,
+    stdout: [],
+    stderr: [],
+    child: null,
+    reused: false,
+    key: '',
+    rss: 0,
+    warnings: [],
+    progress: {},
+    ...change
+  };
+}
+
+/** As much of the service as the model asks. */
+async function answer({ path, query }: Asked): Promise<Said> {
+  const tail = path.replace(/^.*\/covalent\//, '');
+  if (tail === 'events') {
+    while (pending.length === 0) {
+      await new Promise<void>(resolve => (wake = resolve));
+    }
+    const nothing = { next: null, reset: false, dispatches: [], electrons: [], deleted: [], logs: [] };
+    return { body: { seq: 10, ...nothing, ...pending.shift() } };
+  }
+  if (tail === 'dispatches') {
+    return { body: { dispatches: [], seq: 10, total: 0, next: null } };
+  }
+  const [, id, what] = tail.split('/');
+  if (!ID.startsWith(id)) {
+    return { status: 404, body: { message: `no dispatch '${id}'; there is none yet` } };
+  }
+  if (what === 'graph') {
+    return {
+      body: { nodes: electrons.map(e => [e.node, e.name, e.kind, e.status, null]), edges: [[0, 1, 'data']], inputs: { 1: 'C=0.1' } }
+    };
+  }
+  if (what === 'electrons') {
+    const wanted = (query.get('status') ?? '').split(',').filter(Boolean);
+    const found = electrons.filter(e => wanted.length === 0 || wanted.includes(e.status));
+    const offset = Number(query.get('offset') ?? 0);
+    return { body: { electrons: found.slice(offset, offset + Number(query.get('limit'))), total: found.length, seq: 10 } };
+  }
+  return { body: row(ID, { status, counts: { total }, ended: null }) };
+}
+
+function tell(changes: object): void {
+  pending.push(changes);
+  wake();
+}
+
+function asked(what: string): URLSearchParams[] {
+  return server.asked.filter(({ path }) => path.endsWith(what)).map(({ query }) => query);
+}
+
+beforeEach(async () => {
+  [pending, wake, status] = [[], () => undefined, 'RUNNING'];
+  electrons = [0, 1, 2].map(node => electron(node));
+  total = electrons.length;
+  server = new LoopbackServer(answer);
+  feed = new Feed(await server.start());
+  model = new DispatchModel(feed, '7e05');
+});
+
+afterEach(async () => {
+  model.dispose();
+  feed.dispose();
+  await server.stop();
+});
+
+it('finds a dispatch by a part of its id, and fetches what is wanted alone', async () => {
+  model.start();
+  await vi.waitFor(() => expect(model.row?.dispatch_id).toBe(ID), PATIENCE);
+  expect(model.id).toBe(ID);
+  expect(asked('/electrons')).toHaveLength(0);
+  model.want('electrons', 'graph');
+  await vi.waitFor(() => expect(model.complete && model.graph).toBeTruthy(), PATIENCE);
+  expect(model.inputsOf(1)).toBe('C=0.1');
+  expect(model.statusOf(2)).toBe('COMPLETED');
+});
+
+it('takes changes in, and of two states the one with the higher number', async () => {
+  model.want('electrons');
+  model.start();
+  await vi.waitFor(() => expect(model.electrons.size).toBe(3), PATIENCE);
+  tell({ electrons: [electron(1, { status: 'FAILED', seq: 5 })] });
+  await vi.waitFor(() => expect(model.statusOf(1)).toBe('FAILED'), PATIENCE);
+  tell({ electrons: [electron(1, { status: 'RUNNING', seq: 4 }), electron(2, { status: 'RUNNING', seq: 4 })] });
+  await vi.waitFor(() => expect(model.statusOf(2)).toBe('RUNNING'), PATIENCE);
+  expect(model.statusOf(1)).toBe('FAILED');
+});
+
+it('fetches a large dispatch in pages, those that tell something first', async () => {
+  electrons = Array.from({ length: 1200 }, (_, node) => electron(node, node === 1100 ? { status: 'FAILED' } : {}));
+  total = electrons.length;
+  model.want('electrons');
+  model.start();
+  await vi.waitFor(() => expect(model.complete).toBe(true), PATIENCE);
+  const queries = asked('/electrons');
+  expect(queries[0].get('status')).toContain('FAILED');
+  expect(queries.slice(1).map(query => query.get('offset'))).toEqual(['0', '500', '1000']);
+});
+
+it('says of an unknown id what the service says', async () => {
+  const other = new DispatchModel(feed, 'ffff');
+  other.start();
+  await vi.waitFor(() => expect(other.presence).toBe('unknown'), PATIENCE);
+  expect(other.problem).toContain("no dispatch 'ffff'");
+  other.dispose();
+});
+
+it('notices that the dispatch was deleted, and asks no more', async () => {
+  model.start();
+  await vi.waitFor(() => expect(asked('/events')).toHaveLength(1), PATIENCE);
+  tell({ deleted: [ID] });
+  await vi.waitFor(() => expect(model.presence).toBe('deleted'), PATIENCE);
+  expect(model.row?.dispatch_id).toBe(ID);
+});
+
+it('keeps the size of live logs until the electron has ended', async () => {
+  electrons[1] = electron(1, { status: 'RUNNING', ended: null });
+  model.want('electrons');
+  model.start();
+  await vi.waitFor(() => expect(model.electrons.size).toBe(3), PATIENCE);
+  tell({ logs: [{ dispatch_id: ID, node: 1, attempt: 1, stdout_size: 40, stderr_size: 0, progress: { done: 3, total: 9 } }] });
+  await vi.waitFor(() => expect(model.logs.get(1)?.stdout_size).toBe(40), PATIENCE);
+  expect(model.electrons.get(1)?.progress).toEqual({ done: 3, total: 9 });
+  tell({ electrons: [electron(1, { seq: 7 })] });
+  await vi.waitFor(() => expect(model.logs.size).toBe(0), PATIENCE);
+});
