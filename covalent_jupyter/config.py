@@ -68,6 +68,10 @@ OPTIONS: dict[str, Option] = {
     "value_cap": Option(int, 64 << 30, "Bytes that one uploaded value may have.", minimum=1 << 20),
     "max_nodes": Option(int, 1_000_000, "Nodes that one root dispatch may have, sublattices included.", minimum=1),
     "max_depth": Option(int, 100, "How deep sublattices may be nested.", minimum=1),
+    "nice": Option(
+        int, 5, "By how much electrons on this machine step back behind notebooks (their niceness); 0: not at all.",
+        minimum=0,
+    ),
     "restart": Option(
         str, "always", "Whether the Jupyter server restarts a service that died.", choices=("always", "never")
     ),

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from .. import processes
+from .. import config, processes
 from ..crashpoint import crashpoint
 from ..model import Environment, Fact
 from ..spool import read_spool
@@ -147,6 +147,7 @@ class HostProcess:
         if not environment.interpreter:
             return "the dispatch does not name its Python interpreter"
         variables = host_variables(environment, self._store_dir)
+        variables["COVALENT_NICE"] = str(config.load().nice)
         command = [
             environment.interpreter, "-m", "covalent_jupyter.executors.host", "--store-dir", str(self._store_dir),
             "--connection-file", str(self._connection_file), "--host-id", self.host_id, "--incarnation", self.incarnation,

@@ -524,3 +524,15 @@ def test_files_of_electrons_have_the_modes_of_the_kernels_files(executor: str, t
             assert os.stat(path).st_mode & 0o777 == 0o666 & ~mask
     finally:
         os.umask(before)
+
+
+def test_electrons_step_back_behind_the_notebook(executor: str) -> None:
+    @ct.electron
+    def niceness() -> int:
+        return os.nice(0)
+
+    @ct.lattice(executor=executor)
+    def look() -> Any:
+        return niceness()
+
+    assert sync(look) == min(os.nice(0) + ct.get_config("nice"), 19)
