@@ -333,7 +333,7 @@ def graph_of(manifest: Manifest, rows: list[ElectronRow]) -> q.Graph:
 def given_text(node: Node) -> str:
     """What tells a node from its siblings: its inputs that are not values of other nodes, shortened."""
     given = [
-        f"{name}={value.hint if isinstance(value, Val) else value.value!r}"
+        f"{name}={value.hint if isinstance(value, Val) else repr(value.value)}"
         for name, value in named_inputs(node.params, node.args, node.kwargs)
         if isinstance(value, (Lit, Val))
     ]
