@@ -429,6 +429,10 @@ class Dispatcher:
         """Forgets ended dispatches with their sublattices; frees what nothing else refers to."""
         return await self._upkeep.delete(ids)
 
+    async def would_free(self, ids: list[str]) -> dict[str, Any]:
+        """What deleting these dispatches would do."""
+        return await self._upkeep.would_free(ids)
+
     async def purge(self, *, older_than: float, states: list[str], dry_run: bool = False) -> dict[str, Any]:
         """Deletes ended root dispatches that ended more than ``older_than`` seconds ago, in these states."""
         return await self._upkeep.purge(older_than=older_than, states=states, dry_run=dry_run)

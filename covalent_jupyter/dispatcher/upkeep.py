@@ -51,6 +51,22 @@ class Upkeep:
 
     async def delete(self, ids: list[str]) -> dict[str, Any]:
         """``{"deleted": [ids, sublattices included], "freed": bytes}``. Conflict if one still runs."""
+        family = await self._family(ids)
+        digests: set[str] = set()
+        for dispatch_id in family:
+            digests.update(await self._reading.run(self._store.references, dispatch_id))
+        await self._ledger.append(Batch(deletes=family))
+        crashpoint("delete.committed")
+        freed = await self._reading.run(self._free, sorted(digests), family)
+        return {"deleted": family, "freed": freed}
+
+    async def would_free(self, ids: list[str]) -> dict[str, Any]:
+        """``{"would_delete": [ids, sublattices included], "bytes": what that would free}``. Conflict if one runs."""
+        family = await self._family(ids)
+        return {"would_delete": family, "bytes": await self._reading.run(self._held_by, family)}
+
+    async def _family(self, ids: list[str]) -> list[str]:
+        """These dispatches, which have ended, with all below them; children first."""
         family: list[str] = []
         for dispatch_id in ids:
             if dispatch_id in self._ledger.runs:
@@ -64,13 +80,7 @@ class Upkeep:
                 )
             rows, _ = await self._reading.run(self._store.dispatches, root=dispatch_id, limit=EVERYTHING)
             family += [r.dispatch_id for r in rows if r.dispatch_id != dispatch_id] + [dispatch_id]
-        digests: set[str] = set()
-        for dispatch_id in family:
-            digests.update(await self._reading.run(self._store.references, dispatch_id))
-        await self._ledger.append(Batch(deletes=family))
-        crashpoint("delete.committed")
-        freed = await self._reading.run(self._free, sorted(digests), family)
-        return {"deleted": family, "freed": freed}
+        return family
 
     async def purge(self, *, older_than: float, states: list[str], dry_run: bool) -> dict[str, Any]:
         """``{"deleted": [...], "freed": bytes}``, or with ``dry_run`` ``{"would_delete": [...]}``."""
@@ -102,6 +112,19 @@ class Upkeep:
                 if path.stat().st_mtime <= before:
                     freed += blobs.remove_blob(self._store.blob_root, digest)
         return freed
+
+    def _held_by(self, family: list[str]) -> int:
+        """Bytes of logs, and of values that nothing else refers to."""
+        total = 0
+        for dispatch_id in family:
+            logs = Path(self._store.folder) / "logs" / dispatch_id
+            total += sum(f.stat().st_size for f in logs.glob("*") if f.is_file())
+        for digest, inline in self._store.sole_references(family):
+            path = blobs.blob_path(self._store.blob_root, digest)
+            with suppress(OSError):
+                inline = max(inline, path.stat().st_size)
+            total += inline
+        return total
 
     def _free(self, digests: list[str], family: list[str]) -> int:
         """Removes files that nothing refers to any more, and the logs of these dispatches; bytes."""

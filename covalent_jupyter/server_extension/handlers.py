@@ -18,15 +18,17 @@ from tornado.iostream import StreamClosedError
 from .._version import __version__
 from ..errors import ServiceUnavailable
 from ..model import PROTOCOL
-from .link import ServiceLink
+from .link import NotRunning, ServiceLink
 from .proxy import RESPONSE_HEADERS, Exchange
 
 RESOURCE = "covalent"
 #: What each method needs of Jupyter's authorizer.
 ACTIONS = {"GET": "read", "POST": "execute", "PUT": "write", "PATCH": "write", "DELETE": "write"}
 _DRAIN_SECONDS = 60.0
-#: Credentials of Jupyter that may be in a query; they stay here.
-_PRIVATE_QUERY = frozenset({"token", "_xsrf"})
+#: In the query of a request that is no reason to start a service: where none runs, the answer is 204.
+NO_START = "no_start"
+#: What may be in a query and stays here: credentials of Jupyter, and what is meant for us.
+_PRIVATE_QUERY = frozenset({"token", "_xsrf", NO_START})
 
 
 @web.stream_request_body
@@ -133,6 +135,9 @@ class ProxyHandler(ExtensionHandlerMixin, APIHandler):
                 break
             except StreamClosedError:
                 return  # the client has gone
+            except NotRunning:
+                self.set_status(204)  # nothing went wrong: Jupyter's log need not hear of it
+                break
             except asyncio.CancelledError:
                 if self._gone:
                     return  # the same, noticed while the service was still to answer
@@ -144,11 +149,16 @@ class ProxyHandler(ExtensionHandlerMixin, APIHandler):
                         f"the covalent service broke off over {self.request.method} {self._target()[:200]}: {error}. "
                         "It is started again when it is needed; ask once more."
                     ) from error
+        if self.get_status() == 204:
+            self.clear_header("Content-Type")
+            await super(APIHandler, self).finish()
+            return
         await self.finish(set_content_type=self._headers.get("Content-Type", "application/json"))
 
     async def _open(self) -> Exchange:
         """A request to the service under way; a service that is not there any more is looked for, or started, once."""
-        service = await self._link.connection()
+        start = self.get_query_argument(NO_START, "0") != "1"
+        service = await self._link.connection(start=start)
         for attempt in (1, 2):
             exchange = Exchange(self._pass_on)
             try:
@@ -160,7 +170,7 @@ class ProxyHandler(ExtensionHandlerMixin, APIHandler):
                     raise ServiceUnavailable(
                         f"the covalent service at {service.url} cannot be reached: {error}"
                     ) from error
-                service = await self._link.renew(service)
+                service = await self._link.renew(service, start=start)
         raise AssertionError("unreachable")
 
     def _target(self) -> str:

@@ -18,6 +18,10 @@ from ..model import ConnectionFile
 WATCH = 2.0
 
 
+class NotRunning(ServiceUnavailable):
+    """There is no service, and nobody asked for one."""
+
+
 class ServiceLink:
     """The service of one store. Used on the event loop; what blocks runs in a thread."""
 
@@ -34,8 +38,11 @@ class ServiceLink:
         self._known: ConnectionFile | None = None
         self._died = False
 
-    async def connection(self) -> ConnectionFile:
-        """The running service, started if need be. ServiceUnavailable says why there is none, in a sentence."""
+    async def connection(self, *, start: bool = True) -> ConnectionFile:
+        """The running service, started if need be. ServiceUnavailable says why there is none, in a sentence.
+
+        Without ``start``, one that went in order is not started: NotRunning.
+        """
         known = self._known
         if known is not None and launch.is_alive(known.pid):
             return known
@@ -43,17 +50,17 @@ class ServiceLink:
             if self._known is not None and not launch.is_alive(self._known.pid):
                 self._lost(self._known)
             if self._known is None:
-                self._known = await self._find_or_start()
+                self._known = await (self._find_or_start() if start or self._died else self._find())
             return self._known
 
-    async def renew(self, failed: ConnectionFile) -> ConnectionFile:
+    async def renew(self, failed: ConnectionFile, *, start: bool = True) -> ConnectionFile:
         """Another look, after ``failed`` did not answer."""
         async with self._lock:
             if self._known is not None and self._known.token == failed.token:
                 if not launch.is_alive(failed.pid):
                     self._lost(failed)
                 self._known = None
-        return await self.connection()
+        return await self.connection(start=start)
 
     def has_unfinished_work(self) -> bool:
         """Whether there may be runs that have not ended, also while no service runs."""
@@ -101,6 +108,12 @@ class ServiceLink:
         self._died = self._left_behind(known)
         if self._died:
             self._log.warning("covalent: the service of %s (process %d) died", self.store_dir, known.pid)
+
+    async def _find(self) -> ConnectionFile:
+        found: ConnectionFile | None = await self._run(launch.find, self.store_dir)
+        if found is None:
+            raise NotRunning("the covalent service does not run; it is started when something is dispatched")
+        return found
 
     async def _find_or_start(self) -> ConnectionFile:
         if self._died and not self._restart:

@@ -13,16 +13,21 @@ _PARTS = {"logs": "logs", "spool": "spool", "work": "work", "uploads": "uploads"
 
 
 def usage(store: Store) -> dict[str, Any]:
-    """Bytes by part, in all, and what is free; ``budget`` is a fifth of what was free before the store came. Blocks."""
+    """Bytes by part, in all, and what is free; ``budget`` is a fifth of what was free before the store came.
+    ``dispatches`` and ``lattices`` are those that take most. Blocks."""
     folder = Path(store.folder)
     parts = {name: _size(folder / sub) for name, sub in _PARTS.items()}
-    parts["blobs"] = _size(Path(store.blob_root))
+    found_in_store = store.disk()
+    parts["blobs"] = found_in_store["blobs"]
     parts["database"] = sum(p.stat().st_size for p in folder.glob("store.duckdb*") if p.is_file())
     parts["log"] = sum(p.stat().st_size for p in folder.glob("service.log*") if p.is_file())
     total = sum(parts.values())
     found = os.statvfs(folder)
     free = found.f_bavail * found.f_frsize
-    return {"store": str(folder), "total": total, "parts": parts, "free": free, "budget": (free + total) // 5}
+    return {
+        "store": str(folder), "total": total, "parts": parts, "free": free, "budget": (free + total) // 5,
+        "dispatches": found_in_store["dispatches"], "lattices": found_in_store["lattices"],
+    }  # fmt: skip
 
 
 def _size(folder: Path) -> int:

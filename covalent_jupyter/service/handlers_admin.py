@@ -151,8 +151,13 @@ class Disk(Handler):
 
 class Purge(Handler):
     async def post(self) -> None:
-        """Delete dispatches that ended long ago, and values that nothing refers to."""
+        """Delete dispatches that ended long ago, or those that are named, and values that nothing refers to."""
         body = self.json_body(q.Purge)
+        if body.dispatch_ids is not None:
+            ids = list(dict.fromkeys(body.dispatch_ids))
+            dispatcher = self.context.dispatcher
+            self.reply(await (dispatcher.would_free(ids) if body.dry_run else dispatcher.delete(ids)))
+            return
         states = [s.upper() for s in body.states]
         self.reply(await self.context.dispatcher.purge(older_than=body.older_than, states=states, dry_run=body.dry_run))
 

@@ -31,7 +31,7 @@ from ..model import (
     refs_of,
     wire,
 )  # fmt: skip
-from ..store import Store
+from ..store import Store, Summary
 from . import queries as q
 from .attempts import attempts_of
 from .uploads import Spool
@@ -131,10 +131,19 @@ class Dispatches(Handler):
         """A page of dispatches, newest first."""
         query = self.query(q.ListDispatches)
         store = self.context.store
+        seq = self.context.dispatcher.bus.seq  # before the rows are read: what comes between is told once more
         rows, total, following = await self.context.read(
             _page, store, query, statuses(query.status), query.parent or None, query.root or None
         )
-        self.reply(q.DispatchPage(rows, self.context.dispatcher.bus.seq, total, following))
+        children = await self.context.read(store.children, [row.dispatch_id for row in rows])
+        self.reply(q.DispatchPage(rows, seq, total, following, children))
+
+
+class SummaryOf(Handler):
+    async def get(self) -> None:
+        """Counts by state and in groups."""
+        query = self.query(q.Summarize)
+        self.reply(await self.context.read(_summary, self.context.store, query, statuses(query.status)))
 
 
 class Dispatch(DispatchHandler):
@@ -392,6 +401,14 @@ def _page(
     )  # fmt: skip
     following = f"{rows[-1].created!r},{rows[-1].dispatch_id}" if len(rows) == query.limit else None
     return rows, total, following
+
+
+def _summary(store: Store, query: q.Summarize, states: list[Status] | None) -> Summary:
+    return store.summary(
+        by=query.by, most=query.most, status=states, text=query.q or None, lattice=query.lattice or None,
+        notebook=query.notebook or None, tag=query.tag or None, parent=_parent(store, query.parent or None),
+        root=resolve(store, query.root) if query.root else None,
+    )  # fmt: skip
 
 
 def _parent(store: Store, text: str | None) -> str | None | EllipsisType:

@@ -5,7 +5,7 @@ Handlers and the OpenAPI document share them.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -28,9 +28,21 @@ class ListDispatches(Struct, forbid_unknown_fields=True):
     status: str = ""  # one or more, with commas
     q: Annotated[str, Meta(max_length=1000)] = ""  # text in name, label, note, id
     lattice: str = ""
-    notebook: str = ""
+    notebook: str = ""  # a path; without a leading slash: the end of one
     tag: str = ""
     parent: str = ""  # an id, or "none": only dispatches that are nobody's sublattice
+    root: str = ""
+
+
+class Summarize(Struct, forbid_unknown_fields=True):
+    by: Literal["", "lattice", "notebook"] = ""
+    most: Annotated[int, Meta(ge=1, le=10_000)] = 1000  # groups
+    status: str = ""
+    q: Annotated[str, Meta(max_length=1000)] = ""
+    lattice: str = ""
+    notebook: str = ""
+    tag: str = ""
+    parent: str = ""
     root: str = ""
 
 
@@ -97,6 +109,7 @@ class Sql(Struct, forbid_unknown_fields=True):
 class Purge(Struct, forbid_unknown_fields=True):
     older_than: Annotated[float, Meta(ge=0)] = 30 * 86_400.0  # seconds since the end
     states: tuple[str, ...] = ("COMPLETED", "FAILED", "CANCELLED")
+    dispatch_ids: list[str] | None = None  # these alone, however old
     dry_run: bool = False
 
 
@@ -135,6 +148,7 @@ class DispatchPage(Struct):
     seq: int
     total: int
     next: str | None
+    children: dict[str, int] = {}  # of those that have any: how many runs of sublattices
 
 
 class ElectronPage(Struct):

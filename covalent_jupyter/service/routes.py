@@ -6,6 +6,7 @@ import re
 from typing import Any, NamedTuple
 
 from ..model import DispatchRow, Manifest
+from ..store import Summary
 from . import handlers_admin as admin
 from . import handlers_dispatches as dispatches
 from . import handlers_feed as feed
@@ -52,6 +53,10 @@ ROUTES: tuple[Route, ...] = (
         "GET", "dispatches", dispatches.Dispatches, "Dispatches, newest first",
         q.ListDispatches, answer=q.DispatchPage,
     ),
+    Route(
+        "GET", "summary", dispatches.SummaryOf, "Counts of dispatches by state, and by lattice or notebook",
+        q.Summarize, answer=Summary,
+    ),
     Route("GET", _D, dispatches.Dispatch, "One dispatch, by id or unique prefix", answer=DispatchRow),
     Route("PATCH", _D, dispatches.Dispatch, "Change label, tags or note", body=q.Annotate, answer=DispatchRow),
     Route("DELETE", _D, dispatches.Dispatch, "Forget an ended dispatch"),
@@ -86,7 +91,7 @@ ROUTES: tuple[Route, ...] = (
     Route("PATCH", "config", admin.Config, "Change settings", body=dict[str, Any]),
     Route("POST", "sql", admin.Sql, "One SELECT over the store", body=q.Sql),
     Route("GET", "disk", admin.Disk, "What the store takes on the disk"),
-    Route("POST", "purge", admin.Purge, "Delete what ended long ago", body=q.Purge),
+    Route("POST", "purge", admin.Purge, "Delete what ended long ago, or what is named", body=q.Purge),
     Route("POST", "shutdown", admin.Shutdown, "Suspend the service", body=q.Shutdown, status=202),
 )  # fmt: skip
 

@@ -4,7 +4,7 @@ One :class:`Store` per folder owns the database. :meth:`Store.append` is the onl
 reports as done survives the death of the process, of the machine, and a full disk.
 """
 
-from .batch import Batch, Changes, Reusable, Table
+from .batch import Batch, Changes, Group, Reusable, Summary, Table
 from .store import Store
 
-__all__ = ["Batch", "Changes", "Reusable", "Store", "Table"]
+__all__ = ["Batch", "Changes", "Group", "Reusable", "Store", "Summary", "Table"]

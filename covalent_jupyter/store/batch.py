@@ -47,6 +47,23 @@ class Changes(Struct):
     more: bool = False
 
 
+class Group(Struct):
+    """Dispatches that share a lattice or a notebook (``key``)."""
+
+    key: str
+    total: int
+    running: int
+    failed: int
+    newest: float  # when the newest of them was dispatched
+
+
+class Summary(Struct):
+    """Counts of dispatches: by state, and in groups, that of the newest first."""
+
+    states: dict[str, int]
+    groups: list[Group]
+
+
 class Table(Struct):
     """Answer of a query: ``rows`` are lists of JSON values; ``truncated`` when there were more."""
 

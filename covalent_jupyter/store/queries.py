@@ -12,7 +12,7 @@ from ..model.graph import Digest
 from ..model.status import ENDED, Status
 from ..model.views import DispatchRow, ElectronRow
 from . import rows
-from .batch import Changes, Reusable
+from .batch import Changes, Group, Reusable, Summary
 from .plan import PORTION
 
 Cursor = duckdb.DuckDBPyConnection
@@ -54,11 +54,8 @@ def _statuses(status: str | Status | Collection[str | Status]) -> list[str]:
     return [str(s).upper() for s in given]
 
 
-def dispatches(
-    cursor: Cursor,
+def _conditions(
     *,
-    limit: int,
-    before: tuple[float, str] | None,
     status: str | Status | Collection[str | Status] | None,
     text: str | None,
     lattice: str | None,
@@ -66,16 +63,20 @@ def dispatches(
     tag: str | None,
     parent: str | None | EllipsisType,
     root: str | None,
-) -> tuple[list[DispatchRow], int]:
+) -> tuple[str, list[Any]]:
     where: list[str] = ["true"]
     values: list[Any] = []
     if status is not None:
         where.append("status IN (SELECT unnest(?::VARCHAR[]))")
         values.append(_statuses(status))
-    for column, wanted in (("lattice", lattice), ("notebook", notebook), ("root_id", root)):
+    for column, wanted in (("lattice", lattice), ("root_id", root)):
         if wanted is not None:
             where.append(f"{column} = ?")
             values.append(wanted)
+    if notebook is not None:
+        relative = bool(notebook) and not notebook.startswith("/")
+        where.append("(notebook = ? OR ends_with(notebook, ?))" if relative else "notebook = ?")
+        values += [notebook, f"/{notebook}"] if relative else [notebook]
     if tag is not None:
         where.append("list_contains(from_json(data->'tags', '[\"VARCHAR\"]'), ?)")
         values.append(tag)
@@ -87,7 +88,13 @@ def dispatches(
     if text:
         where.append("contains(search, ?)")
         values.append(text.lower())
-    condition = " AND ".join(where)
+    return " AND ".join(where), values
+
+
+def dispatches(
+    cursor: Cursor, *, limit: int, before: tuple[float, str] | None, **filters: Any
+) -> tuple[list[DispatchRow], int]:
+    condition, values = _conditions(**filters)
     counted = cursor.execute(f"SELECT count(*) FROM dispatch WHERE {condition}", values).fetchone()
     if before is not None:
         condition += " AND (created < ? OR (created = ? AND dispatch_id < ?))"
@@ -97,6 +104,28 @@ def dispatches(
         [*values, _page(limit)],
     ).fetchall()
     return [rows.dispatch_row(r) for r in found], int(counted[0]) if counted else 0
+
+
+def children(cursor: Cursor, ids: Collection[str]) -> dict[str, int]:
+    """How many runs of sublattices the dispatches have, those that have none left out."""
+    query = "SELECT parent_id, count(*) FROM dispatch WHERE parent_id IN (SELECT unnest(?::VARCHAR[])) GROUP BY 1"
+    return dict(cursor.execute(query, [list(ids)]).fetchall())
+
+
+def summary(cursor: Cursor, by: str, most: int, **filters: Any) -> Summary:
+    condition, values = _conditions(**filters)
+    states = dict(
+        cursor.execute(f"SELECT status, count(*) FROM dispatch WHERE {condition} GROUP BY 1", values).fetchall()
+    )
+    if not by:
+        return Summary(states, [])
+    assert by in ("lattice", "notebook")
+    found = cursor.execute(
+        f"SELECT {by}, count(*), count(*) FILTER (status NOT IN {_ENDED}), count(*) FILTER (status = 'FAILED'), "
+        f"max(created) FROM dispatch WHERE {condition} GROUP BY 1 ORDER BY 5 DESC, 1 LIMIT ?",
+        [*values, _page(most)],
+    ).fetchall()
+    return Summary(states, [Group(*row) for row in found])
 
 
 def electrons(
@@ -227,6 +256,16 @@ def references(cursor: Cursor, dispatch_id: str) -> list[Digest]:
         "SELECT DISTINCT digest FROM reference WHERE dispatch_id = ? ORDER BY digest", [dispatch_id]
     ).fetchall()
     return [r[0] for r in found]
+
+
+def sole_references(cursor: Cursor, ids: Collection[str]) -> list[tuple[Digest, int]]:
+    found = cursor.execute(
+        "WITH chosen AS (SELECT unnest(?::VARCHAR[]) AS dispatch_id), sole AS (SELECT digest FROM reference "
+        "GROUP BY digest HAVING bool_and(dispatch_id IN (SELECT dispatch_id FROM chosen))) "
+        "SELECT sole.digest, coalesce(max(value.size), 0) FROM sole LEFT JOIN value USING (digest) GROUP BY 1",
+        [list(ids)],
+    ).fetchall()
+    return [(digest, int(size)) for digest, size in found]
 
 
 def referenced(cursor: Cursor, digests: Iterable[Digest] | None = None) -> set[Digest]:

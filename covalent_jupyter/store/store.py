@@ -21,7 +21,7 @@ from ..model.graph import Digest
 from ..model.status import Status
 from ..model.views import DispatchRow, ElectronRow
 from . import queries, sql, upkeep
-from .batch import Batch, Changes, Reusable, Table
+from .batch import Batch, Changes, Reusable, Summary, Table
 from .database import Database
 from .opening import FolderLock, make_folder
 from .tables import Tables
@@ -139,11 +139,37 @@ class Store:
         root: str | None = None,
     ) -> tuple[list[DispatchRow], int]:
         """A page, newest first, and how many match in all. ``before`` is (created, id) of the last row of the page
-        before; ``parent`` None means: only roots; ``text`` is looked for in ids, names, labels, tags, notes, inputs."""
+        before; ``parent`` None means: only roots; ``text`` is looked for in ids, names, labels, tags, notes, inputs,
+        errors; a ``notebook`` without a leading slash is the end of a path."""
         return self._database.read(
             lambda c: queries.dispatches(
                 c, limit=limit, before=before, status=status, text=text, lattice=lattice, notebook=notebook, tag=tag,
                 parent=parent, root=root,
+            )
+        )  # fmt: skip
+
+    def children(self, ids: Collection[str]) -> dict[str, int]:
+        """How many runs of sublattices these dispatches have; those that have none are left out."""
+        return self._database.read(lambda c: queries.children(c, ids)) if ids else {}
+
+    def summary(
+        self,
+        *,
+        by: str = "",
+        most: int = 1000,
+        status: Statuses | None = None,
+        text: str | None = None,
+        lattice: str | None = None,
+        notebook: str | None = None,
+        tag: str | None = None,
+        parent: str | None | EllipsisType = ...,
+        root: str | None = None,
+    ) -> Summary:
+        """Counts of the dispatches that :meth:`dispatches` would list; ``by`` "lattice" or "notebook" groups them."""
+        return self._database.read(
+            lambda c: queries.summary(
+                c, by, most, status=status, text=text, lattice=lattice, notebook=notebook, tag=tag, parent=parent,
+                root=root,
             )
         )  # fmt: skip
 
@@ -238,6 +264,10 @@ class Store:
     def references(self, dispatch_id: str) -> list[Digest]:
         """What the dispatch keeps alive."""
         return self._database.read(lambda c: queries.references(c, dispatch_id))
+
+    def sole_references(self, ids: Collection[str]) -> list[tuple[Digest, int]]:
+        """What nothing but these dispatches keeps alive: digest, and size in bytes where it is an inline value."""
+        return self._database.read(lambda c: queries.sole_references(c, ids)) if ids else []
 
     def unreferenced(self, digests: Iterable[Digest]) -> list[Digest]:
         """Those that no dispatch refers to."""

@@ -203,6 +203,23 @@ def test_a_service_that_went_in_order_is_started_when_it_is_needed(fetch: Fetch,
     assert fetch("health").json()["pid"] != first
 
 
+def test_who_only_looks_starts_no_service(fetch: Fetch, store_dir: Path) -> None:
+    assert fetch("dispatches", params={"no_start": "1"}).status == 204
+    assert launch.find(store_dir) is None
+    first = fetch("health").json()["pid"]
+    assert fetch("health", params={"no_start": "1"}).json()["pid"] == first
+    fetch("shutdown", method="POST", body=b"{}")
+    wait_until_dead(first)
+    assert fetch("dispatches", params={"no_start": "1"}).status == 204
+
+
+def test_a_service_that_died_is_started_for_who_only_looks(fetch: Fetch, store_dir: Path, jp_asyncio_loop: Any) -> None:
+    first = fetch("health").json()["pid"]
+    os.kill(first, signal.SIGKILL)
+    wait_until_dead(first)
+    assert fetch("health", params={"no_start": "1"}).json()["pid"] != first
+
+
 def test_a_service_found_by_a_kernel_is_shared(store_dir: Path, fetch: Fetch) -> None:
     connection = launch.ensure_running(store_dir)
     assert fetch("health").json()["pid"] == connection.pid

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from hashlib import sha256
 from pathlib import Path
 
-from covalent_jupyter.model import INLINE, Ref, Val, wire
+from covalent_jupyter.model import INLINE, FunctionDef, Ref, Val, wire
 
 from .conftest import Client, blob, framed, make_manifest, submit
 
@@ -130,6 +131,10 @@ def fill_the_places(ask: Client, interpreter: str) -> None:
         submit(ask, *make_manifest(interpreter, nodes=1))
 
 
+def wait_for_end(ask: Client, dispatch_id: str) -> None:
+    assert ask("GET", f"events?dispatch={dispatch_id}&ended=1&electrons=0&wait=20").json()["dispatches"][0]["ended"]
+
+
 def test_cancel_redispatch_delete(ask: Client, idle_interpreter: str) -> None:
     fill_the_places(ask, idle_interpreter)
     manifest, blobs = make_manifest(idle_interpreter)
@@ -192,6 +197,62 @@ def test_the_feed_tells_what_came_after_n(ask: Client, idle_interpreter: str) ->
     assert set(electrons) == {0, 1, 2}
     assert ask("GET", f"events?after={seq + 10**6}").json()["reset"] is True
     ask("POST", f"dispatches/{manifest.dispatch_id}/cancel", {})
+
+
+def test_dispatches_are_counted_by_state_and_in_groups(ask: Client, idle_interpreter: str) -> None:
+    mark = uuid.uuid4().hex
+    made = [
+        make_manifest(
+            idle_interpreter,
+            label=f"{mark} {i}",
+            lattice=FunctionDef("", "code", name),
+            notebook=f"/home/me/{folder}/a.ipynb",
+        )
+        for i, (name, folder) in enumerate([("fit", "x"), ("fit", "y"), ("<b>load</b>", "y")])
+    ]
+    for manifest, blobs in made:
+        submit(ask, manifest, blobs)
+    ids = [manifest.dispatch_id for manifest, _ in made]
+    ask("POST", f"dispatches/{ids[0]}/cancel", {})
+    wait_for_end(ask, ids[0])
+    told = ask("GET", f"summary?q={mark}&by=lattice&parent=none").json()
+    assert told["states"].pop("CANCELLED") == 1 and sum(told["states"].values()) == 2
+    assert {g["key"]: (g["total"], g["running"], g["failed"]) for g in told["groups"]} == {
+        "fit": (2, 1, 0), "<b>load</b>": (1, 1, 0),
+    }  # fmt: skip
+    told = ask("GET", f"summary?q={mark}&by=notebook").json()
+    assert [g["key"] for g in told["groups"]] == ["/home/me/y/a.ipynb", "/home/me/x/a.ipynb"]
+    assert ask("GET", f"summary?q={mark}&notebook=y/a.ipynb").json()["groups"] == []
+    assert ask("GET", f"dispatches?q={mark}&notebook=y/a.ipynb").json()["total"] == 2
+    assert ask("GET", f"dispatches?q={mark}&notebook=/y/a.ipynb").json()["total"] == 0
+    assert ask("GET", "summary?by=colour").status == 400
+    for dispatch_id in ids:
+        ask("POST", f"dispatches/{dispatch_id}/cancel", {})
+
+
+def test_named_dispatches_are_deleted_together_and_it_is_said_what_that_frees(
+    ask: Client, idle_interpreter: str
+) -> None:
+    own, data = uuid.uuid4().bytes * 4000, []
+    digest = sha256(own).hexdigest()
+    assert ask("PUT", f"values/{digest}", own).status == 201
+    for _ in range(2):
+        manifest, blobs = make_manifest(idle_interpreter, nodes=1)
+        manifest.nodes[0].args = [Val(digest, "'large'")]
+        manifest.blobs[digest] = len(own)
+        submit(ask, manifest, blobs)
+        ask("POST", f"dispatches/{manifest.dispatch_id}/cancel", {})
+        wait_for_end(ask, manifest.dispatch_id)
+        data.append(manifest.dispatch_id)
+    alone = ask("POST", "purge", {"dispatch_ids": data[:1], "dry_run": True}).json()
+    assert alone["would_delete"] == data[:1] and alone["bytes"] < len(own)
+    both = ask("POST", "purge", {"dispatch_ids": [*data, data[0]], "dry_run": True}).json()
+    assert sorted(both["would_delete"]) == sorted(data) and both["bytes"] >= len(own)
+    disk = ask("GET", "disk").json()
+    assert any(d["dispatch_id"] == data[0] and d["bytes"] >= len(own) for d in disk["dispatches"])
+    assert ask("POST", "purge", {"dispatch_ids": ["nonsense"]}).status == 404
+    assert sorted(ask("POST", "purge", {"dispatch_ids": data}).json()["deleted"]) == sorted(data)
+    assert ask("GET", f"dispatches/{data[0]}").status == 404
 
 
 def test_one_question_tells_rows_of_all_and_electrons_of_some(ask: Client, idle_interpreter: str) -> None:
