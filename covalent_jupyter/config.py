@@ -63,7 +63,9 @@ OPTIONS: dict[str, Option] = {
     "dask_cluster_kwargs": Option(dict[str, Any], {}, "Arguments of the Dask cluster class."),
     "dask_n_workers": Option(int | None, None, "Slots of the cluster; none: one per core.", minimum=1),
     "dask_threads_per_worker": Option(int | None, None, "Threads per Dask worker; none: chosen.", minimum=1),
-    "dask_memory_limit": Option(str, "", "Memory per Dask worker, such as `4GB`; empty: a fair share."),
+    "dask_memory_limit": Option(
+        str, "", "Memory of all electrons on one Dask worker, such as `4GB`, or `0` for no limit; empty: what is free."
+    ),
     "body_cap": Option(int, 512 << 20, "Bytes that one request to the service may have.", minimum=1 << 20),
     "value_cap": Option(int, 64 << 30, "Bytes that one uploaded value may have.", minimum=1 << 20),
     "max_nodes": Option(int, 1_000_000, "Nodes that one root dispatch may have, sublattices included.", minimum=1),

@@ -140,6 +140,7 @@ def _add_rest(add: Add) -> None:
     cluster = add("cluster", service.cluster, "list executors, or restart, scale or close the Dask cluster")
     cluster.add_argument("action", nargs="?", choices=("restart", "scale", "close"))
     cluster.add_argument("n", nargs="?", type=int, help="slots, for scale")
+    cluster.add_argument("--executor", default="dask", metavar="NAME", help="which executor; dask by default")
     settings = add("config", service.configure, "show or change settings")
     settings.add_argument("key", nargs="?", help="name of a setting")
     settings.add_argument("value", nargs="?", help="its new value")

@@ -115,14 +115,18 @@ def disk(options: argparse.Namespace, out: Out) -> int:
 def cluster(options: argparse.Namespace, out: Out) -> int:
     rest = connect()
     if options.action is not None:
-        body: dict[str, Any] = {"action": options.action}
+        body: dict[str, Any] = {"action": options.action, "name": options.executor}
         if options.action == "scale":
             if options.n is None:
                 raise InvalidRequest("how many slots? For example: jupyter covalent cluster scale 4")
             body["n"] = options.n
         answer = rest.post("cluster", repeat=False, timeout=120.0, **body)
         out.data(answer)
-        out.facts((k, v) for k, v in answer.items())
+        if options.action == "scale":
+            for made in answer.get("executors", []):
+                out.say(plain(f"{made['name']}: {made['slots']} slots, {made['workers']} workers"))
+        else:
+            out.facts((k, v) for k, v in answer.items())
         return 0
     executors = list(rest.get("executors").get("executors", []))
     out.data({"executors": executors})

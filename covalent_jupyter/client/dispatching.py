@@ -43,8 +43,8 @@ def dispatch(
 
     When it returns, the dispatch is recorded durably. An electron is dispatched as a lattice of one.
 
-    ``once`` attaches to the newest running or completed dispatch of the same code and inputs, and says so.
-    ``inline`` runs everything here, as plain calls, with breakpoints; nothing is recorded. ``disable_run`` builds
+    ``once`` attaches to the newest running or completed dispatch of the same code and inputs (and of the same ``seed``, if one is
+    given), and says so. ``inline`` runs everything here, as plain calls, with breakpoints; nothing is recorded. ``disable_run`` builds
     and checks everything and sends nothing. ``seed`` fixes the electrons' random numbers; ``name`` and ``tags`` are for
     people.
     Raises BuildError, EncodeError or ServiceUnavailable, each with the way out.
@@ -62,7 +62,7 @@ def dispatch(
         if disable_run:
             return DispatchId(built.manifest.dispatch_id, sent=False)
         rest = connect()
-        if once and (found := _same(rest, built.manifest)) is not None:
+        if once and (found := _same(rest, built.manifest, seed is not None)) is not None:
             return found
         submit(rest, built)
         _say_warnings(built.manifest)
@@ -113,9 +113,11 @@ def as_lattice(thing: Any) -> Lattice:
     )
 
 
-def _same(rest: Rest, manifest: Manifest) -> DispatchId | None:
+def _same(rest: Rest, manifest: Manifest, same_seed: bool) -> DispatchId | None:
     """The newest dispatch of this very graph that runs or has completed."""
     for row in rest.dispatches(lattice=manifest.lattice.name, limit=ONCE).dispatches:
+        if same_seed and row.seed != manifest.seed:
+            continue
         if row.key == manifest.key and row.status in (
             Status.COMPLETED,
             Status.RUNNING,

@@ -122,6 +122,27 @@ class Dispatcher:
             )
         return found
 
+    async def scale(self, name: str, host: str, n: int) -> list[dict[str, Any]]:
+        """Has the executors of this name (on one ``host``, or on all) take ``n`` electrons at once. Conflict says why one cannot."""
+        found = [
+            e for e in self._placement.executors() if e.spec.name == name and (not host or e.host == host) and e.state
+        ]
+        if not found:
+            raise Conflict(
+                f"no executor {name[:80]!r} runs: it starts with the first electron that needs it. "
+                "The setting dask_n_workers says how many slots the Dask cluster then has"
+            )
+        answers: list[dict[str, Any]] = []
+        for executor in found:
+            try:
+                answer = await self._placement.scale(executor, n)
+            except TimeoutError:
+                answer = {"problem": "it did not answer"}
+            if answer.get("problem"):
+                raise Conflict(f"executor {name!r} could not be scaled: {answer['problem']}", scaled=answers)
+            answers.append({"host": executor.host, "name": name, "slots": n, "workers": answer["workers"]})
+        return answers
+
     # Submitting
 
     async def submit(self, head: wire.Head, small: dict[str, bytes]) -> tuple[str, bool]:

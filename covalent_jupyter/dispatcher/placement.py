@@ -22,6 +22,7 @@ from ..model import (
     Outcome,
     Release,
     Run,
+    Scale,
     Status,
 )
 from ..model.events import Finished, GivenBack, Launched
@@ -33,6 +34,8 @@ from .variables import Variables
 
 #: A host that is lost this often in a row, without ever having been ready, will not come.
 MAX_HOST_FAILURES = 3
+#: Seconds in which an executor answers that it was asked to scale.
+SCALING = 30.0
 
 
 class HostsPort(Protocol):
@@ -68,6 +71,7 @@ class Placement:
         self._plugins: dict[str, set[str]] = {}  # root dispatch -> hosts of its users' own executors
         self._failures: dict[str, int] = {}
         self._sending: set[asyncio.Future[None]] = set()
+        self._scalings: dict[str, asyncio.Future[dict[str, Any]]] = {}  # by request
         folder = Path(ledger.store.folder)
         self._folders = (str(ledger.store.blob_root), str(folder / "logs"), str(folder / "work"))
 
@@ -77,6 +81,21 @@ class Placement:
     def tell_state(self, host_id: str, state: ExecutorState) -> None:
         """What an executor says of itself."""
         self._executor(host_id, state.spec).state = state
+        scaled = state.info.get("scaled") or {}
+        waiting = self._scalings.pop(str(scaled.get("request")), None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(scaled)
+
+    async def scale(self, executor: Executor, n: int) -> dict[str, Any]:
+        """Has an executor take ``n`` electrons at once: what it answers (see :class:`Scale`). TimeoutError if it does not."""
+        request = uuid.uuid4().hex
+        answer = self._scalings[request] = asyncio.get_running_loop().create_future()
+        try:
+            if not self.hosts.send(executor.host, Scale(request, executor.spec, n)):
+                return {"problem": "its executor host is not connected at present; try again"}
+            return dict(await asyncio.wait_for(answer, SCALING))
+        finally:
+            self._scalings.pop(request, None)
 
     # Planning
 

@@ -17,12 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from ..errors import ExecutorError
 from ..model import Attempt, ExecutorSpec, ExecutorState, Fact, Pack
+from ..worker.limits import total_memory
 from .ledger import Ledger
 
 Emit = Callable[[list[Fact]], None]
+#: Most slots per CPU to which executors on this machine may be scaled.
+SLOTS_PER_CPU = 32
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,15 @@ class PackExecutor(ABC):
     def revoke(self, pack_id: str) -> None:
         """Give back what of the pack has not begun."""
 
+    def scale(self, request: str, n: int) -> None:
+        """Have places for ``n`` electrons at once. Answered by an ExecutorState whose ``info["scaled"]`` has the ``request``, and
+        what became of it: ``slots`` and ``workers`` that there will be, or a ``problem``."""
+        self._answer(request, problem=f"executor {self.spec.name!r} has no slots that could be changed from here")
+
+    @abstractmethod
+    def _answer(self, request: str, *, slots: int = 0, workers: int = 0, problem: str = "") -> None:
+        """Emit the state with the answer to a request to scale."""
+
     @abstractmethod
     def release(self, root_id: str) -> None:
         """The root dispatch has ended: what was kept for it may go."""
@@ -92,13 +103,11 @@ def cpu_slots() -> int:
     return max(1, min(count, math.ceil(quota)) if quota else count)
 
 
-def memory_limit() -> int:
-    """Bytes that this machine or cgroup has."""
-    total = int(psutil.virtual_memory().total)
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        with suppress(OSError, ValueError):
-            total = min(total, int(Path(path).read_text()))
-    return total
+def check_slots(n: int) -> None:
+    """ExecutorError if this machine should not be asked to run so many electrons at once."""
+    most = SLOTS_PER_CPU * cpu_slots()
+    if n > most:
+        raise ExecutorError(f"{n} electrons at once are too many for this machine ({cpu_slots()} CPUs): at most {most}")
 
 
 def gpu_count() -> int:
@@ -111,7 +120,7 @@ def gpu_count() -> int:
 
 def machine_info() -> dict[str, Any]:
     """Amounts that admission goes by, as ``ExecutorState.info`` has them."""
-    return {"memory": memory_limit(), "gpu": gpu_count()}
+    return {"memory": total_memory(), "gpu": gpu_count()}
 
 
 def _cgroup_quota() -> float | None:

@@ -39,19 +39,13 @@ class Bay:
     """A pool of runners with a door. Thread-safe."""
 
     def __init__(
-        self,
-        *,
-        slots: int,
-        spool_dir: Path,
-        scratch: Path,
-        preload: Sequence[str] = (),
-        name: str = "",
-        learn: bool = True,
-    ) -> None:
-        self.slots = slots
+        self, *, slots: int, spool_dir: Path, scratch: Path, preload: Sequence[str] = (), name: str = "",
+        memory: int | None = None, part: float = 1.0, learn: bool = True,
+    ) -> None:  # fmt: skip
         self._pool = RunnerPool(
-            slots=slots, spool_dir=str(spool_dir), scratch=str(scratch), preload=preload, name=name, learn=learn
-        )
+            slots=slots, spool_dir=str(spool_dir), scratch=str(scratch), preload=preload, name=name, memory=memory, part=part,
+            learn=learn,
+        )  # fmt: skip
         self._lock = threading.Lock()
         self._inside: dict[str, _Entered] = {}
         self._outside: OrderedDict[str, bool] = OrderedDict()  # fenced (True) or over (False)
@@ -96,6 +90,10 @@ class Bay:
             time.sleep(0.001)
             left = self._pool.cancel(left, grace)
         return False
+
+    def resize(self, slots: int) -> None:
+        """Have another number of slots; see :meth:`.RunnerPool.resize`."""
+        self._pool.resize(slots)
 
     def release(self, root_id: str) -> None:
         """The root dispatch has ended: its runners and spools go."""

@@ -18,11 +18,12 @@ from typing import Any
 import msgspec
 
 from .. import processes
-from ..errors import ConfigError, CovalentError
+from ..errors import ConfigError, CovalentError, ExecutorError
 from ..model import Attempt, Error, ExecutorSpec, ExecutorState, Fact, Pack, PackEnded
 from ..spool import read_spool
-from .base import Emit, HostContext, PackExecutor, machine_info
-from .dask_cluster import Dask, open_dask
+from ..worker.limits import parse_limit
+from .base import Emit, HostContext, PackExecutor, check_slots, machine_info
+from .dask_cluster import Dask, Shape, add_worker, open_dask, scale_other, share_slots
 from .dask_lines import Lines
 from .dask_worker import Said, Setup, control, decode_said, encode, run_pack_bytes, worker_folder
 from .inline import keep_big_values, with_values
@@ -70,6 +71,10 @@ class DaskPackExecutor(PackExecutor):
         self._state = ExecutorState(spec.name, spec, 0, 0, "starting")
         self._closing = False
         self._lines = Lines(self._said, self._line_ended)
+        self._options = dict(spec.options)  # as they are after scaling
+        self._memory = parse_limit(self._options.get("memory_limit"), "memory_limit of the dask executor")
+        self._fit: dict[str, int] = {}  # slots that workers of our own have, by address
+        self._scaled: dict[str, Any] = {}
 
     def start(self, emit: Emit, context: HostContext) -> None:
         self._emit = emit
@@ -88,6 +93,9 @@ class DaskPackExecutor(PackExecutor):
 
     def revoke(self, pack_id: str) -> None:
         self._post(self._begin, self._take_back(pack_id, "revoke"))
+
+    def scale(self, request: str, n: int) -> None:
+        self._post(self._begin, self._scale(request, n))
 
     def release(self, root_id: str) -> None:
         self._post(self._begin, self._control("release", root_id))
@@ -143,7 +151,7 @@ class DaskPackExecutor(PackExecutor):
                     break
                 try:
                     self._dask = await open_dask(
-                        self.spec.options, self._context.scratch_dir / "dask", self._context.store_dir
+                        self._options, self._context.scratch_dir / "dask", self._context.store_dir
                     )
                     await self._prepare(self._dask)
                     pause = _RETRY[0]
@@ -172,7 +180,8 @@ class DaskPackExecutor(PackExecutor):
         setup = Setup(
             context.incarnation, self._lines.path if dask.local else "", topic,
             str(context.spool_dir) if dask.shared else "", str(context.scratch_dir) if dask.local else "",
-            context.preload if dask.local else (), dask.variables,
+            context.preload if dask.local else (), dask.variables, self._memory,
+            1.0 / max(1, dask.n_workers) if dask.local else 1.0,
         )  # fmt: skip
         self._setup = encode(setup)
         if not dask.local:
@@ -187,6 +196,7 @@ class DaskPackExecutor(PackExecutor):
     async def _leave(self) -> None:
         """The cluster is left, or gone: what it held was cut off."""
         dask, self._dask = self._dask, None
+        self._fit = {}
         if dask is None:
             return
         setup, self._setup = self._setup, b""
@@ -251,7 +261,9 @@ class DaskPackExecutor(PackExecutor):
     async def _look(self, dask: Dask) -> int:
         """Looks at the workers, tells of changes; how many there are."""
         workers = await dask.workers()
-        slots = sum(int(w["nthreads"]) for w in workers.values())
+        if dask.local:
+            await self._refit(workers)
+        slots = sum(self._fit.get(address) or int(w["nthreads"]) for address, w in workers.items())
         self._enter(
             "ready" if workers else "degraded", slots, len(workers), "" if workers else "it has no workers at present"
         )
@@ -260,12 +272,71 @@ class DaskPackExecutor(PackExecutor):
     def _enter(self, state: Any, slots: int, workers: int, message: str) -> None:
         dask = self._dask
         info: dict[str, Any] = machine_info() if dask is None or dask.local else {}
+        if self._memory and info:
+            info["memory"] = min(info["memory"], self._memory * max(1, workers))
+        if self._scaled:
+            info["scaled"] = self._scaled
         if dask is not None and dask.client.scheduler is not None:
             info["address"] = dask.address
         new = ExecutorState(self.spec.name, self.spec, slots, workers, state, message, info)
         if new != self._state:
             self._state = new
             self._emit([new])
+
+    # Scaling
+
+    async def _scale(self, request: str, n: int) -> None:
+        dask = self._dask
+        try:
+            if dask is None or not self._setup:
+                raise ExecutorError("the Dask cluster is not up: it starts with the next electron that needs it")
+            if self._options.get("address"):
+                raise ExecutorError(
+                    f"the Dask cluster at {self._options['address']} is not ours: scale it where it was started"
+                )
+            workers = await (self._scale_local(dask, n) if dask.local else scale_other(dask, n))
+        except Exception as error:  # the border to Dask's cluster classes
+            if not isinstance(error, CovalentError):
+                log.exception("the Dask cluster could not be scaled")
+            return self._answer(request, problem=str(error) or type(error).__name__)
+        self._answer(request, slots=n, workers=workers)
+
+    async def _scale_local(self, dask: Dask, n: int) -> int:
+        """Fewer slots: workers keep their processes, and what runs there goes on; only where there are more workers than slots some
+        must go. More: another worker has what is missing."""
+        check_slots(n)
+        shape = Shape.of(self._options)
+        if self._options.get("n_workers") is None:
+            self._options["threads_per_worker"] = n
+        else:
+            self._options["n_workers"] = -(-n // shape.threads)
+        workers = await dask.workers()
+        threads = sum(int(w["nthreads"]) for w in workers.values())
+        if n > threads:
+            add_worker(dask, n - threads)
+        elif n < len(workers):
+            dask.n_workers = n
+            dask.cluster.scale(n)
+        dask.slots = n
+        await self._look(dask)
+        return dask.n_workers
+
+    async def _refit(self, workers: dict[str, dict[str, Any]]) -> None:
+        """Workers of our own have as many slots together as was asked for: also one that came in the place of another."""
+        dask = self._dask
+        if dask is None or not dask.slots or not self._setup or not workers:
+            return
+        wanted = share_slots(dask.slots, {address: int(w["nthreads"]) for address, w in workers.items()})
+        for address, slots in wanted.items():
+            if self._fit.get(address) != slots:
+                await dask.client.run(control, self._setup, "resize", slots, workers=[address])
+        self._fit = wanted
+
+    def _answer(self, request: str, *, slots: int = 0, workers: int = 0, problem: str = "") -> None:
+        self._scaled = {"request": request, "slots": slots, "workers": workers, "problem": problem}
+        state = self._state
+        self._state = msgspec.structs.replace(state, info={**state.info, "scaled": self._scaled})
+        self._emit([self._state])
 
     # Packs
 

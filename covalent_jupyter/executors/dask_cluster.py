@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import logging
 import os
 import platform
@@ -65,6 +66,7 @@ class Dask:
     local: bool = False
     n_workers: int = 0
     shared: bool = True  # whether workers see the store's folder
+    slots: int = 0  # that were asked for since it started; 0: one per thread
     variables: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -138,6 +140,44 @@ def _tls_variables(security: Any, folder: Path) -> dict[str, str]:
                 file.write(text)
             found[f"DASK_DISTRIBUTED__COMM__TLS__{variable}"] = str(path)
     return found
+
+
+def add_worker(dask: Dask, threads: int) -> None:
+    """One more worker of a cluster of our own."""
+    spec = dask.cluster.new_worker_spec()
+    for worker in spec.values():
+        worker["options"] = {**worker["options"], "nthreads": threads}
+    dask.cluster.worker_spec.update(spec)
+    dask.n_workers = len(dask.cluster.worker_spec)
+    dask.cluster.scale(dask.n_workers)
+
+
+def share_slots(slots: int, threads: dict[str, int]) -> dict[str, int]:
+    """``slots`` over workers with so many threads, by address: each has at least one, and none more than threads."""
+    left = max(slots, len(threads))
+    shared = {}
+    for number, (address, count) in enumerate(sorted(threads.items())):
+        others = len(threads) - number - 1
+        shared[address] = max(1, min(count, left - others))
+        left -= shared[address]
+    return shared
+
+
+async def scale_other(dask: Dask, slots: int) -> int:
+    """Has a cluster of another class have as many workers as ``slots`` need; how many. ExecutorError if it cannot."""
+    name = type(dask.cluster).__name__
+    if not callable(getattr(dask.cluster, "scale", None)):
+        raise ExecutorError(f"a {name} cannot be scaled: it has no method `scale`")
+    threads = [int(w["nthreads"]) for w in (await dask.workers()).values()]
+    workers = -(-slots // max([1, *threads]))
+    try:
+        doing = dask.cluster.scale(workers)
+        if inspect.isawaitable(doing):
+            await doing
+    except Exception as error:  # the border to a class that we do not know
+        raise ExecutorError(f"{name} could not be scaled: {type(error).__name__}: {error}") from error
+    dask.n_workers = workers
+    return workers
 
 
 async def _connect(options: dict[str, Any]) -> Dask:

@@ -42,6 +42,10 @@ class Setup(msgspec.Struct, frozen=True):
     scratch: str = ""
     preload: tuple[str, ...] = ()
     variables: dict[str, str] = {}  # for electrons that use Dask themselves
+    memory: int | None = (
+        None  # bytes for all electrons of this worker; 0: no limit; None: what the worker or machine has
+    )
+    part: float = 1.0  # of what the machine has free, that is this worker's
 
 
 class Said(msgspec.Struct, array_like=True):
@@ -63,6 +67,8 @@ class DaskWorker(Protocol):
     def scheduler(self) -> Any: ...
     @property
     def state(self) -> Any: ...
+    @property
+    def memory_manager(self) -> Any: ...
     def log_event(self, topic: str, msg: Any) -> None: ...
 
 
@@ -119,9 +125,16 @@ class Station:
                 scratch = Path(self._setup.scratch) if self._setup.scratch else root / "scratch"
                 self._bay = Bay(
                     slots=self._slots, spool_dir=worker_folder(root, self.name), scratch=scratch / f"w{os.getpid()}",
-                    preload=self._setup.preload, name="dask", learn=bool(self._setup.socket),
+                    preload=self._setup.preload, name="dask", memory=self._memory(), part=self._setup.part,
+                    learn=bool(self._setup.socket),
                 )  # fmt: skip
             return self._bay
+
+    def _memory(self) -> int | None:
+        """What the host says; else the limit that this worker was started with, if any."""
+        if self._setup.memory is not None:
+            return self._setup.memory
+        return int(getattr(self._worker.memory_manager, "memory_limit", None) or 0) or None
 
     def run(self, pack: Pack) -> bytes:
         """Runs a pack; gives outcomes with big values (msgpack of a list of facts), everything else was said meanwhile."""

@@ -44,6 +44,7 @@ from ..model import (
     Release,
     Revoke,
     Run,
+    Scale,
     ServiceMessage,
     Welcome,
 )  # fmt: skip
@@ -227,6 +228,8 @@ class Host:
                 executor.revoke(message.pack_id)
         elif isinstance(message, CancelAttempts):
             self._cancel(message.attempts, message.grace)
+        elif isinstance(message, Scale):
+            self._executor(message.spec).scale(message.request, message.n)
         elif isinstance(message, Release):
             for executor in self._executors.values():
                 executor.release(message.root_id)

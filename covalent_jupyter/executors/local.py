@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+from typing import Any
 
-from ..errors import ConfigError
+from ..errors import ConfigError, ExecutorError
 from ..model import Attempt, Error, ExecutorSpec, ExecutorState, Pack, PackEnded
-from .base import Emit, HostContext, PackExecutor, cpu_slots, machine_info
+from .base import Emit, HostContext, PackExecutor, check_slots, cpu_slots, machine_info
 from .bay import Bay
 
 log = logging.getLogger(__name__)
@@ -42,11 +43,16 @@ class LocalPackExecutor(PackExecutor):
             slots=self._slots, spool_dir=context.spool_dir / f"local-{number:x}",
             scratch=context.scratch_dir / f"local-{number:x}", preload=context.preload, name="local",
         )  # fmt: skip
-        for n in range(self._slots):
-            thread = threading.Thread(target=self._work, name=f"local-{n}", daemon=True)
+        self._scaled: dict[str, Any] = {}
+        self._add_threads()
+        emit([self.state()])
+
+    def _add_threads(self) -> None:
+        """One per slot; those that are too many later wait for one."""
+        while len(self._threads) < self._slots:
+            thread = threading.Thread(target=self._work, name=f"local-{len(self._threads)}", daemon=True)
             thread.start()
             self._threads.append(thread)
-        emit([self.state()])
 
     def submit(self, pack: Pack) -> None:
         self._queue.put(pack)
@@ -59,6 +65,20 @@ class LocalPackExecutor(PackExecutor):
     def revoke(self, pack_id: str) -> None:
         if self._bay.revoke(pack_id):
             self._emit(self._ledger.give_back(pack_id))
+
+    def scale(self, request: str, n: int) -> None:
+        try:
+            check_slots(n)
+        except ExecutorError as error:
+            return self._answer(request, problem=str(error))
+        self._slots = n
+        self._bay.resize(n)
+        self._add_threads()
+        self._answer(request, slots=n, workers=n)
+
+    def _answer(self, request: str, *, slots: int = 0, workers: int = 0, problem: str = "") -> None:
+        self._scaled = {"request": request, "slots": slots, "workers": workers, "problem": problem}
+        self._emit([self.state()])
 
     def release(self, root_id: str) -> None:
         self._bay.release(root_id)
@@ -78,7 +98,7 @@ class LocalPackExecutor(PackExecutor):
             self._slots,
             self._slots,
             "closed" if self._closed else "ready",
-            info=machine_info(),
+            info={**machine_info(), **({"scaled": self._scaled} if self._scaled else {})},
         )
 
     def _work(self) -> None:

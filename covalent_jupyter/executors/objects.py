@@ -78,8 +78,9 @@ class LocalExecutor(_BuiltIn):
 class DaskExecutor(_BuiltIn):
     """Runs electrons on Dask: on a cluster that starts on demand, or on the one at ``scheduler_address``.
 
-    Options: ``n_workers``, ``threads_per_worker``, ``memory_limit`` of the cluster that is started; ``cluster_class`` (a
-    dotted name, ``"dask_jobqueue.SLURMCluster"``) with ``cluster_kwargs`` for another kind of it; ``security`` for an
+    Options: ``n_workers``, ``threads_per_worker`` of the cluster that is started; ``memory_limit``: what all electrons on one
+    worker may use together (``"4GB"``, a part of the machine's memory such as ``0.5``, ``0`` for no limit); ``cluster_class`` (a
+    dotted name, ``"dask_jobqueue.SLURMCluster"``) with ``cluster_kwargs`` for another kind of cluster; ``security`` for an
     existing one: a dict with ``tls_ca_file``, ``tls_client_cert``, ``tls_client_key``, ``require_encryption``.
     ``workdir`` and ``create_unique_workdir`` as for LocalExecutor.
     """

@@ -17,6 +17,8 @@ from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from typing import Any
 
+from msgspec import structs
+
 from .. import codec
 from ..model import (
     Attempt,
@@ -33,6 +35,8 @@ from ..model import (
     Task,
     refs_of,
 )  # fmt: skip
+from ..model.wire import encode
+from ..spool import SpoolWriter
 from ..worker.inputs import Inputs
 from ..worker.portable import PortableCall, finish, make_call
 from ..worker.world import put_on
@@ -140,6 +144,11 @@ class PluginPackExecutor(PackExecutor):
 
     def revoke(self, pack_id: str) -> None:
         self._post(self._revoke, pack_id)
+
+    def _answer(self, request: str, *, slots: int = 0, workers: int = 0, problem: str = "") -> None:
+        state = self.state()
+        scaled = {"request": request, "slots": slots, "workers": workers, "problem": problem}
+        self._emit([structs.replace(state, info={**state.info, "scaled": scaled})])
 
     def release(self, root_id: str) -> None:
         """Nothing is kept for a root: the plug-in host itself goes with it."""
@@ -314,6 +323,7 @@ class PluginPackExecutor(PackExecutor):
             asking.cancel()
         if job.running_here:
             log.warning("%s does not give way and runs in this process: the process ends", job.task.name)
+            self._write_down(job, verdict)
             return self._context.end(
                 f"{job.task.name} (node {job.task.node}) was to be stopped, and runs in the plug-in host itself"
             )
@@ -322,6 +332,14 @@ class PluginPackExecutor(PackExecutor):
         verdict.finished = time.time()
         verdict.duration = verdict.finished - job.started
         self._emit([verdict])
+
+    def _write_down(self, job: _Job, verdict: Outcome) -> None:
+        """In the spool, which is read when this process is gone: only then is it true."""
+        verdict.finished = time.time()
+        verdict.duration = verdict.finished - job.started
+        spool = SpoolWriter(self._context.spool_dir / f"plugin-{os.getpid()}.spool")
+        spool.append(encode(verdict))
+        spool.close()
 
     async def _ask_to_cancel(self, job: _Job) -> None:
         if not overrides(job.instance, "cancel"):

@@ -263,6 +263,14 @@ class CancelAttempts(Struct, tag="cancel"):
     grace: float = 1.0  # seconds between SIGTERM and SIGKILL
 
 
+class Scale(Struct, tag="scale"):
+    """Have an executor take ``n`` electrons at once. Its next ExecutorState answers, in ``info["scaled"]``."""
+
+    request: str
+    spec: ExecutorSpec
+    n: int
+
+
 class Release(Struct, tag="release"):
     """The root dispatch has ended: its runners, snapshot and folders may go."""
 
@@ -276,7 +284,7 @@ class Close(Struct, tag="close"):
 
 
 HostMessage = Hello | Facts
-ServiceMessage = Welcome | Ack | Run | Revoke | CancelAttempts | Release | Close
+ServiceMessage = Welcome | Ack | Run | Revoke | CancelAttempts | Scale | Release | Close
 
 #: Values up to this many bytes ride inside outcomes and lie in DuckDB; larger ones are files.
 INLINE = 16_384

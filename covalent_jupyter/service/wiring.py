@@ -9,7 +9,7 @@ from typing import Any
 
 from ..config import Settings
 from ..dispatcher import Dispatcher, Limits
-from ..errors import Conflict, InvalidRequest, NotFound, StoreError
+from ..errors import Conflict, NotFound, StoreError
 from ..paths import connection_file
 from ..store import Store
 from .hosts import Hosts
@@ -57,11 +57,11 @@ class Parts:
         return await self.hosts.start()
 
     async def cluster(self, action: str, *, name: str, host: str, n: int | None) -> dict[str, Any]:
-        """``restart`` and ``close`` end executor hosts with their clusters; the next pack starts a new one."""
+        """``restart`` and ``close`` end executor hosts with their clusters; the next pack starts a new one. ``scale`` has the
+        running ones take ``n`` electrons at once."""
         if action == "scale":
-            raise InvalidRequest(
-                "a running cluster is not scaled from here: set dask_n_workers (PATCH config), then restart it"
-            )
+            assert n
+            return {"action": action, "executors": await self.dispatcher.scale(name, host, n)}
         known = [e["host"] for e in self.dispatcher.executors() if not name or e["name"] == name]
         if host and host not in known:
             raise NotFound(f"no executor host {host[:80]!r} with the executor {name[:80]!r}", hosts=sorted(set(known)))

@@ -25,6 +25,7 @@ from ..crashpoint import crashpoint
 from ..model.wire import encode
 from ..model.work import Attempt, Began, Error, Fact, Log, Outcome, Output, Pack, Returned, Task
 from . import verdict
+from .budget import Budget
 from .capture import collect
 from .limits import oom_kills
 from .process import RunnerProcess
@@ -53,9 +54,10 @@ class Sentence:
 class Feed:
     """One pack on its way through one runner. ``run`` is called once, the requests come from any thread."""
 
-    def __init__(self, pack: Pack, emit: Emit, fallocate: Any) -> None:
+    def __init__(self, pack: Pack, emit: Emit, budget: Budget, fallocate: Any) -> None:
         self.pack = pack
         self._emit = emit
+        self._budget = budget
         self._fallocate = fallocate
         self._lock = threading.Lock()
         self._requests: deque[tuple[set[int] | None, float]] = deque()  # numbers to cancel, None: give back; grace
@@ -98,7 +100,7 @@ class Feed:
         """
         live = os.path.join(self.pack.log_root, "live") if self.pack.log_root else process.sheet.scratch
         process.live = (os.path.join(live, f"{process.name}.out"), os.path.join(live, f"{process.name}.err"))
-        self._watch = Watch(self.pack, process, self._fallocate)
+        self._watch = Watch(self.pack, process, self._budget, self._fallocate)
         with self._lock:
             self._process = process
         self._send(process)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .. import processes
 from ..model.work import Attempt, Fact, Outcome, Pack
+from .budget import Budget
 from .capture import load_fallocate
 from .feeder import Emit, Feed
 from .imported import installed_state
@@ -37,6 +38,7 @@ class RunnerPool:
     ``spool_dir`` gets a spool and a process record per runner; a spool stays until its root is released.
     ``scratch`` is a folder for what dies with the pool. ``preload`` names packages that the forkserver imports; to them
     come those that electrons were the first to import (``learn``), in a new forkserver that takes the place of the old.
+    ``memory`` is how much all electrons together may use (see :class:`.budget.Budget`).
     """
 
     def __init__(
@@ -48,9 +50,12 @@ class RunnerPool:
         preload: Sequence[str] = (),
         name: str = "",
         fresh: bool | None = None,
+        memory: int | None = None,
+        part: float = 1.0,
         learn: bool = True,
     ) -> None:
         self.slots = slots
+        self._budget = Budget(slots, memory, part=part)
         self._name = name or "runner"
         self._spool_dir, self._scratch = Path(spool_dir).absolute(), Path(scratch).absolute()
         for folder in (self._spool_dir, self._scratch):
@@ -89,7 +94,7 @@ class RunnerPool:
                     self._learn(fact.imported)
             emit(facts)
 
-        feed = Feed(pack, heard if self._learns else emit, self._fallocate)
+        feed = Feed(pack, heard if self._learns else emit, self._budget, self._fallocate)
         with self._changed:
             if self._closed:
                 raise RuntimeError("the pool is closed")
@@ -99,13 +104,24 @@ class RunnerPool:
             apart = any(options.deps.pip for options in pack.options)
             process = self._acquire(pack.root_id, apart)
             usable = False
+            self._budget.enter(process.name)
             try:
                 usable = feed.run(process, self._refill)
             finally:
+                self._budget.leave(process.name)
                 self._put_back(process, usable, apart)
         finally:
             with self._changed:
                 del self._feeds[pack.pack_id]
+
+    def resize(self, slots: int) -> None:
+        """Have another number of slots from now on. What runs goes on; fewer slots count as soon as electrons end."""
+        with self._changed:
+            self.slots = self._budget.slots = slots
+            while len(self._spares) > slots:
+                self._retire(self._spares.pop(), keep_spool=False)
+            self._top_up()
+            self._changed.notify_all()
 
     def cancel(self, attempts: Sequence[Attempt], grace: float = 1.0) -> list[Attempt]:
         """Stop these attempts: SIGTERM, after ``grace`` seconds SIGKILL to all that they started.

@@ -6,6 +6,7 @@ import os
 import signal
 
 from ..model.work import Error, Task
+from .budget import Excess
 from .limits import show_bytes
 from .process import Death
 
@@ -55,6 +56,16 @@ def over_memory(task: Task, used: int, limit: int) -> Error:
         "MemoryLimitExceeded",
         f"{task.name} (node {task.node}) used {show_bytes(used)}, more than its limit of {show_bytes(limit)}",
         cause="memory", hint="raise resources={'memory': ...}, or work on smaller pieces",
+    )  # fmt: skip
+
+
+def over_share(task: Task, excess: Excess) -> Error:
+    return Error(
+        "MemoryLimitExceeded",
+        f"{task.name} (node {task.node}) used {show_bytes(excess.used)}, more than its share of {show_bytes(excess.share)}, when all "
+        f"electrons here together used {show_bytes(excess.together)} of the {show_bytes(excess.limit)} that there are for them",
+        cause="memory",
+        hint="give it resources={'memory': ...}, so that fewer run beside it, or work on smaller pieces",
     )  # fmt: skip
 
 

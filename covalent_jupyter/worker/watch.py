@@ -8,11 +8,13 @@ from typing import Any
 from ..errors import ConfigError
 from ..model.work import Error, LogGrew, Pack, Task
 from . import verdict
+from .budget import Budget
 from .capture import trim_live
 from .limits import memory_of, parse_memory
 from .process import RunnerProcess
 
 _MEMORY_EVERY = 0.1  # seconds
+_MEMORY_SELDOM = 1.0  # seconds, while electrons are short: what they leave behind grows slowly
 _TRIM_EVERY = 0.1
 _LOG_EVERY = 0.25
 
@@ -20,9 +22,10 @@ _LOG_EVERY = 0.25
 class Watch:
     """What the pool sees of the electrons of one pack while they run, without their help."""
 
-    def __init__(self, pack: Pack, process: RunnerProcess, fallocate: Any) -> None:
+    def __init__(self, pack: Pack, process: RunnerProcess, budget: Budget, fallocate: Any) -> None:
         self._pack = pack
         self._process = process
+        self._budget = budget
         self._fallocate = fallocate
         self._memory_at = self._trim_at = self._log_at = 0.0
         self._shown: tuple[int, int, int] = (-1, 0, 0)  # number of the task, sizes
@@ -33,17 +36,20 @@ class Watch:
         options = self._pack.options[task.options]
         if options.timeout is not None and elapsed > options.timeout:
             return verdict.timed_out(task, options.timeout)
-        if not options.resources or now - self._memory_at < _MEMORY_EVERY:
+        if not self._process.pid or now - self._memory_at < (
+            _MEMORY_EVERY if elapsed >= _MEMORY_EVERY / 2 else _MEMORY_SELDOM
+        ):
             return None
         self._memory_at = now
         try:
             limit = parse_memory(options.resources.get("memory"))
         except ConfigError as error:
             return Error("ConfigError", f"{task.name} (node {task.node}): {error}", cause="executor")
-        if limit is None or not self._process.pid:
-            return None
         used = memory_of(self._process.pid)
-        return verdict.over_memory(task, used, limit) if used > limit else None
+        excess = self._budget.excess(self._process.name, used, reserved=limit is not None)
+        if limit is not None:
+            return verdict.over_memory(task, used, limit) if used > limit else None
+        return verdict.over_share(task, excess) if excess is not None else None
 
     def logs(self, number: int, now: float) -> list[LogGrew]:
         """That the running electron has printed, or made progress, since the last time; four times a second at most."""

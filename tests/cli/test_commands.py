@@ -165,6 +165,13 @@ def test_purge_disk_cluster(run: Any) -> None:
     executors = run("cluster", "--json").data["executors"]
     assert [e["name"] for e in executors] == ["local"] and "local" in run("cluster").out
     assert "how many slots" in run("cluster", "scale").err
+    scaled = run("cluster", "scale", "3", "--executor", "local")
+    assert scaled.code == 0 and "local: 3 slots" in scaled.out
+    assert [e["slots"] for e in run("cluster", "--json").data["executors"]] == [3]
+    nothing = run("cluster", "scale", "3")
+    assert nothing.code != 0 and "no executor 'dask' runs" in nothing.err and "dask_n_workers" in nothing.err
+    many = run("cluster", "scale", "9999", "--executor", "local")
+    assert many.code != 0 and "too many for this machine" in many.err
     assert (seconds_of("90"), seconds_of("2h"), seconds_of("1.5d")) == (90.0, 7200.0, 129_600.0)
 
 

@@ -79,6 +79,16 @@ def test_once_attaches_to_the_same_code_and_inputs(capsys: pytest.CaptureFixture
     assert ct.dispatch(flows.one, once=True)("once", " again") != first
 
 
+def test_once_with_a_seed_is_another_run_unless_the_seed_is_the_same() -> None:
+    first = ct.dispatch(flows.one, once=True, seed=11)("seeded", " more")
+    first.wait(60)
+    other = ct.dispatch(flows.one, once=True, seed=12)("seeded", " more")
+    assert other != first and not other.attached
+    other.wait(60)
+    assert ct.dispatch(flows.one, once=True, seed=11)("seeded", " more") == first
+    assert ct.dispatch(flows.one, once=True)("seeded", " more") == other, "no seed: any run will do, the newest"
+
+
 def test_inline_runs_here() -> None:
     handle = ct.dispatch(flows.sums, inline=True)(1)
     assert handle.value() == {"sum": 3, "pair": (4, 3), "plain": [2, None]}

@@ -12,7 +12,7 @@ import pytest
 from covalent_jupyter.errors import ConfigError
 from covalent_jupyter.executors import registry
 from covalent_jupyter.executors.objects import BaseExecutor, DaskExecutor, LocalExecutor
-from covalent_jupyter.model import ExecutorSpec
+from covalent_jupyter.model import ExecutorSpec, ExecutorState
 
 from .own import Plain
 from .service import Service, Work
@@ -30,6 +30,7 @@ async def test_an_impossible_executor_is_an_error_of_its_electrons(service: Serv
         (ExecutorSpec("local", {"colour": 1}), "no option 'colour'"),
         (ExecutorSpec("dask", {"address": "tcp://127.0.0.1:1"}), "cannot be reached"),
         (ExecutorSpec("dask", {"cluster_class": "no.Such"}), "cannot be imported"),
+        (ExecutorSpec("dask", {"memory_limit": "much"}), "memory_limit of the dask executor: memory must be bytes"),
     ):
         work.spec = spec
         pack = work.pack(add, (1, 2))
@@ -37,6 +38,28 @@ async def test_an_impossible_executor_is_an_error_of_its_electrons(service: Serv
         (outcome,) = (await service.done(pack, timeout=60.0)).values()
         assert outcome.status == "failed" and outcome.error is not None and outcome.error.cause == "executor"
         assert words in outcome.error.message
+
+
+async def test_memory_of_a_dask_worker_is_limited(service: Service) -> None:
+    def grow(megabytes: int) -> int:
+        import time
+
+        held = bytearray(megabytes * 1_000_000)
+        for at in range(0, len(held), 4096):
+            held[at] = 1
+        time.sleep(0.5)
+        return len(held)
+
+    work = Work(service.store_dir, ExecutorSpec("dask", {"memory_limit": "300MB", "threads_per_worker": 2}))
+    await service.host()
+    small, large = work.pack(grow, (50,)), work.pack(grow, (400,))
+    service.run(small, large)
+    outcomes = await service.done(small, large)
+    assert outcomes[0].status == "completed"
+    error = outcomes[1].error
+    assert error is not None and error.cause == "memory" and "of the 300.0 MB that there are" in error.message
+    states = [f for f in service.listener.facts if isinstance(f, ExecutorState)]
+    assert states[-1].info["memory"] == 300_000_000, "admission goes by it"
 
 
 async def test_folders_of_electrons(service: Service, tmp_path: Path) -> None:

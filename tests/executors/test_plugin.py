@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from covalent_jupyter.executors.objects import BaseExecutor
-from covalent_jupyter.model import CancelAttempts, ExecutorSpec, Options
+from covalent_jupyter.model import CancelAttempts, ExecutorSpec, Options, Outcome
 
 from .own import Patient, Plain, Remote, Stubborn, Waiting
 from .service import Service, Work, environment
@@ -100,6 +100,18 @@ async def test_a_timeout_of_a_job_elsewhere(service: Service) -> None:
     service.run(pack)
     outcome = (await service.done(pack, timeout=10.0))[0]
     assert outcome.error is not None and outcome.error.cause == "timeout" and "0.2 s" in outcome.error.message
+
+
+async def test_a_timeout_of_code_that_runs_in_the_host(service: Service, tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    work = await begin(service, Plain())
+    late = work.pack(wait_for, (str(flag),), options=Options(timeout=0.3))
+    service.run(late)
+    await service.listener.until(lambda: service.listener.lost, 20.0)
+    (outcome,) = [f for f in service.listener.recovered if isinstance(f, Outcome)]
+    assert (outcome.node, outcome.status) == (0, "failed") and outcome.error is not None
+    assert outcome.error.cause == "timeout" and "longer than its timeout of 0.3 s" in outcome.error.message
+    assert outcome.finished > outcome.started > 0
 
 
 async def test_a_crash_is_the_loss_of_this_host_alone(service: Service) -> None:
