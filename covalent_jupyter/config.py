@@ -83,6 +83,12 @@ OPTIONS: dict[str, Option] = {
         choices=("unfinished", "always", "never"),
     ),
     "hub_activity": Option(bool, True, "Whether running dispatches count as activity of the Jupyter server."),
+    "panel": Option(
+        str, "auto",
+        "What a notebook shows of a dispatch: the labextension's panel (`page`), one that goes over the kernel (`widget`), "
+        "a `still` table, or `auto`: what the front end has.",
+        choices=("auto", "page", "widget", "still"),
+    ),
     "service_log_level": Option(str, "INFO", "Of the service's log.", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
 }  # fmt: skip
 

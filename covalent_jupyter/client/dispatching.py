@@ -93,7 +93,9 @@ def dispatch_sync(
             raise BuildError(
                 "disable_run sends nothing, so there is nothing to wait for; use ct.dispatch(..., disable_run=True)"
             )
-        return Result(found.rest, wait_for(found.rest, found, on_change=shown_progress()))
+        with shown_progress(found.rest, found) as shown:
+            row = wait_for(found.rest, found, on_change=shown.on_change, stopped=shown.stopped)
+        return Result(found.rest, row)
 
     return dispatched
 

@@ -27,7 +27,8 @@ TONES: dict[Status, str] = {
 }
 REUSED = ("↺", "reused")
 
-_HTML = {
+#: tone -> colour on a page: the theme's where there is one
+COLOURS = {
     "ok": "var(--jp-success-color0, #2e7d32)",
     "run": "var(--jp-brand-color1, #1976d2)",
     "err": "var(--jp-error-color0, #c62828)",
@@ -185,8 +186,8 @@ def html_table(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
 def _html_cell(value: Cell) -> str:
     text, tone = value if isinstance(value, tuple) else (value, "")
     style = "text-align:left;max-width:40em;overflow:hidden;text-overflow:ellipsis"
-    if tone in _HTML:
-        style += f";color:{_HTML[tone]}"
+    if tone in COLOURS:
+        style += f";color:{COLOURS[tone]}"
     return f'<td style="{style}">{html_text("" if text is None else shorten(str(text), 200))}</td>'
 
 
@@ -195,7 +196,7 @@ def html_bar(counts: Counts) -> str:
     total = max(counts.total, 1)
     segments = "".join(
         f'<span style="display:inline-block;height:6px;width:{100 * number / total:.2f}%;'
-        f'background:{_HTML[tone]}"></span>'
+        f'background:{COLOURS[tone]}"></span>'
         for number, tone in ((counts.completed, "ok"), (counts.running, "run"), (counts.failed, "err"))
         if number
     )
@@ -207,40 +208,54 @@ def html_bar(counts: Counts) -> str:
 
 def html_status(status: Status, reused: bool = False) -> str:
     sign, word = sign_of(status, reused)
-    return f'<span style="color:{_HTML[TONES[status]]};white-space:nowrap"><b>{sign}</b> {word}</span>'
+    return f'<span style="color:{COLOURS[TONES[status]]};white-space:nowrap"><b>{sign}</b> {word}</span>'
 
 
 def dispatch_html(
-    row: DispatchRow, electrons: Sequence[ElectronRow] = (), value: str = "", now: float | None = None, hint: str = ""
-) -> str:
-    """A still panel: state, name, counts, the error first, then the electrons, and ``hint`` below."""
-    spent = duration_text(took(row.started or row.created, row.ended, now))
-    inputs = ", ".join(f"{k}={v}" for k, v in row.inputs.items())
+    row: DispatchRow, electrons: Sequence[ElectronRow] = (), now: float | None = None, hint: str = "", *,
+    as_of: float | None = None, graph: str = "", result: str = "",
+) -> str:  # fmt: skip
+    """A still panel: state, name, counts, the error first, then result, graph and electrons, and ``hint`` below.
+
+    ``graph`` and ``result`` are HTML that was made safe before.
+    """
     parts = [
         '<div style="border:1px solid var(--jp-border-color2, #cfcfcf);border-radius:3px;padding:8px 12px;'
         'max-width:60em">',
-        f"<div>{html_status(row.status)} &nbsp;<b>{html_text(row.name)}</b> "
-        f'<span style="color:{_HTML["mute"]}">({html_text(shorten(inputs, 120))}) · '
-        f"{html_text(counts_text(row.counts))}"
-        f' · {spent} · <code title="{html_text(row.dispatch_id)}">{html_text(row.dispatch_id[:4])}</code></span></div>',
+        _headline(row, now),
         html_bar(row.counts),
     ]
     if row.error:
         parts.append(
-            f'<pre style="color:{_HTML["err"]};white-space:pre-wrap;margin:4px 0">'
+            f'<pre style="color:{COLOURS["err"]};white-space:pre-wrap;margin:4px 0">'
             f"{escape(plain(row.error[:4000], lines=True))}</pre>"
         )
-    if value:
-        parts.append(f'<pre style="white-space:pre-wrap;margin:4px 0">{escape(plain(value, lines=True))}</pre>')
+    parts += [result, graph]
     if electrons:
         parts.append(html_table(ELECTRON_HEADER, [electron_cells(e, now) for e in electrons]))
         if row.counts.total > len(electrons):
             parts.append(
-                f'<div style="color:{_HTML["mute"]}">and {row.counts.total - len(electrons)} more electrons</div>'
+                f'<div style="color:{COLOURS["mute"]}">and {row.counts.total - len(electrons)} more electrons</div>'
             )
-    if hint:
-        parts.append(f'<div style="color:{_HTML["mute"]};font-size:11px;margin-top:4px">{html_text(hint)}</div>')
+    notes = [hint] if hint else []
+    if as_of is not None and not row.status.ended:
+        notes.insert(0, f"as of {datetime.fromtimestamp(as_of).strftime('%Y-%m-%d %H:%M:%S')}")
+    parts += [
+        f'<div style="color:{COLOURS["mute"]};font-size:11px;margin-top:4px">{html_text(note)}</div>' for note in notes
+    ]
     return "".join([*parts, "</div>"])
+
+
+def _headline(row: DispatchRow, now: float | None) -> str:
+    facts = [counts_text(row.counts), duration_text(took(row.started or row.created, row.ended, now))]
+    inputs = ", ".join(f"{k}={v}" for k, v in row.inputs.items())
+    if inputs:
+        facts.insert(0, f"({shorten(inputs, 120)})")
+    return (
+        f"<div>{html_status(row.status)} &nbsp;<b>{html_text(row.label or row.name)}</b> "
+        f'<span style="color:{COLOURS["mute"]}">{html_text(" · ".join(facts))}'
+        f' · <code title="{html_text(row.dispatch_id)}">{html_text(row.dispatch_id[:4])}</code></span></div>'
+    )
 
 
 ELECTRON_HEADER = ("", "node", "electron", "state", "time", "what it gave")
@@ -277,8 +292,29 @@ def dispatch_cells(row: DispatchRow, now: float | None = None) -> list[Cell]:
     ]  # fmt: skip
 
 
-def progress_line(row: DispatchRow) -> str:
+def remaining(row: DispatchRow, now: float | None = None) -> float | None:
+    """Seconds that the rest will take if it goes on like this; None while too little is known to say."""
+    counts = row.counts
+    done = counts.completed + counts.failed + counts.cancelled + counts.skipped - counts.reused
+    rest = counts.total - counts.reused - done
+    spent = took(row.started, row.ended, now)
+    if row.status.ended or spent is None or spent < 3 or done < 3 or rest <= 0:
+        return None
+    return spent * rest / done
+
+
+def left_text(row: DispatchRow, now: float | None = None) -> str:
+    """``about 0:30 left``, or ``""``; in steps of five seconds, so that it does not flicker."""
+    seconds = remaining(row, now)
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(max(5, round(seconds / 5) * 5), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"about {hours}:{minutes:02d}:{rest:02d} left" if hours else f"about {minutes}:{rest:02d} left"
+
+
+def progress_line(row: DispatchRow, now: float | None = None) -> str:
     """One line for a terminal while the dispatch runs."""
     sign, word = sign_of(row.status)
-    spent = duration_text(took(row.started or row.created, row.ended))
-    return f"{sign} {plain(row.name)}  {word}  {counts_text(row.counts)}  {spent}"
+    spent = duration_text(took(row.started or row.created, row.ended, now))
+    return f"{sign} {plain(row.label or row.name)}  {word}  {counts_text(row.counts)}  {spent}"

@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-from ..errors import CovalentError
 from ..model import Status
-from .display import dispatch_html, outcome_text
+from ..notebook.panel import Panel, in_notebook
 from .electrons import Electrons
-from .progress import in_notebook
 from .rest import Rest, connect
 from .result import Result
-from .sidebar import sidebar_hint
 from .waiting import ended, require_ended, wait_for
-
-#: electrons that the static panel shows
-PANEL = 12
 
 
 class DispatchId(str):
@@ -72,9 +66,7 @@ class DispatchId(str):
     def show(self) -> None:
         """Display the panel (in a notebook); elsewhere print the state and the electrons."""
         if in_notebook():
-            from IPython.display import display
-
-            display(self)
+            Panel(self.rest, self).show(text=repr(self))
             return
         result = Result(self.rest, self.rest.dispatch(self))
         print(f"{result!r}\n{result.electrons!r}")
@@ -85,13 +77,14 @@ class DispatchId(str):
     async def _result(self) -> Result:
         return Result(self.rest, await ended(self.rest, self))
 
+    # IPython asks in this order
+
+    def _ipython_display_(self) -> None:
+        if not (in_notebook() and self.sent and Panel(self.rest, self).show(text=repr(self), only_running=True)):
+            raise NotImplementedError  # IPython goes on with the next
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any] | None:
+        return Panel(self.rest, self).data(repr(self)) if in_notebook() and self.sent else None
+
     def _repr_html_(self) -> str | None:
-        try:
-            row = self.rest.dispatch(self)
-            electrons = self.rest.electrons(self, limit=PANEL).electrons
-            value = ""
-            if row.status is Status.COMPLETED and row.counts.total == 1 and electrons:
-                value = outcome_text(electrons[0])
-        except CovalentError:
-            return None  # the text, the id itself, is shown instead
-        return dispatch_html(row, electrons, value, hint=sidebar_hint())
+        return Panel(self.rest, self).html() if self.sent else None

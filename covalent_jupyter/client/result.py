@@ -11,9 +11,10 @@ from typing import Any
 from ..errors import NotFinished
 from ..model import DispatchRow, ElectronRow, Hole, Produced, Status, refs_of
 from ..model.outputs import place
+from ..notebook.panel import Panel, in_notebook
 from ..workflow import recorded_call
-from .display import DISPATCH_HEADER, dispatch_cells, dispatch_html, plain, text_table
-from .electrons import SHOWN, Electron, Electrons, Source, moment
+from .display import DISPATCH_HEADER, dispatch_cells, plain, text_table
+from .electrons import Electron, Electrons, Source, moment
 from .failures import exception_for, failed_electrons, failure_text
 from .rest import Rest
 from .values import Values, store_folder
@@ -282,9 +283,15 @@ class Result:
         table = text_table(DISPATCH_HEADER, [dispatch_cells(self._row)])
         return f"{table}\n{plain(self._row.error, lines=True)}" if self._row.error else table
 
-    def _repr_html_(self) -> str:
-        rows = self._rest.electrons(self.dispatch_id, limit=SHOWN).electrons
-        return dispatch_html(self._row, rows)
+    def _ipython_display_(self) -> None:
+        if not (in_notebook() and Panel(self._rest, self.dispatch_id).show(text=repr(self), only_running=True)):
+            raise NotImplementedError  # IPython goes on with the next
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any] | None:
+        return Panel(self._rest, self.dispatch_id).data(repr(self)) if in_notebook() else None
+
+    def _repr_html_(self) -> str | None:
+        return Panel(self._rest, self.dispatch_id).html()
 
 
 def _same(value: Any) -> Any:

@@ -1,8 +1,10 @@
-"""Whether the Jupyter server of this notebook has the extension, and what to say if not."""
+"""What the Jupyter server of this notebook knows of covalent-jupyter, and what to say if it knows nothing."""
 
 from __future__ import annotations
 
 import functools
+import time
+from typing import NamedTuple
 
 from ..errors import CovalentError
 from .connection import Connector, Endpoint, Settings, parent_server, settings
@@ -10,27 +12,53 @@ from .rest import ExtensionMissing, Rest
 
 #: seconds that a notebook's first panel may wait for the answer
 PATIENCE = 2.0
+#: seconds after which a server that did not answer is asked again
+AGAIN = 60.0
 HINT = (
     "For the sidebar: pip install covalent-jupyter in the environment that JupyterLab was started from, "
     "then restart JupyterLab."
 )
 
 
+class Server(NamedTuple):
+    """``extension``: whether it has ours; None where there is no server, or it did not answer. ``store_id``: of the
+    service behind it."""
+
+    extension: bool | None
+    store_id: str = ""
+
+
+@functools.cache
+def _said() -> dict[Endpoint, tuple[Server, float]]:
+    """Server -> what it said, and until when that holds."""
+    return {}
+
+
 def sidebar_hint() -> str:
     """One line for notebooks whose Jupyter server does not know covalent-jupyter; else ``""``."""
-    server = parent_server()
-    return _hint_for(server) if server is not None else ""
+    return HINT if server_side().extension is False else ""
 
 
-@functools.lru_cache(maxsize=4)
-def _hint_for(server: Endpoint) -> str:
-    rest = Rest(Connector(Settings(settings().store_dir, server.url, server.token)))
+def server_side() -> Server:
+    """What the Jupyter server that started this kernel says; asked once."""
+    endpoint = parent_server()
+    if endpoint is None:
+        return Server(None)
+    known, until = _said().get(endpoint, (Server(None), 0.0))
+    if time.monotonic() < until:
+        return known
+    found = _ask(endpoint)
+    _said()[endpoint] = (found, time.monotonic() + AGAIN if found.extension is None else float("inf"))
+    return found
+
+
+def _ask(endpoint: Endpoint) -> Server:
+    rest = Rest(Connector(Settings(settings().store_dir, endpoint.url, endpoint.token)))
     try:
-        rest.health(PATIENCE)
-        return ""
+        return Server(True, str(rest.health(PATIENCE).get("store_id", "")))
     except ExtensionMissing:
-        return HINT
+        return Server(False)
     except CovalentError:
-        return ""  # it does not answer just now: that says nothing about what is installed
+        return Server(None)  # it does not answer just now: that says nothing about what is installed
     finally:
         rest.disconnect()

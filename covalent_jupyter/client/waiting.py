@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import NotFinished, NotFound
 from ..model import DispatchRow
+from .display import plain
 from .rest import EventsAnswer, Rest
 
 #: seconds that one long poll waits at the service
@@ -26,10 +27,12 @@ def wait_for(
     timeout: float | None = None,
     on_change: Callable[[DispatchRow], None] | None = None,
     stop: threading.Event | None = None,
+    stopped: Callable[[], None] | None = None,
 ) -> DispatchRow:
     """The row of the dispatch once it has ended, or as it is after ``timeout`` seconds (or when ``stop`` is set).
 
-    Ctrl-C stops the waiting and nothing else; it says how to cancel the dispatch.
+    Ctrl-C stops the waiting and nothing else; it says how to cancel the dispatch, after a call of ``stopped``, which
+    leaves the terminal at the beginning of a line.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     row: DispatchRow | None = None
@@ -46,7 +49,13 @@ def wait_for(
         name, known = (
             (row.name or "the dispatch", row.dispatch_id) if row is not None else ("the dispatch", dispatch_id)
         )
-        print(f'\nStopped waiting; {name} {known[:8]} runs on. Cancel it with ct.cancel("{known}").', file=sys.stderr)
+        if stopped is not None:
+            stopped()
+        begin = "" if stopped is not None else "\n"
+        print(
+            f'{begin}Stopped waiting; {plain(name)} {known[:8]} runs on. Cancel it with ct.cancel("{known}").',
+            file=sys.stderr,
+        )
         raise KeyboardInterrupt from None  # without the twelve frames of a wait on a socket
     return row
 

@@ -42,6 +42,8 @@ _FULL_ID = 36
 _NODE = re.compile(r"[0-9]{1,9}")
 #: Inputs of a node that the graph names, and characters of each.
 _GIVEN, _GIVEN_LENGTH = 4, 40
+#: Parts of a result whose previews one answer carries.
+RESULT_PARTS = 50
 
 
 class DispatchHandler(Handler):
@@ -199,6 +201,19 @@ class GraphOf(DispatchHandler):
         self.reply(await self.context.read(graph_of, manifest, rows))
 
 
+class ResultOfDispatch(DispatchHandler):
+    async def get(self, given: str) -> None:
+        self.query(q.Nothing)
+        row = await self.row(given)
+        manifest = await self.manifest(row.dispatch_id)
+        refs = refs_of(manifest.output)
+        nodes = list(dict.fromkeys(ref.node for ref in refs[:RESULT_PARTS]))
+        found, _ = await self.context.read(
+            self.context.store.electrons, row.dispatch_id, limit=max(len(nodes), 1), nodes=nodes or [0]
+        )
+        self.reply(result_of(row, manifest.output, refs, found))
+
+
 class ManifestOf(DispatchHandler):
     async def get(self, given: str) -> None:
         self.query(q.Nothing)
@@ -354,6 +369,17 @@ def _shortened(text: str) -> str:
     return line if len(line) <= _GIVEN_LENGTH else line[: _GIVEN_LENGTH - 1] + "…"
 
 
+def result_of(row: DispatchRow, output: Input, refs: tuple[Ref, ...], electrons: list[ElectronRow]) -> q.ResultOf:
+    """Which electrons' values the lattice returns, with what people see of them."""
+    state = {electron.node: electron for electron in electrons}
+    parts = [
+        q.ResultPart(ref.node, found.name, _steps_text(ref), str(found.status), found.preview, found.child)
+        for ref in refs[:RESULT_PARTS]
+        if (found := state.get(ref.node)) is not None
+    ]
+    return q.ResultOf(str(row.status), parts, len(refs), isinstance(output, Ref))
+
+
 def named_inputs(params: tuple[str, ...], args: list[Input], kwargs: dict[str, Input]) -> list[tuple[str, Input]]:
     named = [(params[i] if i < len(params) else f"arg{i}", value) for i, value in enumerate(args)]
     return [*named, *kwargs.items()]
@@ -384,10 +410,13 @@ def input_text(name: str, value: Input) -> q.InputText:
 
 
 def _path_text(ref: Ref) -> str:
-    steps = "".join(
+    return f"node {ref.node}{_steps_text(ref)}"
+
+
+def _steps_text(ref: Ref) -> str:
+    return "".join(
         f".{key}" if kind == "attr" else f"[{key!r}]" if kind == "item" else "[…]" for kind, key in ref.path
     )
-    return f"node {ref.node}{steps}"
 
 
 def _page(

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ..model import DispatchRow, ElectronRow
+from ..model import DispatchRow, ElectronRow, Preview
 
 Seq = Annotated[int, Meta(ge=0, le=1 << 62)]
 
@@ -185,6 +185,24 @@ class Graph(Struct):
     nodes: list[tuple[int, str, str, str, str | None]]  # id, name, kind, status, child
     edges: list[tuple[int, int, str]]  # from, to, parameter
     inputs: dict[int, str] = {}  # node -> "C=0.1, kernel='rbf'": what it was given besides values of other nodes
+
+
+class ResultPart(Struct):
+    """One electron whose value is in what the lattice returned; ``path`` names the piece of it, "" is all of it."""
+
+    node: int
+    name: str
+    path: str
+    status: str
+    preview: Preview | None
+    child: str | None
+
+
+class ResultOf(Struct):
+    status: str
+    parts: list[ResultPart]
+    total: int
+    whole: bool  # the one part is all that was returned
 
 
 class LiveLog(Struct):

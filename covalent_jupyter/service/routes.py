@@ -66,6 +66,10 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("GET", _E, dispatches.Electron, "One electron with its inputs, source and options"),
     Route("GET", _E + "/{stream}", dispatches.LogOf, "What an electron printed", q.ReadLog, answer="text"),
+    Route(
+        "GET", _D + "/result", dispatches.ResultOfDispatch, "What the lattice returns, as previews of its parts",
+        answer=q.ResultOf,
+    ),
     Route("GET", _D + "/graph", dispatches.GraphOf, "Nodes and edges with their states", answer=q.Graph),
     Route("GET", _D + "/manifest", dispatches.ManifestOf, "The graph as it was submitted", answer=Manifest),
     Route("POST", _D + "/cancel", dispatches.CancelDispatch, "Stop a dispatch or some electrons", body=q.Cancel),

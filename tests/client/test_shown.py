@@ -43,7 +43,9 @@ def test_dispatch_sync_shows_one_line_in_a_terminal() -> None:
         "print(ct.dispatch_sync(flows.sums, name='a \\x1b[2J name')(1).value['sum'])"
     )
     lines = seen.replace("\r\n", "\n").split("\n")
-    assert "\r\x1b[2K" in seen and lines[0].rpartition("\x1b[2K")[2].startswith("✓ a \\x1b[2J name  completed  2 of 2")
+    assert "\r\x1b[2K" in seen and lines[0].rpartition("\x1b[2K")[2].startswith(
+        "\x1b[32m✓\x1b[0m a \\x1b[2J name  completed  2 of 2"
+    )
     assert lines[1] == "3" and len(lines) == 3
 
 
@@ -74,11 +76,11 @@ def test_a_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outputs = [cell.outputs for cell in notebook.cells]
     panel = outputs[1][-1].data
     assert panel["text/plain"].strip("'").count("-") == 4
-    assert (
-        "✓" in panel["text/html"]
-        and "flow" in panel["text/html"]
-        and ">42<" in panel["text/html"].replace("</pre>", "<")
-    )
+    assert "✓" in panel["text/html"] and "flow" in panel["text/html"] and ">42</pre>" in panel["text/html"]
+    bundle = panel["application/vnd.covalent.dispatch+json"]
+    assert (bundle["version"], bundle["row"]["status"], bundle["more"]) == (1, "COMPLETED", 0)
+    assert [e["name"] for e in bundle["electrons"]] == ["add"] and bundle["store_id"]
+    assert bundle["result"]["parts"][0]["preview"]["scalar"] == 42
     assert "1 of 1" in outputs[2][0].data["text/html"] and outputs[2][-1].data["text/plain"] == "2"
     assert outputs[3][-1].data["text/plain"] == "3"
     assert "flow" in outputs[4][-1].data["text/html"] and "add" in outputs[5][-1].data["text/html"]

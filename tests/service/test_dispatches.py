@@ -88,6 +88,9 @@ def test_rows_electrons_graph_manifest(ask: Client, idle_interpreter: str) -> No
     assert graph["edges"] == [[0, 1, "x"], [1, 2, "x"]]
     assert [n[0] for n in graph["nodes"]] == [0, 1, 2]
     assert graph["inputs"] == {"0": "x='a value'"}
+    result = ask("GET", f"{base}/result").json()
+    assert (result["total"], result["whole"]) == (1, True)
+    assert [(p["node"], p["path"], p["status"]) for p in result["parts"]] == [(2, "", graph["nodes"][2][3])]
     assert wire.decode_manifest(ask("GET", f"{base}/manifest").data).dispatch_id == manifest.dispatch_id
     log = ask("GET", f"{base}/electrons/0/stdout")
     assert (log.status, log.data, log.headers["X-Next-Offset"]) == (200, b"", "0")

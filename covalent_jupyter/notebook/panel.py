@@ -1,0 +1,153 @@
+"""The one panel of a dispatch in a notebook, in the forms that front ends understand.
+
+- ``application/vnd.covalent.dispatch+json``: our labextension draws it from the service, with no kernel.
+- A widget, where there is no labextension: it goes over the kernel.
+- ``text/html``: a still table and graph for pages without either (nbconvert, GitHub).
+
+Where it is not known what the front end has, all of them are sent, and it takes what it can.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import time
+from typing import Any, NamedTuple
+
+from .. import config
+from ..client.rest import Rest
+from ..client.sidebar import HINT, Server, server_side
+from ..errors import CovalentError
+from ..model import DispatchRow
+from .panel_ends import ends
+from .panel_snapshot import MIME, Snapshot, store_id, take, unreachable
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+#: what shells that draw HTML are called: Jupyter's, Colab's, and those derived from them
+SHELLS = frozenset({"ZMQInteractiveShell", "Shell"})
+
+
+#: least seconds between two drawings of a still panel
+REDRAW = 0.5
+
+
+class Forms(NamedTuple):
+    """What is sent beside text and HTML, and what is said below the still panel."""
+
+    page: bool
+    widget: bool
+    hint: str = ""
+
+
+def in_notebook() -> bool:
+    """Whether displays are rendered as HTML here."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return shell is not None and any(kind.__name__ in SHELLS for kind in type(shell).__mro__)
+
+
+def forms_for(rest: Rest) -> Forms:
+    """What this notebook's front end is likely to draw; everything where that is not known."""
+    chosen = config.load().panel
+    widget = chosen in ("auto", "widget") and _has_widgets()
+    if chosen != "auto":
+        return Forms(chosen == "page", widget)
+    side = server_side()
+    if side.extension:
+        return _beside(side, rest, widget)
+    return Forms(True, widget, HINT if side.extension is False else "")
+
+
+def _beside(side: Server, rest: Rest, widget: bool) -> Forms:
+    """For a server with the extension: its page asks the service behind it, which must be that of this kernel."""
+    try:
+        same = side.store_id == store_id(rest)
+    except CovalentError:
+        same = True
+    return Forms(True, False) if same else Forms(not widget, widget)
+
+
+def _has_widgets() -> bool:
+    return importlib.util.find_spec("anywidget") is not None
+
+
+class Panel:
+    """A dispatch as it is displayed. ``show`` gives it a place in the cell's output; without it, ``data`` is for IPython
+    to place."""
+
+    def __init__(self, rest: Rest, dispatch_id: str) -> None:
+        self.rest = rest
+        self.dispatch_id = str(dispatch_id)
+        self.forms = forms_for(rest)
+        self._handle: Any = None
+        self._widget: Any = None
+        self._drawn = 0.0
+
+    def data(self, text: str = "") -> dict[str, Any]:
+        """The MIME bundle as of now; ``text`` stands for it where there is nothing but text."""
+        return self._data(self.snapshot(), text)
+
+    def html(self) -> str | None:
+        """The still panel; None where the service does not answer."""
+        snapshot = self.snapshot()
+        return snapshot.html(self.forms.hint) if isinstance(snapshot, Snapshot) else None
+
+    def snapshot(self) -> Snapshot | CovalentError:
+        try:
+            return take(self.rest, self.dispatch_id)
+        except CovalentError as error:
+            return error
+
+    def _data(self, snapshot: Snapshot | CovalentError, text: str) -> dict[str, Any]:
+        if isinstance(snapshot, CovalentError):
+            bundle, html = unreachable(self.dispatch_id, snapshot)
+            plain = self.dispatch_id
+        else:
+            bundle, html, plain = snapshot.bundle(), snapshot.html(self.forms.hint), snapshot.text()
+        data: dict[str, Any] = {"text/plain": text or plain, "text/html": html}
+        if self.forms.page:
+            data[MIME] = bundle
+        if self.forms.widget:
+            self._widget = self._widget or _widget_for(self.dispatch_id, bundle)
+            data.update(self._widget.view())
+        return data
+
+    def show(self, text: str = "", *, only_running: bool = False) -> bool:
+        """Display it; what the notebook saves is brought up to date when the dispatch has ended.
+
+        ``only_running``: do nothing, and say so, for one that has ended.
+        """
+        snapshot = self.snapshot()
+        running = isinstance(snapshot, Snapshot) and not snapshot.row.status.ended
+        if only_running and not running:
+            return False
+        ipython = importlib.import_module("IPython.display")
+        self._handle = ipython.display(self._data(snapshot, text), raw=True, display_id=True)
+        if running and self._handle is not None:
+            ends().call(self.dispatch_id, self.finish)
+        return True
+
+    @property
+    def still(self) -> bool:
+        """Whether nothing but us can bring it up to date."""
+        return not (self.forms.page or self.forms.widget)
+
+    def redraw(self, row: DispatchRow) -> None:
+        """Draw the still panel again, at most twice a second."""
+        now = time.monotonic()
+        if self._handle is not None and now - self._drawn > REDRAW and not row.status.ended:
+            self._drawn = now
+            self._handle.update(self.data(), raw=True)
+
+    def finish(self) -> None:
+        """Put what is known now in the place of what was shown, once."""
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            ends().forget(self.dispatch_id, self.finish)
+            handle.update(self.data(), raw=True)
+
+
+def _widget_for(dispatch_id: str, bundle: dict[str, Any]) -> Any:
+    """The widget of this dispatch; loaded late, for ipywidgets takes its time."""
+    return importlib.import_module(".panel_widget", __package__).widget_for(dispatch_id, bundle)
