@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import sys
 import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import config
@@ -24,6 +25,8 @@ from .panel_ends import ends
 from .panel_snapshot import MIME, Snapshot, store_id, take, unreachable
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
+#: the widget's script, made from the sources of the labextension
+SCRIPT = Path(__file__).parent / "static" / "panel.js"
 #: what shells that draw HTML are called: Jupyter's, Colab's, and those derived from them
 SHELLS = frozenset({"ZMQInteractiveShell", "Shell"})
 
@@ -69,7 +72,8 @@ def _beside(side: Server, rest: Rest, widget: bool) -> Forms:
 
 
 def _has_widgets() -> bool:
-    return importlib.util.find_spec("anywidget") is not None
+    """Whether there are widgets, and ours was built (a checkout may be installed without)."""
+    return importlib.util.find_spec("anywidget") is not None and SCRIPT.exists()
 
 
 class Panel:

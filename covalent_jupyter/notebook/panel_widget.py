@@ -23,7 +23,7 @@ from .panel_feed import budget, compressed, feed
 STATIC = Path(__file__).parent / "static"
 #: requests of panels that are under way at once
 AT_ONCE = 4
-#: milliseconds that the service may hold an answer to a panel's request
+#: seconds after which a request is given up
 TIMEOUT = 30.0
 _PATH = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)*")
 
@@ -107,7 +107,7 @@ def _request(rest: Rest, asked: Asked) -> Answer:
 def _status(error: CovalentError) -> int:
     """The HTTP status that the page is told: 503 where there is nobody to ask."""
     if isinstance(error, ServiceError):
-        return int(getattr(error, "status", 0) or 404)
+        return error.status
     return 503
 
 
