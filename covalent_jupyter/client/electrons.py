@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, overload
 
+from ..codec import arrow_streams
 from ..errors import NotFinished, NotFound
 from ..model import ElectronRow, FunctionDef, Manifest, Node, Produced, Ref, Status, Tpl
 from .display import ELECTRON_HEADER, electron_cells, html_table, outcome_text, plain, sign_of, text_table
 from .failures import electron_text, exception_of
-from .values import Values
+from .values import Values, outputs_of
 
 #: rows that one request fetches
 PAGE = 500
@@ -127,6 +128,16 @@ class Electron:
         )
 
     result = value
+
+    def arrow(self) -> list[memoryview]:
+        """The tables of pandas and Arrow in what it returned, each as the bytes of an Arrow IPC stream; nothing is unpickled, so it
+        works under any Python, also for values that cannot be loaded here. Raises as :attr:`value` where there is none."""
+        output = self.row.output
+        if output is None:
+            _ = self.value
+            return []
+        blobs = [self._source.values.blob(one.digest, one.data) for one in outputs_of(output)]
+        return [stream for blob in blobs for stream in arrow_streams(blob)]
 
     @property
     def stdout(self) -> str:

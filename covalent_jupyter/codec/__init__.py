@@ -3,7 +3,7 @@
 A *value frame* is::
 
     magic "CJV1"  version  Python major, minor  flags  crc32  length of notes  number of buffers  length of pickle
-    notes (JSON: cloudpickle's version, versions of packages that the pickle names)
+    notes (JSON: cloudpickle's version, versions of packages that the pickle names, numbers of the buffers that are Arrow streams)
     lengths of the buffers (8 bytes each)
     pickle (protocol 5)
     buffers, each at a multiple of 64 bytes from the start of the frame
@@ -19,7 +19,7 @@ from pickle import PickleBuffer
 from ..blobs import digest_of
 from .frame import ALIGN, CODE, MAGIC, SLOTS, VERSION, Buffer, has_code
 from .pickler import cloudpickle_version, importable, module_importable, steps_to
-from .reading import decode, decode_function
+from .reading import arrow_streams, decode, decode_function
 from .writing import encode, encode_exception, encode_function
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "VERSION",
     "Buffer",
     "PickleBuffer",
+    "arrow_streams",
     "cloudpickle_version",
     "decode",
     "decode_function",

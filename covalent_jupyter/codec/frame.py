@@ -29,10 +29,12 @@ _ZEROS = bytes(ALIGN)
 
 
 class Notes(msgspec.Struct, omit_defaults=True):
-    """What the frame says about how it was made; ``packages`` maps modules to versions."""
+    """What the frame says about how it was made; ``packages`` maps modules to versions, ``arrow`` has the numbers of the
+    buffers that are Arrow IPC streams."""
 
     cloudpickle: str = ""
     packages: dict[str, str] = {}
+    arrow: list[int] = []
 
 
 _NO_NOTES = Notes()

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import EncodeError
 from . import culprit
+from .tables import reduce_table
 
 _UNVERSIONED = sys.stdlib_module_names | {__name__.partition(".")[0]}
 _Cached = type(lru_cache(lambda: None))
@@ -50,6 +51,7 @@ def _pickler_class(persistent: bool) -> Any:
             self.proto = 5
             self.modules: set[str] = set()
             self.forced: list[str] = []
+            self.arrow: list[pickle.PickleBuffer] = []  # buffers that are Arrow streams
 
         def reducer_override(self, obj: Any) -> Any:
             kind = type(obj)
@@ -62,8 +64,11 @@ def _pickler_class(persistent: bool) -> Any:
             if kind is _Cached and not self.by_name(obj):
                 return _cache_again, (obj.__wrapped__, obj.cache_parameters())
             module = kind.__module__
-            if type(module) is str and module.startswith("torch"):
-                return _reduce_tensor(obj)
+            if type(module) is str:
+                if module.startswith("torch"):
+                    return _reduce_tensor(obj)
+                if module.startswith(("pandas", "pyarrow")):
+                    return self.reduce_table(obj, module)
             return NotImplemented
 
         def by_name(self, obj: Any) -> bool:
@@ -84,6 +89,12 @@ def _pickler_class(persistent: bool) -> Any:
             reduced = super().reducer_override(obj)
             if reduced is not NotImplemented and reduced[0] is not type:
                 self.has_code = True
+            return reduced
+
+        def reduce_table(self, obj: Any, module: str) -> Any:
+            reduced = reduce_table(obj, module, self.arrow)
+            if reduced is not NotImplemented:
+                self.modules.update(("pyarrow", module))
             return reduced
 
         def reduce_module(self, obj: ModuleType) -> Any:

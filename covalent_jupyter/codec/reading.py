@@ -36,6 +36,12 @@ def decode_function(data: Buffer, load: Callable[[str], Buffer]) -> Any:
     return _decode(data, resolve)
 
 
+def arrow_streams(data: Buffer) -> list[memoryview]:
+    """The tables inside a value, as Arrow IPC streams; nothing is unpickled. Raises DecodeError."""
+    parts = parse_frame(data)
+    return [parts.buffers[number] for number in parts.notes.arrow if 0 <= number < len(parts.buffers)]
+
+
 class _Unpickler(pickle.Unpickler):
     """Resolves slots."""
 

@@ -122,7 +122,11 @@ def _encode(
         modules |= pickler.modules
     flags = (CODE if pickler.has_code else 0) | (SLOTS if id_of is not None else 0)
     packages = versions_of(pickler.modules) if pickler.modules else {}
-    notes = Notes(cloudpickle_version() if pickler.has_code else "", packages) if packages or pickler.has_code else None
+    ours = {id(buffer) for buffer in pickler.arrow}
+    arrow = [number for number, buffer in enumerate(buffers) if id(buffer) in ours] if ours else []
+    notes = None
+    if packages or arrow or pickler.has_code:
+        notes = Notes(cloudpickle_version() if pickler.has_code else "", packages, arrow)
     return make_frame(file.getbuffer(), buffers, flags, notes)
 
 

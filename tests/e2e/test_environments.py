@@ -46,7 +46,9 @@ NEEDED = [
     "ipython",
     "jupyter-core",
     "msgspec",
+    "pandas",
     "psutil",
+    "pyarrow",
     "tornado",
     "traitlets",
 ]
@@ -104,14 +106,21 @@ def other_python() -> str | None:
     return None
 
 
-@pytest.mark.skipif(other_python() is None, reason="no other Python 3.11 to 3.13 on this machine")
-@pytest.mark.timeout(400)
-def test_a_kernel_of_another_python(place: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def another(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment of another Python; its interpreter."""
     other = other_python()
-    assert other is not None
-    python = environment(tmp_path / "venv", other)
+    if other is None:
+        pytest.skip("no other Python 3.11 to 3.13 on this machine")
+    python = environment(tmp_path_factory.mktemp("another") / "venv", other)
     subprocess.run([python, "-m", "pip", "install", "-q", *NEEDED], check=True, capture_output=True, timeout=300)
     (packages_of(python) / "shared.pth").write_text(f"{Path(ct.__file__).parent.parent}\n")
+    return python
+
+
+@pytest.mark.timeout(400)
+def test_a_kernel_of_another_python(place: Path, tmp_path: Path, another: Path) -> None:
+    python = another
     dispatch_id = dispatch_from(python, tmp_path)
     result = ct.get_result(dispatch_id)
     version = result.value[0]
@@ -119,3 +128,40 @@ def test_a_kernel_of_another_python(place: Path, tmp_path: Path) -> None:
     assert result.row.environment["python"].startswith(f"{version[0]}.{version[1]}.")
     with pytest.raises(ct.errors.DecodeError, match="recorded by Python"):
         _ = result.electrons[0].func
+
+
+READER = """
+import sys
+import covalent_jupyter as ct
+from covalent_jupyter.client.rest import connect
+
+electron = ct.get_result(sys.argv[1]).electrons[0]
+found = electron.value
+frame, table = found["frame"], found["table"]
+assert sys.version_info[:2] != tuple(found["python"]), "the same Python"
+assert list(frame.columns) == ["n", "when", "name"] and frame.dtypes.map(str).tolist()[:1] == ["int64"]
+assert frame["name"].tolist() == ["a", "b"] and frame["when"].dt.year.tolist() == [2024, 2025]
+frame.loc[0, "n"] = 7
+assert table.to_pydict() == {"x": [[1], [2, 3]]}
+print(frame["n"].sum(), [memoryview(stream).nbytes > 100 for stream in electron.arrow()])
+"""
+
+
+@pytest.mark.timeout(400)
+def test_tables_are_read_under_another_python(place: Path, tmp_path: Path, another: Path) -> None:
+    @ct.electron
+    def tables() -> dict[str, object]:
+        import sys
+
+        import pandas as pd
+        import pyarrow as pa
+
+        frame = pd.DataFrame({"n": [1, 2], "when": pd.to_datetime(["2024-01-01", "2025-01-01"]), "name": ["a", "b"]})
+        return {"frame": frame, "table": pa.table({"x": [[1], [2, 3]]}), "python": sys.version_info[:2]}
+
+    result = ct.dispatch_sync(ct.lattice(lambda: tables()))()
+    script = tmp_path / "read.py"
+    script.write_text(READER)
+    done = subprocess.run([another, script, result.dispatch_id], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[-2] == "9 [True, True]"
