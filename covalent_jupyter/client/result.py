@@ -13,6 +13,7 @@ from ..model import DispatchRow, ElectronRow, Hole, Produced, Status, refs_of
 from ..model.outputs import place
 from ..notebook.panel import Panel, in_notebook
 from ..workflow import recorded_call
+from . import drawing
 from .display import DISPATCH_HEADER, dispatch_cells, plain, text_table
 from .electrons import Electron, Electrons, Source, moment
 from .failures import exception_for, failed_electrons, failure_text
@@ -276,6 +277,23 @@ class Result:
         for start, end, parameter, *_ in found["edges"]:
             graph.add_edge(start, end, parameter=parameter)
         return graph
+
+    def draw(
+        self,
+        find: int | str | None = None,
+        open: drawing.Open = (),
+        collapse: bool | int = True,
+        direction: str = "right",
+    ) -> Any:
+        """The transport graph as it is now: a ``plotly.graph_objects.Figure``, boxes coloured by state.
+
+        ``find`` zooms to an electron: an id, a name, or ``"train[C=0.1]"``. ``open`` shows the insides of sublattices
+        (their ids or names, or True for all). ``collapse`` draws so many equal electrons or more as one box
+        (True: 6; False: never). ``direction`` is ``"right"`` or ``"down"``.
+        """
+        return drawing.draw(
+            self._rest, self.refresh().row, find=find, open=open, collapse=collapse, direction=direction
+        )
 
     # display
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import ConfigError
 from ..model.graph import Manifest
+from ..parts import part
 from .assemble import assemble
 from .binding import Binder
 from .capture import plain_function
@@ -83,6 +84,15 @@ class Lattice:
         """Build the graph without dispatching it; also kept as ``transport_graph``."""
         self.transport_graph = assemble(self, args, kwargs).manifest
         return self.transport_graph
+
+    def draw(self, *args: Any, **kwargs: Any) -> Any:
+        """The transport graph that these arguments give, before a dispatch: a ``plotly.graph_objects.Figure``.
+
+        ``find="train[C=0.1]"`` zooms to an electron, ``collapse`` says how many equal electrons become one box (False:
+        never), ``direction="down"`` draws from top to bottom; where the lattice has a parameter of that
+        name, the argument is the lattice's.
+        """
+        return part("notebook.graph").draw_lattice(self, args, kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"function": self.function, "given": self.given, "workflow_executor": self.workflow_executor}

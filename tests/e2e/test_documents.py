@@ -21,7 +21,7 @@ from covalent_jupyter.workflow.options import ELECTRON_OPTIONS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = ("electrons", "values", "results", "running")
+PAGES = ("electrons", "values", "results", "running", "runs")
 
 pytestmark = pytest.mark.timeout(120)
 
