@@ -11,6 +11,8 @@ from playwright.sync_api import expect
 from .lab import Lab
 from .page import LabPage
 
+pytestmark = pytest.mark.timeout(300)
+
 DEFINE = """
 import covalent_jupyter as ct
 EVIL = "$x^2$ <img src=x onerror='window.caught=1'>"

@@ -81,11 +81,14 @@ def _arranged(
     ports = _ports(picture, layout, down)
     for number, (arrow, bends) in enumerate(zip(picture.arrows, layout.bends, strict=True)):
         start, end = layout.places[arrow.start], layout.places[arrow.end]
+        leaves, enters = layout.sides[arrow.start][1], layout.sides[arrow.end][0]
         if down:
-            ends = (start.x, start.y + start.height / 2), (ports[number], end.y - end.height / 2)
+            first = [(start.x, start.y + start.height / 2), (start.x, leaves)]
+            last = [(ports[number], enters), (ports[number], end.y - end.height / 2)]
         else:
-            ends = (start.x + start.width / 2, start.y), (end.x - end.width / 2, ports[number])
-        lines.append(Line([ends[0], *bends, ends[1]], arrow.label))
+            first = [(start.x + start.width / 2, start.y), (leaves, start.y)]
+            last = [(enters, ports[number]), (end.x - end.width / 2, ports[number])]
+        lines.append(Line([*dict.fromkeys(first), *bends, *dict.fromkeys(last)], arrow.label))
     return rectangles, lines, layout.width, layout.height
 
 

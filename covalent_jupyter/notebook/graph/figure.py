@@ -32,6 +32,7 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 WIDEST, TALLEST = 1200.0, 700.0
 MARGIN = 14.0
 TOP = 44.0
+SIDE = 32.0  # for plotly's buttons
 #: smallest scale at which labels are shown
 READABLE = 0.72
 #: boxes with round corners and curved edges, with labels, and with hovers drawn as SVG
@@ -358,8 +359,8 @@ class _Figure:
         layout: dict[str, Any] = {
             "template": "none", "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
             "font": {"family": FONT, "color": GREY, "size": 12},
-            "width": round(width + 2), "height": round(height + above + 2), "autosize": False,
-            "margin": {"l": 1, "r": 1, "t": above, "b": 1, "pad": 0},
+            "width": round(width + SIDE + 1), "height": round(height + above + 2), "autosize": False,
+            "margin": {"l": 1, "r": SIDE, "t": above, "b": 1, "pad": 0},
             "xaxis": {**axis, "range": [view.left, view.right]},
             "yaxis": {**axis, "range": [view.bottom, view.top], "scaleanchor": "x", "scaleratio": 1},
             "hovermode": "closest", "hoverdistance": 45, "dragmode": "pan",

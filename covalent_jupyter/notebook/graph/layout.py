@@ -36,9 +36,10 @@ class Place(NamedTuple):
 
 class Layout(NamedTuple):
     """Boxes in the order given, and for each edge the points between its two boxes (two in each layer that it crosses).
-    All inside 0..width, 0..height."""
+    All inside 0..width, 0..height. ``sides`` is for each box where its layer begins and ends, in the edges' direction."""
 
     places: list[Place]
+    sides: list[tuple[float, float]]
     bends: list[list[tuple[float, float]]]
     width: float
     height: float
@@ -52,9 +53,11 @@ def layered(sizes: Sequence[tuple[float, float]], edges: Sequence[tuple[int, int
     if down:
         turned = layered([(h, w) for w, h in sizes], edges)
         places = [Place(p.y, p.x, p.height, p.width) for p in turned.places]
-        return Layout(places, [[(y, x) for x, y in bend] for bend in turned.bends], turned.height, turned.width)
+        return Layout(
+            places, turned.sides, [[(y, x) for x, y in bend] for bend in turned.bends], turned.height, turned.width
+        )
     if not sizes:
-        return Layout([], [], 0.0, 0.0)
+        return Layout([], [], [], 0.0, 0.0)
     return _Sheet(sizes, edges).layout()
 
 
@@ -186,7 +189,11 @@ class _Sheet:
             ]
             for lanes in self.lanes
         ]
-        return Layout(places, bends, left - LAYER_GAP, bottom - top)
+        beside = [
+            (p.x - p.width / 2, p.x + p.width / 2) if self.layer[i] in folded else sides[self.layer[i]]
+            for i, p in enumerate(places)
+        ]
+        return Layout(places, beside, bends, left - LAYER_GAP, bottom - top)
 
     def _columns(self, row: list[int], columns: int, left: float, across: list[float]) -> float:
         """Horizontal middles of one layer; its width."""
