@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from .model import Error, Hole, Log, Manifest, Options, Outcome, Preview, Produced, Status, dependencies
+from .model import AttemptRow, Error, Hole, Log, Manifest, Options, Outcome, Preview, Produced, Status, dependencies
 from .model.events import (
     Annotated,
     Cancelled,
@@ -43,8 +43,8 @@ class NodeState:
     """What is known of one node. Times are seconds since the epoch."""
 
     __slots__ = (
-        "status", "attempt", "failures", "interruptions", "unmet", "host", "pack", "cancel", "started", "ended",
-        "duration", "worker", "output", "preview", "error", "stdout", "stderr", "child", "reused", "rss",
+        "status", "attempt", "failures", "interruptions", "unmet", "host", "pack", "cancel", "queued", "ran_on",
+        "started", "ended", "duration", "worker", "output", "preview", "error", "stdout", "stderr", "child", "reused", "rss",
         "warnings", "progress",
     )  # fmt: skip
 
@@ -57,6 +57,8 @@ class NodeState:
         self.host = ""
         self.pack = ""
         self.cancel = False
+        self.queued: float | None = None  # when the present attempt was handed to an executor
+        self.ran_on = ""  # the host that got it
         self.started: float | None = None
         self.ended: float | None = None
         self.duration: float | None = None
@@ -128,6 +130,7 @@ class DispatchRun:
         self.to_cancel_children: dict[str, None] = {}
         self.delayed: dict[int, float] = {}
         self.changed: set[int] = set()  # nodes whose row is out of date
+        self.superseded: list[AttemptRow] = []  # attempts that others followed, not yet recorded as rows
 
     def set_ready(self, node_id: int) -> None:
         """The node waits for a place on its executor."""
@@ -138,6 +141,10 @@ class DispatchRun:
 
     def has_ready(self) -> bool:
         return any(self.ready)
+
+    def executor_name(self, node_id: int) -> str:
+        executors = self.manifest.executors
+        return executors[self.options(node_id).executor].name if executors else ""
 
     def options(self, node_id: int) -> Options:
         index = self.manifest.nodes[node_id].options
@@ -271,6 +278,7 @@ def _launched(run: DispatchRun, event: Launched) -> None:
         state = run.nodes[node_id]
         state.attempt = attempt
         state.host, state.pack = event.host, event.pack_id
+        state.queued, state.ran_on = event.time, event.host
         run.unset_ready(node_id)
         _set(run, node_id, _QUEUED)
 
@@ -336,7 +344,7 @@ def _failure(run: DispatchRun, node_id: int, error: Error, when: float) -> list[
         _end(run, node_id, _CANCELLED, when)
         return [node_id]
     if state.failures <= options.retries:
-        _again(run, node_id)
+        _again(run, node_id, "FAILED", when, error)
         if options.retry_delay > 0:
             run.unset_ready(node_id)
             run.delayed[node_id] = options.retry_delay
@@ -355,9 +363,18 @@ def _final_failure(run: DispatchRun, node_id: int, when: float) -> list[int]:
     return [node_id]
 
 
-def _again(run: DispatchRun, node_id: int) -> None:
-    """The node is to run once more, as its next attempt."""
+def _again(run: DispatchRun, node_id: int, status: str, when: float, error: Error | None) -> None:
+    """The attempt ended with this status, and the node is to run once more, as its next attempt."""
     state = run.nodes[node_id]
+    run.superseded.append(
+        AttemptRow(
+            run.dispatch_id, node_id, state.attempt, run.manifest.nodes[node_id].name, status,
+            run.executor_name(node_id), state.ran_on, state.worker, state.queued, state.started, when, state.duration,
+            state.rss, error, state.stdout, state.stderr,
+        )
+    )  # fmt: skip
+    state.queued = state.started = state.ended = state.duration = None
+    state.worker, state.ran_on, state.rss, state.stdout, state.stderr = "", "", 0, _NO_LOG, _NO_LOG
     state.attempt += 1
     state.host = state.pack = ""
     state.child = None
@@ -374,7 +391,7 @@ def _interruption(run: DispatchRun, node_id: int, outcome: Outcome) -> list[int]
         return [node_id]
     harmless = not outcome.started  # it never began, so that running it repeats nothing
     if (harmless or run.options(node_id).on_interrupt == "run_again") and state.interruptions <= MAX_INTERRUPTIONS:
-        _again(run, node_id)
+        _again(run, node_id, "INTERRUPTED", outcome.finished, outcome.error)
         return []
     state.error = outcome.error or Error("ElectronInterrupted", "it was cut off", cause="interrupted")
     return _final_failure(run, node_id, outcome.finished)
@@ -385,7 +402,8 @@ def _given_back(run: DispatchRun, event: GivenBack) -> None:
         state = run.nodes[node_id]
         if state.attempt != attempt or not state.in_flight or state.status.ended:
             continue
-        state.host = state.pack = ""
+        state.host = state.pack = state.ran_on = ""
+        state.queued = None
         run.to_stop.pop(node_id, None)
         _set(run, node_id, _NEW)
         if state.unmet == 0 and not state.cancel:
@@ -432,7 +450,7 @@ def _child_ended(run: DispatchRun, event: ChildEnded) -> list[int]:
     if state.child != event.child or state.status.ended:
         return []
     if event.status is _COMPLETED:
-        state.output = event.output
+        state.output, state.preview = event.output, event.preview or state.preview
         _end(run, event.node, _COMPLETED, event.time)
         _satisfy(run, event.node)
         return []

@@ -50,7 +50,7 @@ from ..model.events import (
     TakenOver,
     decode_event,
 )
-from ..rows import digests_of, dispatch_row
+from ..rows import digests_of, dispatch_row, inputs_of, preview_of
 from ..store import Store
 from . import keeping
 from .checks import Limits, check_manifest
@@ -158,13 +158,13 @@ class Dispatcher:
         if prepared is None:
             await self._ledger.durable()
             return manifest.dispatch_id, False
-        run, encoded = prepared
+        run, encoded, inputs = prepared
         taken = await self._reusable(manifest)
         if await self._is_in_memory(manifest):  # a repeated POST overtook us meanwhile
             return manifest.dispatch_id, False
         self._variables.remember(manifest.dispatch_id, head.variables)
         crashpoint("submit.checked")
-        self._enter(run, encoded, small, taken)
+        self._enter(run, encoded, inputs, small, taken)
         recorded = self._flush()
         crashpoint("submit.decided")
         await self._ledger.committed(recorded)
@@ -179,7 +179,7 @@ class Dispatcher:
         await self._ledger.durable()
         return True
 
-    def _prepare(self, head: wire.Head, small: dict[str, bytes]) -> tuple[DispatchRun, bytes] | None:
+    def _prepare(self, head: wire.Head, small: dict[str, bytes]) -> tuple[DispatchRun, bytes, bytes] | None:
         """Checks a manifest and makes its run, off the event loop; None if the store has it already."""
         manifest = head.manifest
         known = self.store.dispatch(manifest.dispatch_id)
@@ -194,7 +194,7 @@ class Dispatcher:
         if missing:
             raise MissingBlobs(f"{len(missing)} blobs are missing", missing=missing)
         self._variables.keep(manifest.dispatch_id, head.variables)
-        return DispatchRun(manifest), wire.encode_manifest(manifest)
+        return DispatchRun(manifest), wire.encode_manifest(manifest), inputs_of(manifest)
 
     async def _reusable(self, manifest: Manifest) -> TakenOver | None:
         """What an earlier dispatch already has of this one."""
@@ -226,12 +226,17 @@ class Dispatcher:
         return list(rows)
 
     def _enter(
-        self, run: DispatchRun, manifest: bytes, small: dict[str, bytes], taken: TakenOver | None = None
+        self,
+        run: DispatchRun,
+        manifest: bytes,
+        inputs: bytes,
+        small: dict[str, bytes],
+        taken: TakenOver | None = None,
     ) -> None:
         m = run.manifest
         if m.environment is not None:
             self._placement.environments[run.dispatch_id] = m.environment
-        self._ledger.enter(run, manifest, small)
+        self._ledger.enter(run, manifest, inputs, small)
         self._ledger.step(run, Submitted(m.created or self._clock(), run.root, m.parent))
         if taken is not None and taken.nodes:
             self._ledger.step(run, taken)
@@ -371,7 +376,7 @@ class Dispatcher:
             self._ledger.step(parent, ChildEnded(node_id, child_id, Status.FAILED, None, error, self._clock()))
             return
         crashpoint("sublattice.built")
-        self._enter(run, wire.encode_manifest(manifest), small)
+        self._enter(run, wire.encode_manifest(manifest), inputs_of(manifest), small)
 
     def _depth(self, run: DispatchRun) -> int:
         depth = 0
@@ -473,6 +478,7 @@ class Dispatcher:
             manifest = wire.decode_manifest(data)
             run = engine.replay(manifest, events)
             run.changed.clear()
+            run.superseded.clear()
             run.to_expand.clear()  # children were recorded in the same commit
             if run.ended is not None:
                 continue
@@ -563,4 +569,6 @@ def _child_ended(run: DispatchRun, node_id: int) -> ChildEnded:
             error = Error("DispatchFailed", f"{where}: {run.error}")
         else:
             error = msgspec.structs.replace(first, message=f"{first.message} ({where})")
-    return ChildEnded(node_id, run.dispatch_id, run.status, run.output, error, run.ended or run.created)
+    return ChildEnded(
+        node_id, run.dispatch_id, run.status, run.output, error, run.ended or run.created, preview_of(run)
+    )

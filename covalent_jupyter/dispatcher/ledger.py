@@ -48,10 +48,11 @@ class Ledger:
         run = self.runs.get(dispatch_id)
         return run.manifest.key if run is not None else self._leaving.get(dispatch_id)
 
-    def enter(self, run: DispatchRun, manifest: bytes, small: dict[str, bytes]) -> None:
-        """A new run: its manifest, small values and references go into this turn's batch."""
+    def enter(self, run: DispatchRun, manifest: bytes, inputs: bytes, small: dict[str, bytes]) -> None:
+        """A new run: its manifest, inputs for people, small values and references go into this turn's batch."""
         self.runs[run.dispatch_id] = run
         self._batch.manifests.append((run.dispatch_id, manifest))
+        self._batch.inputs.append((run.dispatch_id, inputs))
         for digest, data in small.items():
             self.keep(digest, data)
         self._batch.references.extend((run.dispatch_id, digest) for digest in run.manifest.blobs)
@@ -98,6 +99,8 @@ class Ledger:
             batch.electrons.extend([electron_row(run, n) for n in nodes])
             batch.dispatches.append(dispatch_row(run))
             run.changed.clear()
+            batch.attempts.extend(run.superseded)
+            run.superseded.clear()
             if run.ended is not None:
                 self._leave(run)
         self.touched, self._new = {}, set()

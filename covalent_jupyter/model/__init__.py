@@ -20,7 +20,7 @@ from .graph import (
     refs_of,
 )
 from .status import ENDED, SIGNS, Status
-from .views import ConnectionFile, Counts, DispatchRow, ElectronRow
+from .views import AttemptRow, ConnectionFile, Counts, DispatchRow, ElectronRow
 from .work import (
     INLINE,
     PROTOCOL,
@@ -64,6 +64,7 @@ __all__ = [
     "SIGNS",
     "Ack",
     "Attempt",
+    "AttemptRow",
     "Began",
     "CallDep",
     "CancelAttempts",

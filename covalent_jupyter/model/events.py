@@ -103,6 +103,7 @@ class ChildEnded(Struct, tag="child_ended"):
     output: Produced | None
     error: Error | None
     time: float
+    preview: Preview | None = None
 
 
 class Annotated(Struct, tag="annotated"):

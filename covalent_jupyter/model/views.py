@@ -50,6 +50,10 @@ class DispatchRow(Struct):
     environment: dict[str, str]  # python, prefix, host, digest
     output: Produced | None = None
     note: str = ""
+    preview: Preview | None = None  # of what it returned, where that is what one electron gave; without pictures
+    results: dict[str, Any] = {}  # plain scalars of what it returned, by name; "result" is the whole value
+    notify: str = ""  # what was asked for: "", "off", "end", "failure"; a command or address counts as "end"
+    notices: list[str] = []  # what people should be told: runs that were cut off, notifications that failed
 
 
 class ElectronRow(Struct):
@@ -77,7 +81,30 @@ class ElectronRow(Struct):
     key: str = ""
     rss: int = 0
     warnings: tuple[str, ...] = ()
-    progress: dict[str, Any] = {}
+    progress: dict[str, Any] = {}  # bar and last report: done, total, elapsed, report, bars
+    queued: float | None = None  # when the attempt was handed to its executor
+    host: str = ""  # executor host that has it, or had it
+
+
+class AttemptRow(Struct):
+    """One attempt of an electron; its end where it has ended."""
+
+    dispatch_id: str
+    node: int
+    attempt: int  # from 1
+    name: str
+    status: str  # DISPATCHING, RUNNING, COMPLETED, FAILED, CANCELLED or INTERRUPTED
+    executor: str
+    host: str
+    worker: str
+    queued: float | None
+    started: float | None
+    ended: float | None
+    duration: float | None
+    rss: int
+    error: Error | None
+    stdout: Log
+    stderr: Log
 
 
 class ConnectionFile(Struct):

@@ -123,6 +123,7 @@ class Preview(Struct, omit_defaults=True):
     shape: str = ""  # "100×4 float64"
     scalar: bool | int | float | str | None = None  # of a plain scalar, for tables and plots
     warnings: tuple[str, ...] = ()
+    scalars: dict[str, bool | int | float | str | None] = {}  # of a dict or dataclass: the plain scalars in it
 
 
 class Log(Struct, array_like=True, frozen=True):

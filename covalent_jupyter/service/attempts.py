@@ -1,60 +1,24 @@
-"""Every attempt of an electron, as the log tells: the rows show the last one alone."""
+"""Every attempt of an electron: the rows of electrons show the last one alone."""
 
 from __future__ import annotations
 
-import msgspec
-from msgspec import Struct
-
-from ..model import Error, Log
-from ..model.events import ChildEnded, Finished, Launched, Started, decode_event
+from ..model import AttemptRow
 from ..store import Store
+from .queries import Attempt
 
-_KINDS = frozenset({"launched", "started", "finished", "child_ended"})
-
-
-class AttemptInfo(Struct, omit_defaults=True):
-    """One attempt; ``status`` is running, completed, failed, cancelled or interrupted."""
-
-    attempt: int
-    status: str = "queued"
-    executor: str = ""
-    started: float | None = None
-    ended: float | None = None
-    worker: str = ""
-    error: Error | None = None
-    stdout: Log = Log()
-    stderr: Log = Log()
+_MOST = 10_000  # attempts of one electron
 
 
-def attempts_of(store: Store, dispatch_id: str, node: int) -> list[AttemptInfo]:
+def attempts_of(store: Store, dispatch_id: str, node: int) -> list[AttemptRow]:
     """The attempts of one node, first to last; blocks."""
-    found: dict[int, AttemptInfo] = {}
-    for _, kind, data in store.events(dispatch_id):
-        if kind in _KINDS:
-            _add(found, decode_event(data), node)
-    return [found[number] for number in sorted(found)]
+    return store.attempts(dispatch_id, node=node, limit=_MOST)[0]
 
 
-def _add(found: dict[int, AttemptInfo], event: object, node: int) -> None:
-    if isinstance(event, Launched):
-        for other, attempt in event.tasks:
-            if other == node:
-                info = found.setdefault(attempt, AttemptInfo(attempt))
-                info.executor = event.executor
-    elif isinstance(event, Started):
-        for other, attempt, when, worker in event.items:
-            if other == node:
-                info = found.setdefault(attempt, AttemptInfo(attempt))
-                info.status, info.started, info.worker = "running", when, worker
-    elif isinstance(event, Finished):
-        for outcome in event.outcomes:
-            if outcome.node == node:
-                info = found.setdefault(outcome.attempt, AttemptInfo(outcome.attempt))
-                found[outcome.attempt] = msgspec.structs.replace(
-                    info, status="running" if outcome.child is not None else outcome.status, started=outcome.started or info.started,
-                    ended=None if outcome.child is not None else outcome.finished, worker=outcome.worker or info.worker,
-                    error=outcome.error, stdout=outcome.stdout, stderr=outcome.stderr,
-                )  # fmt: skip
-    elif isinstance(event, ChildEnded) and event.node == node and found:
-        last = found[max(found)]
-        last.status, last.ended, last.error = str(event.status).lower(), event.time, event.error
+def told(row: AttemptRow) -> Attempt:
+    """One attempt as a line of a table."""
+    error = row.error
+    return Attempt(
+        row.node, row.attempt, row.name, row.status, row.queued, row.started, row.ended, row.duration, row.executor,
+        row.host, row.worker, row.rss, error.type if error else "", error.message if error else "",
+        error.cause if error else "", error.exitcode if error else None, error.signal if error else "",
+    )  # fmt: skip

@@ -134,9 +134,7 @@ class Dispatches(Handler):
         query = self.query(q.ListDispatches)
         store = self.context.store
         seq = self.context.dispatcher.bus.seq  # before the rows are read: what comes between is told once more
-        rows, total, following = await self.context.read(
-            _page, store, query, statuses(query.status), query.parent or None, query.root or None
-        )
+        rows, total, following = await self.context.read(page_of, store, query)
         children = await self.context.read(store.children, [row.dispatch_id for row in rows])
         self.reply(q.DispatchPage(rows, seq, total, following, children))
 
@@ -419,14 +417,14 @@ def _steps_text(ref: Ref) -> str:
     )
 
 
-def _page(
-    store: Store, query: q.ListDispatches, states: list[Status] | None, parent: str | None, root: str | None
-) -> tuple[list[DispatchRow], int, str | None]:
-    before = _before(query.before)
+def page_of(store: Store, query: q.ListDispatches) -> tuple[list[DispatchRow], int, str | None]:
+    """Rows, how many match in all, and ``before`` of the next page. Blocks."""
     rows, total = store.dispatches(
-        limit=query.limit, before=before, status=states, text=query.q or None, lattice=query.lattice or None,
-        notebook=query.notebook or None, tag=query.tag or None,
-        parent=_parent(store, parent), root=resolve(store, root) if root else None,
+        limit=query.limit, before=_before(query.before), status=statuses(query.status), text=query.q or None,
+        lattice=query.lattice or None, notebook=query.notebook or None, tag=query.tag or None,
+        parent=_parent(store, query.parent or None), root=resolve(store, query.root) if query.root else None,
+        name=query.name or None, tags=[t.strip() for t in query.tags.split(",") if t.strip()], since=query.since,
+        until=query.until,
     )  # fmt: skip
     following = f"{rows[-1].created!r},{rows[-1].dispatch_id}" if len(rows) == query.limit else None
     return rows, total, following

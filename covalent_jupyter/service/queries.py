@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ..model import DispatchRow, ElectronRow, Preview
+from ..store.views import View
 
 Seq = Annotated[int, Meta(ge=0, le=1 << 62)]
 
@@ -32,6 +33,10 @@ class ListDispatches(Struct, forbid_unknown_fields=True):
     tag: str = ""
     parent: str = ""  # an id, or "none": only dispatches that are nobody's sublattice
     root: str = ""
+    name: Annotated[str, Meta(max_length=1000)] = ""  # text in the name alone
+    tags: str = ""  # one or more, with commas: all of them
+    since: Annotated[float, Meta(ge=-1e12, le=1e12)] | None = None  # dispatched then or later, seconds since the epoch
+    until: Annotated[float, Meta(ge=-1e12, le=1e12)] | None = None  # dispatched before
 
 
 class Summarize(Struct, forbid_unknown_fields=True):
@@ -44,6 +49,35 @@ class Summarize(Struct, forbid_unknown_fields=True):
     tag: str = ""
     parent: str = ""
     root: str = ""
+
+
+class ListRuns(Struct, forbid_unknown_fields=True):
+    lattice: Annotated[str, Meta(max_length=1000)] = ""
+    limit: Annotated[int, Meta(ge=1, le=10_000)] = 200
+    before: str = ""  # the ``next`` of the page before
+    status: str = ""  # one or more, with commas
+    q: Annotated[str, Meta(max_length=1000)] = ""
+    tag: str = ""
+    tags: str = ""  # one or more, with commas: all of them
+    since: Annotated[float, Meta(ge=-1e12, le=1e12)] | None = None
+    until: Annotated[float, Meta(ge=-1e12, le=1e12)] | None = None
+    sublattices: bool = False  # also those that ran as a part of another dispatch
+
+
+class ListAttempts(Struct, forbid_unknown_fields=True):
+    offset: Annotated[int, Meta(ge=0, le=1 << 40)] = 0
+    limit: Annotated[int, Meta(ge=1, le=100_000)] = 1000
+    node: Annotated[int, Meta(ge=0, le=1 << 31)] | None = None  # only of this electron
+
+
+class ReadMetrics(Struct, forbid_unknown_fields=True):
+    attempt: Annotated[int, Meta(ge=1, le=1 << 31)] | None = None
+    after: Annotated[int, Meta(ge=-1, le=1 << 62)] = -1  # only reports above this index
+    points: Annotated[int, Meta(ge=1, le=100_000)] = 2000  # of one series, at most
+
+
+class ReadAllMetrics(Struct, forbid_unknown_fields=True):
+    points: Annotated[int, Meta(ge=1, le=500)] = 500  # of one series, at most
 
 
 class ListElectrons(Struct, forbid_unknown_fields=True):
@@ -203,6 +237,96 @@ class ResultOf(Struct):
     parts: list[ResultPart]
     total: int
     whole: bool  # the one part is all that was returned
+
+
+class Attempt(Struct):
+    """One attempt of an electron; times in seconds since the epoch."""
+
+    node: int
+    attempt: int
+    name: str
+    status: str  # DISPATCHING, RUNNING, COMPLETED, FAILED, CANCELLED or INTERRUPTED
+    queued: float | None  # handed to the executor
+    started: float | None
+    ended: float | None
+    duration: float | None  # seconds in the user's function
+    executor: str
+    host: str  # executor host
+    worker: str  # machine:process
+    rss: int
+    error_type: str
+    error_message: str
+    cause: str
+    exit_code: int | None
+    signal: str
+
+
+class AttemptPage(Struct):
+    attempts: list[Attempt]
+    total: int
+    seq: int
+
+
+class Bar(Struct):
+    """How far an electron is; ``elapsed`` in seconds."""
+
+    done: float
+    total: float | None = None
+    elapsed: float | None = None
+    name: str = ""
+
+
+class Metrics(Struct):
+    """What one attempt reported: numbers by name as [index, time, value], ``total`` reports in all, its progress."""
+
+    node: int
+    name: str
+    attempt: int
+    status: str
+    series: dict[str, list[tuple[int, float, float | None]]]
+    total: int
+    last: dict[str, Any]  # the newest report, texts included
+    bar: Bar | None
+    bars: list[Bar]  # all of them, outermost first
+
+
+class AllMetrics(Struct):
+    electrons: list[Metrics]
+    seq: int
+
+
+class RunOf(Struct):
+    """One run of a lattice: a row of the table of its runs."""
+
+    dispatch_id: str
+    name: str
+    label: str
+    lattice: str
+    status: str
+    created: float
+    started: float | None
+    ended: float | None
+    duration: float | None
+    tags: list[str]
+    note: str
+    error: str
+    inputs: dict[str, Any]  # scalars as they are; other inputs as text
+    results: dict[str, Any]  # scalars; "result" is the whole value
+
+
+class RunPage(Struct):
+    lattice: str
+    inputs: list[str]  # columns
+    results: list[str]
+    runs: list[RunOf]
+    seq: int
+    total: int
+    next: str | None
+
+
+class SqlSchema(Struct):
+    version: int  # grows when what is there changes, not when something is added
+    views: list[View]
 
 
 class LiveLog(Struct):

@@ -9,6 +9,7 @@ from ..model import DispatchRow, Manifest
 from ..store import Summary
 from . import handlers_admin as admin
 from . import handlers_dispatches as dispatches
+from . import handlers_facts as facts
 from . import handlers_feed as feed
 from . import handlers_values as values
 from . import queries as q
@@ -65,6 +66,17 @@ ROUTES: tuple[Route, ...] = (
         q.ListElectrons, answer=q.ElectronPage,
     ),
     Route("GET", _E, dispatches.Electron, "One electron with its inputs, source and options"),
+    Route(
+        "GET", _D + "/attempts", facts.AttemptsOf, "Attempts of its electrons", q.ListAttempts, answer=q.AttemptPage
+    ),
+    Route(
+        "GET", _D + "/metrics", facts.MetricsOf, "What its electrons report, and how far they are",
+        q.ReadAllMetrics, answer=q.AllMetrics,
+    ),
+    Route(
+        "GET", _E + "/metrics", facts.ElectronMetrics, "What one electron reports, and how far it is",
+        q.ReadMetrics, answer=q.Metrics,
+    ),
     Route("GET", _E + "/{stream}", dispatches.LogOf, "What an electron printed", q.ReadLog, answer="text"),
     Route(
         "GET", _D + "/result", dispatches.ResultOfDispatch, "What the lattice returns, as previews of its parts",
@@ -94,6 +106,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "config", admin.Config, "Settings of the service"),
     Route("PATCH", "config", admin.Config, "Change settings", body=dict[str, Any]),
     Route("POST", "sql", admin.Sql, "One SELECT over the store", body=q.Sql),
+    Route("GET", "sql/schema", facts.SqlSchema, "Views and columns for SQL", answer=q.SqlSchema),
+    Route("GET", "runs", facts.Runs, "Runs of a lattice, with scalar inputs and results", q.ListRuns, answer=q.RunPage),
     Route("GET", "disk", admin.Disk, "What the store takes on the disk"),
     Route("POST", "purge", admin.Purge, "Delete what ended long ago, or what is named", body=q.Purge),
     Route("POST", "shutdown", admin.Shutdown, "Suspend the service", body=q.Shutdown, status=202),

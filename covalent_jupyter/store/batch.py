@@ -7,8 +7,21 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from ..model.graph import Digest
-from ..model.views import DispatchRow, ElectronRow
+from ..model.views import AttemptRow, DispatchRow, ElectronRow
 from ..model.work import Preview, Produced
+
+
+class Metric(NamedTuple):
+    """One named value of one report. ``step`` counts the reports of the attempt from 0; ``value`` or ``text`` is set."""
+
+    dispatch_id: str
+    node: int
+    attempt: int
+    step: int
+    time: float  # seconds since the epoch
+    name: str
+    value: float | None
+    text: str | None
 
 
 class Batch(Struct):
@@ -28,7 +41,10 @@ class Batch(Struct):
     references: list[tuple[str, Digest]] = []  # (dispatch id, digest) that keep a value alive
     dereferences: list[tuple[str, Digest]] = []
     deletes: list[str] = []  # dispatch ids: everything of them goes, a tombstone stays
-    settings: dict[str, str] = {}
+    settings: dict[str, str | None] = {}  # None: the setting goes
+    attempts: list[AttemptRow] = []  # that others followed: the last one is the electron's row
+    metrics: list[Metric] = []
+    inputs: list[tuple[str, bytes]] = []  # (dispatch id, JSON [[node, name, kind, text, number], ...])
     new_electrons: bool = False  # a promise: none of ``electrons`` is in the store yet (faster)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..model.graph import Digest
 from . import rows
-from .batch import Batch
+from .batch import Batch, Metric
 
 #: Electrons of one dispatch that may share a sequence number.
 PORTION = 1000
@@ -23,6 +23,8 @@ class Prepared:
         self.electrons: dict[str, dict[int, list[Any]]] = {}
         for row in batch.electrons:
             self.electrons.setdefault(row.dispatch_id, {})[row.node] = rows.electron_columns(row)
+        self.attempts = [rows.attempt_columns(row) for row in batch.attempts]
+        self.inputs = [(dispatch_id, data.decode()) for dispatch_id, data in batch.inputs]
         self.values = [(rows.head_of(digest), digest, data) for digest, data in batch.values]
         self.last = 0  # sequence number of its last part, once planned
 
@@ -41,7 +43,10 @@ class Plan:
         self.references: dict[tuple[str, Digest], None] = {}
         self.dereferences: list[tuple[str, Digest]] = []
         self.deletes: dict[str, int] = {}
-        self.settings: dict[str, str] = {}
+        self.settings: dict[str, str | None] = {}
+        self.attempts: list[list[Any]] = []
+        self.metrics: list[Metric] = []
+        self.inputs: list[tuple[str, str]] = []
         for prepared in group:
             self._add(prepared)
 
@@ -75,6 +80,9 @@ class Plan:
             self.references.pop(pair, None)
             self.dereferences.append(pair)
         self.settings.update(batch.settings)
+        self.attempts += prepared.attempts
+        self.metrics += batch.metrics
+        self.inputs += prepared.inputs
         prepared.last = self.last
 
     def _add_electrons(self, prepared: Prepared, own: dict[str, int], seq: int) -> int:
@@ -103,5 +111,8 @@ class Plan:
         self.electrons.pop(dispatch_id, None)
         self.manifests.pop(dispatch_id, None)
         self.events = [e for e in self.events if e[1] != dispatch_id]
+        self.attempts = [a for a in self.attempts if a[0] != dispatch_id]
+        self.metrics = [m for m in self.metrics if m.dispatch_id != dispatch_id]
+        self.inputs = [i for i in self.inputs if i[0] != dispatch_id]
         for pair in [p for p in self.references if p[0] == dispatch_id]:
             del self.references[pair]

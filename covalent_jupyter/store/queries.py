@@ -10,7 +10,7 @@ import duckdb
 
 from ..model.graph import Digest
 from ..model.status import ENDED, Status
-from ..model.views import DispatchRow, ElectronRow
+from ..model.views import AttemptRow, DispatchRow, ElectronRow
 from . import rows
 from .batch import Changes, Group, Reusable, Summary
 from .plan import PORTION
@@ -63,6 +63,10 @@ def _conditions(
     tag: str | None,
     parent: str | None | EllipsisType,
     root: str | None,
+    name: str | None = None,
+    tags: Collection[str] = (),
+    since: float | None = None,
+    until: float | None = None,
 ) -> tuple[str, list[Any]]:
     where: list[str] = ["true"]
     values: list[Any] = []
@@ -77,9 +81,18 @@ def _conditions(
         relative = bool(notebook) and not notebook.startswith("/")
         where.append("(notebook = ? OR ends_with(notebook, ?))" if relative else "notebook = ?")
         values += [notebook, f"/{notebook}"] if relative else [notebook]
-    if tag is not None:
+    for wanted in (*tags, *((tag,) if tag is not None else ())):
         where.append("list_contains(from_json(data->'tags', '[\"VARCHAR\"]'), ?)")
-        values.append(tag)
+        values.append(wanted)
+    if name:
+        where.append("contains(lower(data->>'name'), ?)")
+        values.append(name.lower())
+    if since is not None:
+        where.append("created >= ?")
+        values.append(since)
+    if until is not None:
+        where.append("created < ?")
+        values.append(until)
     if parent is None:
         where.append("parent_id IS NULL")
     elif isinstance(parent, str):
@@ -163,6 +176,61 @@ def electron(cursor: Cursor, dispatch_id: str, node: int) -> ElectronRow | None:
         f"SELECT {rows.ELECTRON} FROM electron WHERE dispatch_id = ? AND node = ?", [dispatch_id, node]
     ).fetchone()
     return None if row is None else rows.electron_row(row)
+
+
+#: Electrons' rows whose attempt has been handed to an executor.
+_ATTEMPTED = "queued IS NOT NULL AND status <> 'NEW_OBJECT'"
+
+
+def attempts(
+    cursor: Cursor, dispatch_id: str, *, node: int | None, offset: int, limit: int
+) -> tuple[list[AttemptRow], int]:
+    """Attempts in the order of nodes and their numbers, and how many there are."""
+    where, values = "dispatch_id = ?", [dispatch_id]
+    if node is not None:
+        where += f" AND node = {int(node)}"
+    counted = cursor.execute(
+        f"SELECT (SELECT count(*) FROM attempt WHERE {where}) "
+        f"+ (SELECT count(*) FROM electron WHERE {where} AND {_ATTEMPTED})",
+        values * 2,
+    ).fetchone()
+    found = cursor.execute(
+        f"SELECT {rows.ATTEMPT}, false FROM attempt WHERE {where} UNION ALL "
+        f"SELECT {rows.ATTEMPT}, true FROM electron WHERE {where} AND {_ATTEMPTED} "
+        "ORDER BY node, attempt LIMIT ? OFFSET ?",
+        [*values * 2, _page(limit), _page(offset)],
+    ).fetchall()
+    return [rows.attempt_row(r) for r in found], counted[0] if counted else 0
+
+
+def metrics(
+    cursor: Cursor, dispatch_id: str, *, node: int | None, attempt: int | None, after: int, points: int
+) -> list[tuple[int, int, str, int, float, float]]:
+    """(node, attempt, name, step, time, value) of numbers that were reported, thinned to ``points`` a series: of the
+    latest attempt that reported any, unless another one is asked for."""
+    where, values = "dispatch_id = ?", [dispatch_id, *([] if node is None else [node])]
+    if node is not None:
+        where += " AND node = ?"
+    chosen = "attempt = latest" if attempt is None else f"attempt = {int(attempt)}"
+    query = f"""
+        WITH found AS (
+            SELECT *, max(attempt) OVER (PARTITION BY node) AS latest FROM metric WHERE {where}),
+        numbered AS (
+            SELECT *, count(*) OVER (PARTITION BY node, name) AS n,
+                row_number() OVER (PARTITION BY node, name ORDER BY step) AS i
+            FROM found WHERE {chosen} AND value IS NOT NULL AND step > ?)
+        SELECT node, attempt, name, step, time, value FROM numbered
+        WHERE i = n OR (i - 1) % greatest(1, ceil(n / ?)::BIGINT) = 0 ORDER BY node, name, step
+        """
+    return cursor.execute(query, [*values, after, max(1, points)]).fetchall()
+
+
+def reports(cursor: Cursor, dispatch_id: str) -> dict[int, tuple[int, int]]:
+    """Node -> (latest attempt that reported anything, how many reports of it)."""
+    query = (
+        "SELECT node, max(attempt), arg_max(step, (attempt, step)) + 1 FROM metric WHERE dispatch_id = ? GROUP BY node"
+    )
+    return {node: (attempt, count) for node, attempt, count in cursor.execute(query, [dispatch_id]).fetchall()}
 
 
 def changes(

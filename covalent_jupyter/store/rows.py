@@ -10,13 +10,13 @@ from msgspec import Struct
 
 from ..model.graph import Digest
 from ..model.status import Status
-from ..model.views import DispatchRow, ElectronRow
+from ..model.views import AttemptRow, DispatchRow, ElectronRow
 from ..model.work import Composite, Error, Log, Output, Part, Preview, Produced
 
 DISPATCH = "seq, data"  #: what a reader needs of the dispatch table
 DISPATCH_SEQ = 5  #: place of ``seq`` in the dispatch table
 #: What a reader needs of the electron table (``error_type`` and ``number`` repeat what ``data`` holds, for SQL).
-ELECTRON = "dispatch_id, node, seq, name, status, attempt, executor, started, ended, duration, worker, rss, key, data"
+ELECTRON = "dispatch_id, node, seq, name, status, attempt, executor, started, ended, duration, worker, rss, key, data, queued, host"
 ELECTRON_SEQ = 2  #: place of ``seq`` in the electron table
 _SEARCH = 4000  # characters
 
@@ -98,7 +98,7 @@ def electron_columns(row: ElectronRow) -> list[Any]:
         error_type = None if error is None else error.type
     return [
         row.dispatch_id, row.node, 0, row.name, row.status.value, row.attempt, row.executor, row.started, row.ended,
-        row.duration, row.worker, error_type, number, row.rss, row.key, data,
+        row.duration, row.worker, error_type, number, row.rss, row.key, data, row.queued, row.host,
     ]  # fmt: skip
 
 
@@ -108,8 +108,51 @@ def electron_row(r: tuple[Any, ...]) -> ElectronRow:
     n = _nested(r[13]) if kind is None else _Nested(kind)
     return ElectronRow(
         r[0], r[1], r[3], n.kind, _STATUS[r[4]], r[2], r[5], r[6], r[7], r[8], r[9], r[10], n.output, n.preview,
-        n.error, n.stdout, n.stderr, n.child, n.reused, r[12], r[11], n.warnings, n.progress,
+        n.error, n.stdout, n.stderr, n.child, n.reused, r[12], r[11], n.warnings, n.progress, r[14], r[15] or "",
     )  # fmt: skip
+
+
+class _End(Struct, array_like=True):
+    """The structured part of an attempt's row, in its ``data`` column."""
+
+    error: Error | None = None
+    stdout: Log = Log()
+    stderr: Log = Log()
+
+
+_end = msgspec.json.Decoder(_End).decode
+#: Columns of :func:`attempt_row`, from the tables ``attempt`` (ended, another followed) and ``electron`` (the last one).
+ATTEMPT = (
+    "dispatch_id, node, attempt, name, status, executor, host, worker, queued, started, ended, duration, rss, data"
+)
+
+
+def attempt_columns(row: AttemptRow) -> list[Any]:
+    """All columns of the attempt table, in its order."""
+    error = row.error
+    return [
+        row.dispatch_id, row.node, row.attempt, row.name, row.status, row.executor, row.host, row.worker, row.queued,
+        row.started, row.ended, row.duration, row.rss, None if error is None else error.type,
+        _encode(_End(_bare_error(error), row.stdout, row.stderr)).decode(),
+    ]  # fmt: skip
+
+
+def attempt_row(r: tuple[Any, ...]) -> AttemptRow:
+    """From the columns of :data:`ATTEMPT` and whether it is the electron's last attempt."""
+    if not r[14]:
+        end = _end(r[13])
+    elif r[13] in _PLAIN_KIND:
+        end = _End()
+    else:
+        n = _nested(r[13])
+        end = _End(n.error if r[4] not in _UNDECIDED else None, n.stdout, n.stderr)
+    return AttemptRow(
+        r[0], r[1], r[2], r[3], r[4], r[5], r[6] or "", r[7], r[8], r[9], r[10], r[11], r[12], end.error, end.stdout,
+        end.stderr,
+    )  # fmt: skip
+
+
+_UNDECIDED = frozenset({Status.DISPATCHING.value, Status.RUNNING.value, Status.COMPLETED.value})
 
 
 def nested_of(data: bytes) -> tuple[Produced | None, Preview | None]:

@@ -14,11 +14,11 @@ import duckdb
 from ..errors import InvalidRequest, StoreError
 from .batch import Table
 from .database import Database, spoils
+from .views import READABLE, VIEWS
 
 _PATH = re.compile(r"(?:/[^\s/'\":;]+)+/?")
 _ZONED = re.compile(r"TIMESTAMP WITH TIME ZONE|TIMESTAMPTZ|TIME WITH TIME ZONE", re.I)
-#: The tables behind the views that a query may name (DuckDB tells the tables that a query ends in).
-READABLE = frozenset({"dispatch", "electron", "event"})
+_NAMES = ", ".join(VIEWS)
 _MAX_ROWS = 1_000_000
 _MAX_TEXT = 100_000  # characters of a query
 
@@ -26,7 +26,7 @@ _MAX_TEXT = 100_000  # characters of a query
 def run(database: Database, query: str, *, max_rows: int, timeout: float) -> Table:
     """Carry out one SELECT. InvalidRequest says what is wrong with it; StoreError if the store cannot be read."""
     if not query.strip():
-        raise InvalidRequest("the query is empty: one SELECT over the views dispatches, electrons, events is expected")
+        raise InvalidRequest(f"the query is empty: one SELECT over the views {_NAMES} is expected")
     if len(query) > _MAX_TEXT:
         raise InvalidRequest(f"the query has {len(query)} characters; {_MAX_TEXT} are allowed")
     try:
@@ -86,7 +86,7 @@ def _check_tables(own: duckdb.DuckDBPyConnection, select: str) -> None:
     named = {name.lower() for name in own.get_table_names(select)}
     hidden = sorted(named - READABLE)
     if hidden:
-        raise InvalidRequest(f"{hidden[0]!r} is not for queries: they may name dispatches, electrons, events")
+        raise InvalidRequest(f"{hidden[0]!r} is not for queries: they may name {_NAMES}")
 
 
 def _fetch(own: duckdb.DuckDBPyConnection, select: str, max_rows: int) -> Table:

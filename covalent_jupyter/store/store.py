@@ -19,7 +19,7 @@ from ..blobs import has_blob, is_digest, read_blob
 from ..errors import StoreError
 from ..model.graph import Digest
 from ..model.status import Status
-from ..model.views import DispatchRow, ElectronRow
+from ..model.views import AttemptRow, DispatchRow, ElectronRow
 from . import queries, sql, upkeep
 from .batch import Batch, Changes, Reusable, Summary, Table
 from .database import Database
@@ -137,14 +137,19 @@ class Store:
         tag: str | None = None,
         parent: str | None | EllipsisType = ...,
         root: str | None = None,
+        name: str | None = None,
+        tags: Collection[str] = (),
+        since: float | None = None,
+        until: float | None = None,
     ) -> tuple[list[DispatchRow], int]:
         """A page, newest first, and how many match in all. ``before`` is (created, id) of the last row of the page
         before; ``parent`` None means: only roots; ``text`` is looked for in ids, names, labels, tags, notes, inputs,
-        errors; a ``notebook`` without a leading slash is the end of a path."""
+        errors; a ``notebook`` without a leading slash is the end of a path; ``name`` is looked for in names alone.
+        ``since`` and ``until`` are times of dispatching, in seconds since the epoch."""
         return self._database.read(
             lambda c: queries.dispatches(
                 c, limit=limit, before=before, status=status, text=text, lattice=lattice, notebook=notebook, tag=tag,
-                parent=parent, root=root,
+                parent=parent, root=root, name=name, tags=tags, since=since, until=until,
             )
         )  # fmt: skip
 
@@ -192,6 +197,30 @@ class Store:
 
     def electron(self, dispatch_id: str, node: int) -> ElectronRow | None:
         return self._database.read(lambda c: queries.electron(c, dispatch_id, node))
+
+    def attempts(
+        self, dispatch_id: str, *, node: int | None = None, offset: int = 0, limit: int = 1000
+    ) -> tuple[list[AttemptRow], int]:
+        """A page of attempts (of one node, or of all), in the order of nodes and attempts, and how many there are."""
+        return self._database.read(lambda c: queries.attempts(c, dispatch_id, node=node, offset=offset, limit=limit))
+
+    def metrics(
+        self,
+        dispatch_id: str,
+        *,
+        node: int | None = None,
+        attempt: int | None = None,
+        after: int = -1,
+        points: int = 500,
+    ) -> list[tuple[int, int, str, int, float, float]]:
+        """(node, attempt, name, step, time, value) of numbers that electrons reported, at most ``points`` a series."""
+        return self._database.read(
+            lambda c: queries.metrics(c, dispatch_id, node=node, attempt=attempt, after=after, points=points)
+        )
+
+    def reports(self, dispatch_id: str) -> dict[int, tuple[int, int]]:
+        """Node -> (latest attempt that reported anything, how many reports of it)."""
+        return self._database.read(lambda c: queries.reports(c, dispatch_id))
 
     def changes(
         self,
@@ -279,7 +308,7 @@ class Store:
         return self._database.read(lambda c: queries.setting(c, key))
 
     def sql(self, query: str, *, max_rows: int = 1000, timeout: float = 30.0) -> Table:
-        """One SELECT over the views ``dispatches``, ``electrons``, ``events``. InvalidRequest says what is wrong."""
+        """One SELECT over the views of ``views.py``. InvalidRequest says what is wrong."""
         return sql.run(self._database, query, max_rows=max_rows, timeout=timeout)
 
     # Upkeep
@@ -320,6 +349,11 @@ class Store:
         held = self._database.read(queries.referenced) | keep
         files, size = upkeep.remove_blobs(self.blob_root, candidates, held, older_than)
         return count + files, freed + size
+
+    def lay_out_inputs(self) -> int:
+        """Lay out what is known of electrons' inputs as rows, which makes searching them faster; of how many
+        dispatches. The view ``inputs`` shows the same before and afterwards."""
+        return int(self._writer.submit(lambda cursor, _, last: upkeep.lay_out_inputs(cursor)).result())
 
     def disk(self) -> dict[str, Any]:
         """Bytes by kind (``database, log, blobs, inline, logs, total, free``), and the largest ``dispatches`` (root

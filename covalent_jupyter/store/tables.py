@@ -13,9 +13,11 @@ from .plan import Plan
 
 Cursor = duckdb.DuckDBPyConnection
 _COLUMNS = {
-    "event": 4, "dispatch": 11, "electron": 16, "manifest": 4, "value": 5, "reference": 2, "tombstone": 2, "setting": 2,
+    "event": 4, "dispatch": 11, "electron": 18, "manifest": 4, "value": 5, "reference": 2, "tombstone": 2, "setting": 2,
+    "attempt": 15, "metric": 8, "recent": 2,
 }  # fmt: skip
-_OWNED = ("dispatch", "electron", "event", "manifest", "reference")  # what goes with a dispatch
+#: What goes with a dispatch.
+_OWNED = ("dispatch", "electron", "event", "manifest", "reference", "attempt", "metric", "input", "recent")
 _FEW = 4  # rows up to which a plain INSERT beats an appender
 _RECENT = 100_000
 
@@ -59,11 +61,15 @@ class Tables:
         if plan.manifests:
             self._forget(cursor, "manifest", [d for d in plan.manifests if d in self.known])
             self._insert(cursor, "manifest", list(plan.manifests.values()))
+        self._insert(cursor, "recent", plan.inputs)
+        self._insert(cursor, "attempt", plan.attempts)
+        self._insert(cursor, "metric", plan.metrics)
         self._write_values(cursor, plan)
         self._write_references(cursor, plan)
         for name, value in plan.settings.items():
             self._execute(cursor, "DELETE FROM setting WHERE name = ?", [name])
-            self._insert(cursor, "setting", [(name, value)])
+            if value is not None:
+                self._insert(cursor, "setting", [(name, value)])
 
     def committed(self, plan: Plan) -> None:
         """What is known once the plan is durable."""

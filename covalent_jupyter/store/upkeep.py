@@ -67,6 +67,19 @@ def compact(cursor: duckdb.DuckDBPyConnection, dispatch_id: str, last_seq: int) 
     return int(dropped[0]) if dropped else 0
 
 
+def lay_out_inputs(cursor: duckdb.DuckDBPyConnection) -> int:
+    """Rows of ``recent`` become rows of ``input``; how many."""
+    row = cursor.execute("SELECT count(*) FROM recent").fetchone()
+    if row is None or not row[0]:
+        return 0
+    cursor.execute(
+        "INSERT INTO input SELECT dispatch_id, (item->>0)::INTEGER, item->>1, item->>2, item->>3, (item->>4)::DOUBLE "
+        "FROM (SELECT dispatch_id, unnest(from_json(data, '[\"JSON\"]')) AS item FROM recent)"
+    )
+    cursor.execute("DELETE FROM recent")
+    return int(row[0])
+
+
 def prune_tombstones(cursor: duckdb.DuckDBPyConnection, last_seq: int) -> None:
     """Forget the oldest deletions; readers older than them take a snapshot."""
     row = cursor.execute("SELECT seq FROM tombstone ORDER BY seq DESC LIMIT 1 OFFSET ?", [TOMBSTONES]).fetchone()

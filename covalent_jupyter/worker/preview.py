@@ -26,6 +26,7 @@ _PNG = 400_000  # bytes
 _PIXELS = 640  # longest side of a figure
 _ROWS = _COLUMNS = 20
 _SCALAR_TEXT = 200
+_SCALARS = 50
 _SIMPLE: dict[type, str] = {int: "int", float: "float", bool: "bool", str: "str", type(None): "NoneType"}
 
 
@@ -44,6 +45,7 @@ def preview_of(value: Any, size: int) -> Preview:
             preview.repr = _cut(_show(value, size))
             preview.shape = _shape(value)[:100]
             preview.scalar = _scalar(value)
+            preview.scalars = _scalars(value)
             preview.warnings = _warnings(value)
             preview.mime = _mime(value)
     except BaseException as error:  # border: the value's own methods
@@ -180,6 +182,26 @@ def _scalar(value: Any) -> bool | int | float | str | None:
         item = value.item()
         return _scalar(item) if type(item) in _SIMPLE else None
     return None
+
+
+def _scalars(value: Any) -> dict[str, bool | int | float | str | None]:
+    """The plain scalars of a dict with names for keys, a named tuple or a dataclass: columns of a table of runs."""
+    kind = type(value)
+    if isinstance(value, dict):
+        items = list(value.items())[: 10 * _SCALARS]
+    elif isinstance(value, tuple) and hasattr(kind, "_fields"):
+        items = list(zip(kind._fields, value, strict=False))
+    elif dataclasses.is_dataclass(kind):
+        items = [(f.name, getattr(value, f.name, None)) for f in dataclasses.fields(kind)]
+    else:
+        return {}
+    found: dict[str, bool | int | float | str | None] = {}
+    for name, item in items:
+        if isinstance(name, str) and 0 < len(name) <= _SCALAR_TEXT and len(found) < _SCALARS:
+            scalar = _scalar(item)
+            if scalar is not None:
+                found[str.__str__(name)] = scalar
+    return found
 
 
 def _warnings(value: Any) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import os
@@ -16,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 from .. import codec
 from ..errors import BuildError, ConfigError, CovalentError, EncodeError
-from ..model.graph import Digest, Environment, FunctionDef, Input, Lit, Manifest
+from ..model.graph import Digest, Environment, FunctionDef, Input, Lit, Manifest, Tpl
 from . import ops
 from .capture import signature_of, source_of
 from .environment import Taken
@@ -102,6 +103,7 @@ def _assembled(
         seed=_random.getrandbits(32) if seed is None else seed,
         tags=tuple(tags),
         label=label or "",
+        names=_names(result, output),
         parent=parent,
         warnings=(*graph.capture.warnings, *(taken.warnings if taken is not None else ())),
         created=time.time(),
@@ -240,6 +242,28 @@ def _output(graph: Graph, lattice: Any, result: Any) -> tuple[Input, str]:
         return graph.input(result, where)
     found, part = graph.encoder.input(result, where)
     return graph.encoder.value(result, where) if isinstance(found, Lit) else (found, part)
+
+
+#: Parts of a returned container that get names, for the columns of tables of runs.
+_NAMED = 50
+
+
+def _names(result: Any, output: Input) -> tuple[str, ...]:
+    """The keys or numbers under which the parts of a template lie in what the lattice returned."""
+    if not isinstance(output, Tpl) or len(output.refs) > _NAMED:
+        return ()
+    if isinstance(result, dict):
+        items = [(str(key), item) for key, item in result.items() if type(key) in (str, int)]
+    elif isinstance(result, tuple) and (fields := getattr(type(result), "_fields", None)):
+        items = list(zip(fields, result, strict=False))
+    elif isinstance(result, (list, tuple)):
+        items = [(f"[{i}]", item) for i, item in enumerate(result)]
+    elif dataclasses.is_dataclass(result):
+        items = [(f.name, getattr(result, f.name, None)) for f in dataclasses.fields(result)]
+    else:
+        return ()
+    known = {item._cj_ref: name for name, item in items if type(item) is Ref}
+    return tuple(known.get(ref, "") for ref in output.refs) if known else ()
 
 
 def _take(graph: Graph) -> Taken:

@@ -101,12 +101,3 @@ def test_every_command_and_every_route_is_listed() -> None:
     for route in ROUTES:
         assert f"`{route.path}`" in running, f"docs/running.md does not list {route.method} {route.path}"
 
-
-def test_every_column_of_the_views_is_listed(place: Path) -> None:
-    import covalent_jupyter as ct
-
-    text = (DOCS / "results.md").read_text()
-    for view in ("dispatches", "electrons", "events"):
-        rows = re.findall(rf"^\| `{view}` \| (`.*`) \|$", text, re.M)
-        columns = ct.sql(f"SELECT * FROM {view} LIMIT 0", pandas=False).columns
-        assert [row.replace("`", "").split(", ") for row in rows] == [columns]
