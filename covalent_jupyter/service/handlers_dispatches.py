@@ -412,9 +412,7 @@ def _path_text(ref: Ref) -> str:
 
 
 def _steps_text(ref: Ref) -> str:
-    return "".join(
-        f".{key}" if kind == "attr" else f"[{key!r}]" if kind == "item" else "[…]" for kind, key in ref.path
-    )
+    return "".join(f".{key}" if kind == "attr" else f"[{key!r}]" if kind == "item" else "[…]" for kind, key in ref.path)
 
 
 def page_of(store: Store, query: q.ListDispatches) -> tuple[list[DispatchRow], int, str | None]:

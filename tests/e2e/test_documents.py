@@ -100,4 +100,3 @@ def test_every_command_and_every_route_is_listed() -> None:
         assert f"`{command}" in results + running, f"the command {command} is not described"
     for route in ROUTES:
         assert f"`{route.path}`" in running, f"docs/running.md does not list {route.method} {route.path}"
-

@@ -90,7 +90,7 @@ def test_metrics_of_one_electron(ask: Client) -> None:
     path = f"dispatches/{IDS[0]}/electrons/0/metrics"
     answer = ask("GET", path + "?points=100").json()
     assert (answer["attempt"], answer["total"], answer["status"]) == (2, 2000, "COMPLETED")
-    (name, series), = answer["series"].items()
+    ((name, series),) = answer["series"].items()
     assert name == "loss" and series[0] == [0, 10.0, 1.0] and series[-1][0] == 1999 and len(series) <= 101
     assert answer["bar"] == {"done": 3, "total": 4, "elapsed": 1.5, "name": ""}
     assert answer["last"] == {"loss": 0.25, "phase": "warm"}
