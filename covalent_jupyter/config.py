@@ -74,6 +74,9 @@ OPTIONS: dict[str, Option] = {
         int, 5, "By how much electrons on this machine step back behind notebooks (their niceness); 0: not at all.",
         minimum=0,
     ),
+    "collect_every": Option(
+        float, 3600.0, "Seconds between two collections of values that nothing refers to; 0: never.", minimum=0
+    ),
     "restart": Option(
         str, "always", "Whether the Jupyter server restarts a service that died.", choices=("always", "never")
     ),

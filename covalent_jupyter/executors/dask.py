@@ -19,8 +19,8 @@ import msgspec
 
 from .. import processes
 from ..errors import ConfigError, CovalentError, ExecutorError
+from ..lastwords import last_words
 from ..model import Attempt, Error, ExecutorSpec, ExecutorState, Fact, Pack, PackEnded
-from ..spool import read_spool
 from ..worker.limits import parse_limit
 from .base import Emit, HostContext, PackExecutor, check_slots, machine_info
 from .dask_cluster import Dask, Shape, add_worker, open_dask, scale_other, share_slots
@@ -38,15 +38,15 @@ _RETRY = (1.0, 30.0)  # seconds between attempts to open a cluster: first and lo
 _LAST_WORDS = 5.0  # seconds in which a pack whose Dask task has finished must have ended
 
 _facts = msgspec.msgpack.Decoder(list[Fact])
-_fact = msgspec.msgpack.Decoder(Fact)
 
 
 @dataclass
 class _Sent:
     """A pack that is with Dask."""
 
-    pack: Pack
+    pack: Pack  # as Dask has it
     future: Any
+    blob_root: str  # where its values are kept here
     worker: str = ""  # the station that began it
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -346,6 +346,7 @@ class DaskPackExecutor(PackExecutor):
             self._waiting.append(pack)
             self._wanted.set()
             return
+        blob_root = pack.blob_root
         try:
             if not dask.shared:
                 pack = with_values(pack)
@@ -357,7 +358,7 @@ class DaskPackExecutor(PackExecutor):
             problem = Error(type(error).__name__, f"Dask did not take the electron: {error}", cause="executor")
             self._emit(self._ledger.fail(pack.pack_id, problem))
             return
-        sent = self._sent[pack.pack_id] = _Sent(pack, future)
+        sent = self._sent[pack.pack_id] = _Sent(pack, future, blob_root)
         self._begin(self._follow(sent))
 
     async def _follow(self, sent: _Sent) -> None:
@@ -412,7 +413,7 @@ class DaskPackExecutor(PackExecutor):
 
     async def _pass_on(self, sent: _Sent, facts: list[Fact]) -> None:
         if self._dask is not None and not self._dask.shared:
-            facts = await asyncio.to_thread(keep_big_values, facts, str(self._context.store_dir / "blobs"))
+            facts = await asyncio.to_thread(keep_big_values, facts, sent.blob_root)
         self._emit(facts)
 
     async def _take_back(self, pack_id: str, op: str, *args: Any) -> None:
@@ -464,7 +465,7 @@ class DaskPackExecutor(PackExecutor):
             return  # of a worker that was taken for dead
         elif said.kind == "facts":
             if self._dask is not None and not self._dask.shared:
-                self._emit(keep_big_values(said.facts, str(self._context.store_dir / "blobs")))
+                self._emit(keep_big_values(said.facts, sent.blob_root))
             else:
                 self._emit(said.facts)
         elif said.kind == "ended":
@@ -490,21 +491,15 @@ class DaskPackExecutor(PackExecutor):
         if not packs:
             return
         if dask.local and worker:
-            found = await asyncio.to_thread(_last_words, worker_folder(self._context.spool_dir, worker))
-            self._emit(found)
+            blob_root = Path(packs[0].blob_root or self._context.store_dir / "blobs")
+            folder = worker_folder(self._context.spool_dir, worker)
+            self._emit(await asyncio.to_thread(_last_words, folder, blob_root))
         for sent in packs:
             if not sent.ended.is_set():
                 self._close_pack(sent, self._ledger.interrupt(sent.pack.pack_id, reason))
 
 
-def _last_words(folder: Path) -> list[Fact]:
+def _last_words(folder: Path, blob_root: Path) -> list[Fact]:
     """What the runners of a dead worker wrote down, when they are gone too."""
     processes.end_survivors(folder)
-    facts: list[Fact] = []
-    for path in sorted(folder.rglob("*.spool")):
-        for record in read_spool(path):
-            try:
-                facts.append(_fact.decode(record))
-            except msgspec.DecodeError:
-                log.warning("%s holds a record that cannot be read", path)
-    return facts
+    return last_words(folder, blob_root)

@@ -18,8 +18,8 @@ import msgspec
 
 from .. import config, processes
 from ..crashpoint import crashpoint
+from ..lastwords import last_words
 from ..model import Environment, Fact
-from ..spool import read_spool
 
 #: Variables that a host is given; the user's own come with each dispatch.
 _VARIABLES = frozenset(
@@ -33,8 +33,6 @@ _LOG_TAIL = 15  # lines
 _MOST_LOG = 10 << 20
 _READ = ".read"  # folders of spools that have been read
 _KEPT = 24 * 3600.0  # seconds that they are kept, in case a commit was lost
-
-_facts = msgspec.msgpack.Decoder(Fact)
 
 
 class HostRecord(msgspec.Struct):
@@ -66,7 +64,7 @@ def read_records(store_dir: Path) -> list[HostRecord]:
     return found
 
 
-def recover_strays(store_dir: Path, known: Iterable[str]) -> list[tuple[str, list[Fact]]]:
+def recover_strays(store_dir: Path, known: Iterable[str], blob_root: Path) -> list[tuple[str, list[Fact]]]:
     """Reads spools of incarnations that no record names, ending what may still write to them."""
     root, known = store_dir / "spool", set(known)
     found = []
@@ -74,16 +72,16 @@ def recover_strays(store_dir: Path, known: Iterable[str]) -> list[tuple[str, lis
         for folder in sorted(p for p in root.iterdir() if p.is_dir()):
             name = folder.name
             if name.endswith(_READ):
-                found.append((name.removesuffix(_READ), _read_folder(folder)))
+                found.append((name.removesuffix(_READ), last_words(folder, blob_root)))
                 if time.time() - folder.stat().st_mtime > _KEPT:
                     shutil.rmtree(folder, ignore_errors=True)
             elif name not in known:
                 processes.end_survivors(folder)
-                found.append((name, _fence(folder)))
+                found.append((name, _fence(folder, blob_root)))
     return [(name, facts) for name, facts in found if facts]
 
 
-def _fence(folder: Path) -> list[Fact]:
+def _fence(folder: Path, blob_root: Path) -> list[Fact]:
     """What the spools hold; the folder gets another name, so that nobody writes into it by its path any more."""
     if not folder.is_dir():
         return []
@@ -91,18 +89,9 @@ def _fence(folder: Path) -> list[Fact]:
     folder.rename(fenced)
     crashpoint("recovery.fenced")
     os.utime(fenced)
-    facts = _read_folder(fenced)
+    facts = last_words(fenced, blob_root)
     if not facts:
         shutil.rmtree(fenced, ignore_errors=True)
-    return facts
-
-
-def _read_folder(folder: Path) -> list[Fact]:
-    facts: list[Fact] = []
-    for path in sorted(folder.rglob("*.spool")):
-        for record in read_spool(path):
-            with suppress(msgspec.DecodeError):
-                facts.append(_facts.decode(record))
     return facts
 
 
@@ -229,14 +218,14 @@ class HostProcess:
         if self._child is not None and self._child.poll() is None:
             self._child.returncode = 0  # or the forgotten Popen complains that its process still runs
 
-    def bury(self) -> list[Fact]:
+    def bury(self, blob_root: Path) -> list[Fact]:
         """Ends what the dead process left running, and gives what its runners wrote down."""
         if self.pid and processes.start_time(self.pid) is None:
             processes.kill_group(self.pid)  # the group keeps its leader's number from being used again
         folder = self._store_dir / "spool" / self.incarnation
         processes.end_survivors(folder)
         crashpoint("recovery.ended")
-        facts = _fence(folder)
+        facts = _fence(folder, blob_root)
         shutil.rmtree(self._store_dir / "hosts" / f"{self.host_id}.scratch", ignore_errors=True)
         self._record_file.unlink(missing_ok=True)
         if self._plugin and not self._log_size():

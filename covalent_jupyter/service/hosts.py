@@ -75,10 +75,12 @@ class Hosts:
     """All executor hosts of one service. Methods are called on the event loop."""
 
     def __init__(
-        self, *, token: str, store_dir: Path, store_id: str, connection_file: Path, listener: HostListener
-    ) -> None:
+        self, *, token: str, store_dir: Path, store_id: str, connection_file: Path, listener: HostListener,
+        blob_root: Path | None = None,
+    ) -> None:  # fmt: skip
         self._token = token
         self._store_dir = Path(store_dir)
+        self._blob_root = Path(blob_root) if blob_root is not None else self._store_dir / "blobs"
         self._store_id = store_id
         self._connection_file = Path(connection_file)
         self._listener = listener
@@ -102,7 +104,9 @@ class Hosts:
             host.plugin = record.plugin
             host.process = HostProcess.of_record(self._store_dir, record)
             self._keep(host)
-        strays = await self._in_thread(recover_strays, self._store_dir, {r.incarnation for r in records})
+        strays = await self._in_thread(
+            recover_strays, self._store_dir, {r.incarnation for r in records}, self._blob_root
+        )
         for incarnation, facts in strays:
             self._listener.host_recovered("", incarnation, facts)
         self._started = True
@@ -289,7 +293,7 @@ class Hosts:
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(asyncio.shield(host.reading), 5.0)
         self._disconnect(host)
-        facts = await self._in_thread(process.bury)
+        facts = await self._in_thread(process.bury, self._blob_root)
         reason = problem or await self._in_thread(process.epitaph)
         host.process = None
         host.enter("gone" if host.hello is not None else "failed", reason)

@@ -13,6 +13,7 @@ from ..errors import Conflict, NotFound, StoreError
 from ..paths import connection_file
 from ..store import Store
 from .hosts import Hosts
+from .housekeeping import Housekeeping
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +31,16 @@ class Parts:
         self.dispatcher = Dispatcher(store, executor_options=self.executor_options, limits=self.limits)
         self.hosts = Hosts(
             token=token, store_dir=Path(store.folder), store_id=store.store_id,
-            connection_file=connection_file(Path(store.folder)), listener=self.dispatcher,
+            connection_file=connection_file(Path(store.folder)), listener=self.dispatcher, blob_root=Path(store.blob_root),
         )  # fmt: skip
         self.dispatcher.attach(self.hosts)
+        self.housekeeping = Housekeeping(store, lambda: float(self.settings.collect_every))
+        self._sweeping: asyncio.Task[None] | None = None
 
     def configure(self, settings: Settings) -> None:
         """Other settings from now on; executors that run already keep theirs."""
         self.settings = settings
+        self.housekeeping.settings_changed()
 
     def limits(self) -> Limits:
         """How large a dispatch may become."""
@@ -54,7 +58,9 @@ class Parts:
         found = await self.dispatcher.recover()
         if found:
             log.info("%d unfinished dispatches taken up", len(found))
-        return await self.hosts.start()
+        port = await self.hosts.start()
+        self._sweeping = asyncio.create_task(self.housekeeping.keep())
+        return port
 
     async def cluster(self, action: str, *, name: str, host: str, n: int | None) -> dict[str, Any]:
         """``restart`` and ``close`` end executor hosts with their clusters; the next pack starts a new one. ``scale`` has the
@@ -74,6 +80,8 @@ class Parts:
 
     async def close(self, *, stop_hosts: bool = False) -> None:
         """Waits for the last commits, then lets go of everything. Hosts that go on are taken up by the next service."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         await self.hosts.close(stop_hosts=stop_hosts)
         try:
             await asyncio.wait_for(self.dispatcher.close(), _LAST_COMMITS)

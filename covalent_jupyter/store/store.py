@@ -335,6 +335,17 @@ class Store:
         done = self._writer.submit(lambda cursor, _, last: upkeep.compact(cursor, dispatch_id, last))
         return int(done.result())
 
+    def compact_ended(self, before: float, most: int = 50_000) -> int:
+        """Drop the events of all dispatches whose root ended before that time (seconds since the epoch), about ``most`` in one
+        transaction, so that others have their turn; how many."""
+        total = 0
+        while True:
+            job = self._writer.submit(lambda cursor, _, last: upkeep.compact_ended(cursor, before, last, most))
+            dropped = int(job.result())
+            if not dropped:
+                return total
+            total += dropped
+
     def gc(self, live: set[Digest], older_than: float = upkeep.DAY) -> tuple[int, int]:
         """Remove values and blob files that no dispatch and none of ``live`` refers to, and that nobody has
         written or asked for during ``older_than`` seconds; (how many, bytes)."""

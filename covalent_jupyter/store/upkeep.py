@@ -80,6 +80,31 @@ def lay_out_inputs(cursor: duckdb.DuckDBPyConnection) -> int:
     return int(row[0])
 
 
+def compact_ended(cursor: duckdb.DuckDBPyConnection, before: float, last_seq: int, most: int) -> int:
+    """Drop the events of some dispatches whose root ended before that time: of one at least, and of about ``most`` events in all;
+    how many, 0 when there are no more."""
+    ended = [str(status) for status in ENDED]
+    found = cursor.execute(
+        """
+        SELECT e.dispatch_id FROM (
+            SELECT dispatch_id, sum(count(*)) OVER (ORDER BY dispatch_id) - count(*) AS before
+            FROM event WHERE dispatch_id IN (
+                SELECT d.dispatch_id FROM dispatch d JOIN dispatch root ON root.dispatch_id = d.root_id
+                WHERE root.created <= ? AND list_contains(?, root.status) AND list_contains(?, d.status)
+                    AND (root.data->>'ended')::DOUBLE <= ?)
+            GROUP BY dispatch_id) e
+        WHERE e.before < ?
+        """,
+        [before, ended, ended, before, most],
+    ).fetchall()
+    if not found:
+        return 0
+    ids = [dispatch_id for (dispatch_id,) in found]
+    dropped = cursor.execute("DELETE FROM event WHERE dispatch_id IN (SELECT unnest(?::VARCHAR[]))", [ids]).fetchone()
+    _set(cursor, "highest_seq", last_seq)
+    return int(dropped[0]) if dropped else 0
+
+
 def prune_tombstones(cursor: duckdb.DuckDBPyConnection, last_seq: int) -> None:
     """Forget the oldest deletions; readers older than them take a snapshot."""
     row = cursor.execute("SELECT seq FROM tombstone ORDER BY seq DESC LIMIT 1 OFFSET ?", [TOMBSTONES]).fetchone()

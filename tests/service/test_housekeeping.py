@@ -1,0 +1,94 @@
+"""Values that nothing refers to go, on a schedule; so do the events of what ended long ago."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from covalent_jupyter import blobs
+from covalent_jupyter.model import Outcome, Output, Status
+from covalent_jupyter.model.wire import encode
+from covalent_jupyter.service.housekeeping import Housekeeping, Swept
+from covalent_jupyter.spool import SpoolWriter
+from covalent_jupyter.store import Batch, Store
+from tests.store.records import dispatch
+
+
+def old_blob(store: Store, data: bytes) -> str:
+    digest, _ = blobs.write_blob(store.blob_root, [data])
+    os.utime(blobs.blob_path(store.blob_root, digest), (1, 1))
+    return digest
+
+
+def there(store: Store, *digests: str) -> list[bool]:
+    return [blobs.has_blob(store.blob_root, digest) for digest in digests]
+
+
+def test_what_nothing_refers_to_goes_and_what_a_spool_names_stays(tmp_path: Path) -> None:
+    with Store.open(tmp_path) as store:
+        referred, spooled, free = old_blob(store, b"referred"), old_blob(store, b"spooled"), old_blob(store, b"free")
+        young, _ = blobs.write_blob(store.blob_root, [b"young"])
+        store.append(Batch(references=[("a", referred)])).result(20)
+        (tmp_path / "spool" / "host.1").mkdir(parents=True)
+        spool = SpoolWriter(tmp_path / "spool" / "host.1" / "r.spool")
+        spool.append(encode(Outcome("d", 0, 1, "completed", output=Output(spooled, 7))))
+        spool.close()
+        swept = Housekeeping(store, lambda: 0.0).sweep()
+        assert swept == Swept(1, len(b"free"), 0)
+        assert there(store, referred, spooled, free, young) == [True, True, False, True]
+
+
+def test_events_go_a_week_after_the_root_has_ended(tmp_path: Path) -> None:
+    now = time.time()
+    old: dict[str, Any] = {"status": Status.COMPLETED, "created": now - 9e5, "ended": now - 8e5}
+    with Store.open(tmp_path) as store:
+        rows = [
+            dispatch("old", **old),
+            dispatch("child", root_id="old", parent_id="old", **old),
+            dispatch("recent", status=Status.COMPLETED, created=now - 9e5, ended=now - 60),
+            dispatch("running", status=Status.RUNNING, created=now - 9e5, ended=None),
+            dispatch("part", root_id="running", parent_id="running", **old),
+        ]
+        names = [row.dispatch_id for row in rows]
+        store.append(Batch(events=[(n, "kind", b"{}") for n in names * 3], dispatches=rows)).result(20)
+        before, last = store.changes(0), store.last_seq
+        assert Housekeeping(store, lambda: 0.0).sweep() == Swept(0, 0, 6)
+        assert [len(store.events(n)) for n in names] == [0, 0, 3, 3, 3]
+        assert store.changes(0) == before and store.last_seq == last, "rows and their numbers stay"
+    with Store.open(tmp_path) as again:
+        assert again.last_seq == last, "no number is given twice"
+
+
+def test_many_events_go_in_portions(tmp_path: Path) -> None:
+    with Store.open(tmp_path) as store:
+        rows = [dispatch(f"d{n}", status=Status.FAILED, created=1.0, ended=2.0) for n in range(9)]
+        store.append(
+            Batch(events=[(r.dispatch_id, "kind", b"{}") for r in rows for _ in range(10)], dispatches=rows)
+        ).result(20)
+        assert store.compact_ended(3.0, most=25) == 90
+        assert store.compact_ended(3.0) == 0
+
+
+async def test_it_happens_by_itself_and_can_be_switched_off(tmp_path: Path) -> None:
+    every = 0.0
+    with Store.open(tmp_path) as store:
+        free = old_blob(store, b"free")
+        keeper = Housekeeping(store, lambda: every)
+        task = asyncio.create_task(keeper.keep())
+        await asyncio.sleep(0)
+        keeper.settings_changed()
+        await asyncio.to_thread(store.check)
+        assert there(store, free) == [True]
+        every = 0.01
+        keeper.settings_changed()
+        async with asyncio.timeout(20):
+            while blobs.has_blob(store.blob_root, free):
+                await asyncio.to_thread(store.check)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
