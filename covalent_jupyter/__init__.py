@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     )  # fmt: skip
     from .model.status import Status
     from .model.status import Status as status
+    from .notebook.debugging import debug
     from .worker.context import get_context, progress, report
     from .worker.files import File
     from .workflow.deps import DepsBash, DepsCall, DepsModule, DepsPip
@@ -56,7 +57,7 @@ __all__ = [
     "DispatchCancelled", "DispatchError", "DispatchFailed", "DispatchId", "ElectronCrashed", "ElectronError",
     "ElectronInterrupted", "ElectronTimeout", "EncodeError", "Failed", "File", "MemoryLimitExceeded", "NotFinished",
     "NotFound", "Result", "ServiceError", "ServiceUnavailable", "Status", "TransportableObject", "VersionMismatch",
-    "__version__", "as_completed", "cancel", "completed", "covalent_start", "covalent_stop", "disk", "dispatch",
+    "__version__", "as_completed", "cancel", "completed", "covalent_start", "covalent_stop", "debug", "disk", "dispatch",
     "dispatch_sync", "dispatches", "electron", "executor", "get_config", "get_context", "get_result",
     "get_result_manager", "install_as_covalent", "is_covalent_running", "latest", "lattice", "progress",
     "redispatch", "reload_config", "report", "set_config", "sql", "status", "wait",
@@ -95,6 +96,7 @@ _HOMES = {
     "is_covalent_running": "client.control",
     "TransportableObject": "client.transportable",
     "install_as_covalent": "covalent_names",
+    "debug": "notebook.debugging",
     "get_config": "config",
     "set_config": "config",
     "reload_config": "config",
@@ -129,6 +131,16 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext covalent_jupyter``"""
+    importlib.import_module(".notebook.loading", __name__).load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """``%unload_ext covalent_jupyter``"""
+    importlib.import_module(".notebook.loading", __name__).unload(shell)
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:

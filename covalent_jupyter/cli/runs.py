@@ -22,12 +22,13 @@ from ..client.display import (
     took,
 )
 from ..client.failures import electron_text, failed_electrons
+from ..client.finding import find_dispatch
+from ..client.nodes import find_nodes
 from ..client.progress import TerminalLine
 from ..client.rest import Rest, connect
 from ..client.waiting import wait_for
-from ..errors import InvalidRequest, NotFound
+from ..errors import InvalidRequest
 from ..model import DispatchRow, ElectronRow, Status
-from .find import find_dispatch
 from .graphtext import draw
 from .output import Out, confirmed
 
@@ -116,18 +117,11 @@ def logs(options: argparse.Namespace, out: Out) -> int:
 
 
 def _nodes_named(rest: Rest, row: DispatchRow, wanted: str | None) -> list[tuple[int, str]]:
-    """Numbers and names of all electrons, of one by number, or of those of a name."""
-    names = [(int(n[0]), str(n[1])) for n in rest.graph(row.dispatch_id)["nodes"]]
+    """Numbers and names of all electrons, or of those that ``wanted`` addresses."""
     if wanted is None:
-        return names
-    found = [(n, name) for n, name in names if name == wanted or str(n) == wanted]
-    if not found:
-        known = ", ".join(dict.fromkeys(f"{plain(name)}" for _, name in names[:50]))
-        raise NotFound(
-            f"dispatch {row.dispatch_id[:8]} has no electron {wanted!r}: it has numbers 0 to {len(names) - 1}, "
-            f"called {known}"
-        )
-    return found
+        return [(int(n[0]), str(n[1])) for n in rest.graph(row.dispatch_id)["nodes"]]
+    manifest = rest.manifest(row.dispatch_id)
+    return [(n, manifest.nodes[n].name) for n in find_nodes(manifest, wanted)]
 
 
 def _printing(rest: Rest, dispatch_id: str, nodes: list[tuple[int, str]]) -> list[tuple[int, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, overload
@@ -12,6 +11,7 @@ from ..errors import NotFinished, NotFound
 from ..model import ElectronRow, FunctionDef, Manifest, Node, Produced, Ref, Status, Tpl
 from .display import ELECTRON_HEADER, electron_cells, html_table, outcome_text, plain, sign_of, text_table
 from .failures import electron_text, exception_of
+from .nodes import find_nodes
 from .values import Values, outputs_of
 
 #: rows that one request fetches
@@ -185,11 +185,12 @@ class Electron:
     @property
     def inputs(self) -> dict[str, Any]:
         """What it was called with, by parameter; loaded now. Raises NotFound if an input has no value yet."""
-        args, kwargs = self._arguments()
+        args, kwargs = self.arguments()
         names = [*self.node.params, *(f"[{i}]" for i in range(len(self.node.params), len(args)))]
         return {**dict(zip(names, args, strict=False)), **kwargs}
 
-    def _arguments(self) -> tuple[list[Any], dict[str, Any]]:
+    def arguments(self) -> tuple[list[Any], dict[str, Any]]:
+        """Positional and keyword arguments that it was called with; loaded now."""
         node = self.node
         outputs = self._outputs_for([*node.args, *node.kwargs.values()])
         load = self._source.values.load_input
@@ -207,7 +208,7 @@ class Electron:
 
     def call(self) -> Any:
         """Run it again in this process, with its recorded function and inputs."""
-        args, kwargs = self._arguments()
+        args, kwargs = self.arguments()
         return self.func(*args, **kwargs)
 
     @property
@@ -231,8 +232,8 @@ class Electron:
 
 
 class Electrons:
-    """The electrons of a dispatch: ``electrons[12]``, ``electrons["train"]`` (a list when there are several),
-    ``electrons[:5]``, iteration, ``len``. Rows are fetched when needed."""
+    """The electrons of a dispatch: ``electrons[12]``, ``electrons["train"]`` and ``electrons["train[C=0.1]"]`` (a list when
+    there are several), ``electrons[:5]``, iteration, ``len``. Rows are fetched when needed."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -273,13 +274,8 @@ class Electrons:
             raise NotFound(f"dispatch {self._source.dispatch_id[:8]} has no electron {key}: it has {len(self)}, from 0")
         return Electron(self._source, rows[node])
 
-    def _named(self, name: str) -> Electron | list[Electron]:
-        nodes = [i for i, node in enumerate(self._source.manifest.nodes) if node.name == name]
-        if not nodes:
-            known = list(dict.fromkeys(node.name for node in self._source.manifest.nodes))
-            near = difflib.get_close_matches(name, known, 1)
-            guess = f"; did you mean {near[0]!r}?" if near else ""
-            raise NotFound(f"no electron is called {name!r}{guess}. The names are: {', '.join(known[:30])}")
+    def _named(self, address: str) -> Electron | list[Electron]:
+        nodes = find_nodes(self._source.manifest, address)
         rows = self._source.rows(nodes)
         found = [Electron(self._source, rows[n]) for n in nodes if n in rows]
         return found[0] if len(found) == 1 else found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import linecache
+import sys
 from collections.abc import Iterator
 
 from ..errors import (
@@ -40,10 +42,23 @@ def frames_text(frames: list[Frame], indent: str = "    ") -> str:
     chosen = [f for f in frames if f.user] or frames
     lines = []
     for frame in chosen[-8:]:
-        lines.append(f"{indent}{frame.file}, line {frame.line}, in {frame.function}")
-        if frame.text:
-            lines.append(f"{indent}    {frame.text.strip()}")
+        lines.append(f"{indent}{short_place(frame.file, frame.line)}, in {frame.function}")
+        text = frame.text or linecache.getline(frame.file, frame.line)
+        if text:
+            lines.append(f"{indent}    {text.strip()}")
     return "\n".join(lines)
+
+
+def short_place(file: str, line: int) -> str:
+    """``model.py, line 3`` with its folder; for a notebook's cell ``Cell In[5], line 3`` where it is this kernel's."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    name = shell.compile.format_code_name(file) if shell is not None else None
+    if name is not None:
+        return f"{name[0]} {name[1]}, line {line}"
+    if "ipykernel_" in file or file.startswith("<ipython-input"):
+        return f"the notebook's cell, line {line}"
+    return f"{file}, line {line}"
 
 
 def electron_text(row: ElectronRow) -> str:

@@ -298,6 +298,11 @@ class Rest:
         after = answer.headers.get("X-Next-Offset")
         return answer.data.decode("utf-8", "replace"), int(after) if after else offset + len(answer.data)
 
+    def outputs(self, dispatch_id: str, node: int, **query: Any) -> dict[str, Any]:
+        """What an electron printed and displayed, in order: ``outputs, next, more, ended``; ``attempt, after, limit``."""
+        path = f"dispatches/{_safe(dispatch_id)}/electrons/{int(node)}/outputs"
+        return _object(self.request("GET", path, query=query).json())
+
     def cancel(self, dispatch_id: str, nodes: Iterable[int] | None = None) -> dict[str, Any]:
         body = {"nodes": None if nodes is None else [int(n) for n in nodes]}
         return _object(self.request("POST", f"dispatches/{_safe(dispatch_id)}/cancel", body=body).json())

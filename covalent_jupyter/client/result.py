@@ -253,15 +253,16 @@ class Result:
             shown.update(_preview(key, electron))
         return Lazy(found, shown)
 
-    def logs(self, node: int | str) -> str:
-        """What an electron (by id, or by name where that is one electron) printed: stdout, then stderr."""
-        found = self.electrons[node]
-        several = isinstance(found, list)
+    def logs(self, node: int | str | None = None) -> str:
+        """What electrons printed, stdout, then stderr: those that ``node`` addresses (``12``, ``"train[C=0.1]"``), or
+        all."""
+        found = list(self.electrons) if node is None else self.electrons[node]
         chosen = found if isinstance(found, list) else [found]
         parts = []
         for electron in chosen:
-            head = f"--- {electron.name} [{electron.node_id}]\n" if several else ""
-            parts.append(head + electron.stdout + electron.stderr)
+            text = electron.stdout + electron.stderr
+            if text or node is not None:
+                parts.append((f"--- {electron.name} [{electron.node_id}]\n" if len(chosen) > 1 else "") + text)
         return "".join(parts)
 
     @property

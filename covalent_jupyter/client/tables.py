@@ -113,6 +113,17 @@ def sql(query: str, max_rows: int = 10_000, *, pandas: bool | None = None) -> An
     return _table([dict(zip(columns, row, strict=True)) for row in answer["rows"]], columns, pandas)
 
 
+def sql_schema(*, pandas: bool | None = None) -> Any:
+    """The views that ``sql`` may ask, with their columns: ``view, column, type, what it is``."""
+    found = connect().get("sql/schema")
+    rows = [
+        {"view": view["name"], "column": column["name"], "type": column["type"], "what it is": column["description"]}
+        for view in found["views"]
+        for column in view["columns"]
+    ]
+    return _table(rows, ("view", "column", "type", "what it is"), pandas)
+
+
 class Facts(dict[str, Any]):
     """A dict that is shown as two columns."""
 

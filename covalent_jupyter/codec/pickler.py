@@ -8,14 +8,15 @@ import sys
 from collections.abc import Callable
 from functools import cache, lru_cache
 from importlib import import_module
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from ..errors import EncodeError
-from . import culprit
+from . import culprit, source
 from .tables import reduce_table
 
 _UNVERSIONED = sys.stdlib_module_names | {__name__.partition(".")[0]}
+_NO_FILE = "<dynamic-code>"
 _Cached = type(lru_cache(lambda: None))
 _REFUSED = (io.FileIO, io.BufferedReader, io.BufferedWriter, io.BufferedRandom, io.TextIOWrapper)
 
@@ -52,6 +53,7 @@ def _pickler_class(persistent: bool) -> Any:
             self.modules: set[str] = set()
             self.forced: list[str] = []
             self.arrow: list[pickle.PickleBuffer] = []  # buffers that are Arrow streams
+            self.lines: set[tuple[str, int]] = set()
 
         def reducer_override(self, obj: Any) -> Any:
             kind = type(obj)
@@ -61,6 +63,8 @@ def _pickler_class(persistent: bool) -> Any:
                 raise EncodeError(f"{culprit.type_name(obj)} cannot be pickled")
             if kind is ModuleType:
                 return self.reduce_module(obj)
+            if kind is CodeType:
+                return self.reduce_code_object(obj)
             if kind is _Cached and not self.by_name(obj):
                 return _cache_again, (obj.__wrapped__, obj.cache_parameters())
             module = kind.__module__
@@ -96,6 +100,18 @@ def _pickler_class(persistent: bool) -> Any:
             if reduced is not NotImplemented:
                 self.modules.update(("pyarrow", module))
             return reduced
+
+        def reduce_code_object(self, obj: CodeType) -> Any:
+            """With its file's name, which some cloudpickles leave out, and the lines of a cell: so that a traceback is
+            the user's own wherever it is raised."""
+            make, arguments = cloudpickle.Pickler.dispatch_table[CodeType](obj)
+            arguments = tuple(obj.co_filename if a == _NO_FILE else a for a in arguments)
+            first, text = source.lines_of(obj)
+            if text and (obj.co_filename, first) not in self.lines:
+                self.lines.add((obj.co_filename, first))
+                self.lines.update((obj.co_filename, first + n) for n in range(text.count("\n")))
+                return source.with_lines, (arguments, first, text)
+            return make, arguments
 
         def reduce_module(self, obj: ModuleType) -> Any:
             self.modules.add(obj.__name__)

@@ -127,12 +127,18 @@ class Preview(Struct, omit_defaults=True):
 
 
 class Log(Struct, array_like=True, frozen=True):
-    """One stream of an attempt: all of it in ``text`` while it is short, else a file under the log root."""
+    """One stream of an attempt: all of it in ``text`` while it is short, else a file under the log root.
+
+    That of stdout also tells what was displayed: ``shown`` holds it, as lines of JSON, while that is short; else it
+    is in a file beside that of the log, with the ending ``.dsp``.
+    """
 
     text: str = ""
     size: int = 0  # bytes printed
     file: str = ""  # path relative to the log root
     dropped: int = 0  # bytes cut out of the middle
+    displays: int = 0  # how often something was displayed
+    shown: str = ""
 
 
 class Outcome(Struct, omit_defaults=True, tag="outcome"):
@@ -193,6 +199,8 @@ class LogGrew(Struct, omit_defaults=True, tag="log"):
     stdout_size: int = 0
     stderr_size: int = 0
     progress: dict[str, Any] = {}  # the last ct.progress / ct.report
+    displays: str = ""  # file
+    displays_size: int = 0
 
 
 class ExecutorState(Struct, omit_defaults=True, tag="executor"):

@@ -1,1 +1,1 @@
-"""What a notebook shows and understands: figures, magics, panels."""
+"""What people type and see in a notebook: magics, debugging, figures, panels."""

@@ -32,6 +32,7 @@ from ..model import (
     wire,
 )  # fmt: skip
 from ..store import Store, Summary
+from . import outputs
 from . import queries as q
 from .attempts import attempts_of
 from .uploads import Spool
@@ -261,10 +262,7 @@ class LogOf(DispatchHandler):
         self.finish(piece)
 
     async def _earlier(self, row: ElectronRow, attempt: int, stream: str) -> Log:
-        for info in await self.context.read(attempts_of, self.context.store, row.dispatch_id, row.node):
-            if info.attempt == attempt:
-                return info.stdout if stream == "stdout" else info.stderr
-        raise NotFound(f"electron {row.node} of dispatch {row.dispatch_id[:8]} has had no attempt {attempt}")
+        return await earlier_log(self.context, row, attempt, stream)
 
     def _live(self, row: ElectronRow, attempt: int, stream: str) -> Path | None:
         """The file into which a running attempt prints, where its host has told."""
@@ -273,6 +271,46 @@ class LogOf(DispatchHandler):
             return None
         path = grown.stdout if stream == "stdout" else grown.stderr
         return Path(path) if path else None
+
+
+class OutputsOf(DispatchHandler):
+    async def get(self, given: str, node: str) -> None:
+        query = self.query(q.ReadOutputs)
+        row = await self.electron(given, node)
+        attempt = query.attempt or row.attempt
+        out, err = row.stdout, row.stderr
+        if attempt < row.attempt:
+            out = await earlier_log(self.context, row, attempt, "stdout")
+            err = await earlier_log(self.context, row, attempt, "stderr")
+        ended = row.status.ended or attempt < row.attempt
+        cursor = outputs.parse_cursor(query.after)
+        found, after = await self.context.file(self._read, row, attempt, out, err, cursor, query.limit)
+        self.reply(q.Outputs(found, str(after), bool(found) and after != cursor, ended))
+
+    def _read(
+        self, row: ElectronRow, attempt: int, out: Log, err: Log, cursor: outputs.Cursor, limit: int
+    ) -> tuple[list[dict[str, Any]], outputs.Cursor]:
+        grown = self.context.dispatcher.live_logs.get((row.dispatch_id, row.node))
+        live = ("", "", "")
+        if grown is not None and grown.attempt == attempt and not row.status.ended:
+            live = (grown.stdout, grown.stderr, grown.displays)
+        stem = self.context.log_root / row.dispatch_id / f"{row.node}.{attempt}"
+
+        def source(text: str, path: str, ending: str) -> outputs.Source:
+            if text:
+                return outputs.source_of_text(text)
+            return outputs.source_of_file(Path(path or f"{stem}{ending}"), _read_piece)
+
+        printed = source(out.text, live[0], ".out"), source(err.text, live[1], ".err")
+        return outputs.outputs_after(cursor, *printed, lambda: source(out.shown, live[2], ".dsp"), limit)
+
+
+async def earlier_log(context: Any, row: ElectronRow, attempt: int, stream: str) -> Log:
+    """The log of an attempt before the last one."""
+    for info in await context.read(attempts_of, context.store, row.dispatch_id, row.node):
+        if info.attempt == attempt:
+            return info.stdout if stream == "stdout" else info.stderr
+    raise NotFound(f"electron {row.node} of dispatch {row.dispatch_id[:8]} has had no attempt {attempt}")
 
 
 def resolve(store: Store, given: str) -> str:

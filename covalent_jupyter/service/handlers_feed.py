@@ -78,9 +78,9 @@ class Events(Handler):
         backend = self.context.dispatcher
         return dispatch not in backend.runs if dispatch is not None else backend.running() < running
 
-    def _log_sizes(self) -> dict[tuple[str, int], tuple[int, int, int]]:
+    def _log_sizes(self) -> dict[tuple[str, int], tuple[int, int, int, int]]:
         return {
-            key: (grown.attempt, grown.stdout_size, grown.stderr_size)
+            key: (grown.attempt, grown.stdout_size, grown.stderr_size, grown.displays_size)
             for key, grown in self.context.dispatcher.live_logs.items()
             if self._wanted is None or key[0] in self._wanted
         }
@@ -90,7 +90,15 @@ class Events(Handler):
         for (dispatch_id, node), grown in self.context.dispatcher.live_logs.items():
             if (self._wanted is None or dispatch_id in self._wanted) and len(logs) < query.limit:
                 logs.append(
-                    q.LiveLog(dispatch_id, node, grown.attempt, grown.stdout_size, grown.stderr_size, grown.progress)
+                    q.LiveLog(
+                        dispatch_id,
+                        node,
+                        grown.attempt,
+                        grown.stdout_size,
+                        grown.stderr_size,
+                        grown.progress,
+                        grown.displays_size,
+                    )
                 )
         self.reply(
             q.Feed(

@@ -94,6 +94,12 @@ class ReadLog(Struct, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=16 << 20)] = 1 << 20
 
 
+class ReadOutputs(Struct, forbid_unknown_fields=True):
+    attempt: Annotated[int, Meta(ge=1, le=1 << 31)] | None = None
+    after: Annotated[str, Meta(max_length=60)] = ""  # what the last answer gave as next
+    limit: Annotated[int, Meta(ge=1, le=16 << 20)] = 1 << 20  # bytes of each stream
+
+
 class Follow(Struct, forbid_unknown_fields=True):
     after: Seq = 0
     wait: Annotated[float, Meta(ge=0, le=300)] = 0.0  # seconds
@@ -338,6 +344,16 @@ class LiveLog(Struct):
     stdout_size: int
     stderr_size: int
     progress: dict[str, Any] | UnsetType = UNSET
+    displays_size: int = 0
+
+
+class Outputs(Struct):
+    """What an electron printed and displayed, in order, each in the shape of an output of a notebook."""
+
+    outputs: list[dict[str, Any]]
+    next: str  # where the next question goes on
+    more: bool  # whether there is more already
+    ended: bool  # whether nothing will come any more
 
 
 class Feed(Struct):

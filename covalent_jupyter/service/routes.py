@@ -82,6 +82,10 @@ ROUTES: tuple[Route, ...] = (
         "GET", _D + "/result", dispatches.ResultOfDispatch, "What the lattice returns, as previews of its parts",
         answer=q.ResultOf,
     ),
+    Route(
+        "GET", _E + "/outputs", dispatches.OutputsOf, "What an electron printed and displayed, in order",
+        q.ReadOutputs, answer=q.Outputs,
+    ),
     Route("GET", _D + "/graph", dispatches.GraphOf, "Nodes and edges with their states", answer=q.Graph),
     Route("GET", _D + "/manifest", dispatches.ManifestOf, "The graph as it was submitted", answer=Manifest),
     Route("POST", _D + "/cancel", dispatches.CancelDispatch, "Stop a dispatch or some electrons", body=q.Cancel),

@@ -13,13 +13,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ..model.work import Log
 from ..processes import LINUX
+from .displays import Places, Recorder, install, live_path, moved, read_shown, take_away
 
 SHORT = 4096  # bytes: a log up to this size is inside the outcome
 CAP = 10 << 20  # bytes: of a longer log head and tail are kept
 _HEAD = _TAIL = CAP // 2
 _UNFILED = 65_536  # bytes kept inside the outcome where there is no folder for files
+_SHOWN_UNFILED = 1 << 20  # bytes of displays, likewise
 _FALLOC_PUNCH = 0x01 | 0x02  # FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE
 _IOLBF = 1
 
@@ -32,6 +36,8 @@ class Capture:
         self._folder = ""
         self._log_root = ""
         self.paths = ("", "")
+        self.displays = Recorder()
+        self.displays.before = self._printed
         self._libc = ctypes.CDLL(None)
         self._fflush = self._libc.fflush
         self.open(folder, "")
@@ -39,6 +45,7 @@ class Capture:
         sys.stdin = sys.__stdin__ = _NoInput()  # type: ignore[misc, assignment]
         self.restore()
         self._line_buffer_c()
+        install(self.displays)
 
     def open(self, folder: str, log_root: str) -> None:
         """Put the live files into ``folder`` and finished logs under ``log_root`` ("": short, in outcomes)."""
@@ -46,13 +53,27 @@ class Capture:
         if folder == self._folder:
             return
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        for path in self.paths:
+        for path in (*self.paths, self.displays.path):
             if path:
                 Path(path).unlink(missing_ok=True)
         self._folder = folder
         self.paths = (os.path.join(folder, f"{self._name}.out"), os.path.join(folder, f"{self._name}.err"))
+        self.displays.path = live_path(self.paths[0])
         for number in (0, 1):
             self._reopen(number)
+
+    def _flush(self) -> None:
+        for stream in {id(s): s for s in (sys.stdout, sys.stderr, *self._streams)}.values():
+            try:
+                stream.flush()
+            except Exception:  # border: the user's own stream, or closed by the user
+                pass
+        self._fflush(None)
+
+    def _printed(self) -> tuple[int, int]:
+        """Bytes in the live files now."""
+        self._flush()
+        return _size_of(1), _size_of(2)
 
     def _reopen(self, number: int) -> None:
         fd = os.open(self.paths[number], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -71,15 +92,16 @@ class Capture:
 
     def finish(self, dispatch_id: str, node: int, attempt: int, dropped: tuple[int, int]) -> tuple[Log, Log]:
         """The electron's logs; the live files are empty again."""
-        for stream in {id(s): s for s in (sys.stdout, sys.stderr, *self._streams)}.values():
-            try:
-                stream.flush()
-            except Exception:  # border: the user's own stream, or closed by the user
-                pass
-        self._fflush(None)
-        return self._one(0, dispatch_id, node, attempt, dropped[0]), self._one(
-            1, dispatch_id, node, attempt, dropped[1]
-        )
+        self._flush()
+        shown = b""
+        if self.displays.count:
+            shown = take_displays(self.paths, self._log_root, dropped)
+            self.displays.reset()
+        out = self._one(0, dispatch_id, node, attempt, dropped[0])
+        err = self._one(1, dispatch_id, node, attempt, dropped[1])
+        if shown:
+            out = with_displays(out, shown, self._log_root, dispatch_id, f"{node}.{attempt}")
+        return out, err
 
     def _one(self, number: int, dispatch_id: str, node: int, attempt: int, dropped: int) -> Log:
         try:
@@ -104,6 +126,51 @@ class Capture:
 
 
 _EMPTY = Log()
+
+
+def _size_of(fd: int) -> int:
+    try:
+        return os.fstat(fd).st_size
+    except OSError:  # the electron closed it
+        return 0
+
+
+def take_displays(live: tuple[str, str], log_root: str, dropped: tuple[int, int]) -> bytes:
+    """What was displayed, as it will be recorded; asked for before the live files become logs."""
+    data = take_away(live_path(live[0]))
+    if not data:
+        return b""
+    out, err = (_places(path, log_root, cut) for path, cut in zip(live, dropped, strict=True))
+    return moved(read_shown(data), out, err)
+
+
+def _places(path: str, log_root: str, dropped: int) -> Places:
+    try:
+        size = os.path.getsize(path)
+    except OSError:
+        size = 0
+    if size > CAP or dropped:
+        gap = len(_gap(size + dropped - min(size, _HEAD) - min(max(size - _HEAD, 0), _TAIL)))
+        return Places(path, fold_returns, _HEAD, _TAIL, gap, True)
+    if not log_root and size > _UNFILED:
+        gap = len(_gap(size - _UNFILED))
+        return Places(path, fold_returns, _UNFILED // 2, _UNFILED // 2, gap, True)
+    return Places(path, fold_returns, 0, 0, 0, False)
+
+
+def with_displays(log: Log, shown: bytes, log_root: str, dispatch_id: str, name: str) -> Log:
+    """The log of stdout that also says what was displayed: inside it while that is short, else a file beside it."""
+    count = shown.count(b"\n")
+    if log_root and len(shown) > SHORT:
+        os.makedirs(os.path.join(log_root, dispatch_id), mode=0o700, exist_ok=True)
+        file = os.path.join(dispatch_id, f"{name}.dsp")
+        fd = os.open(os.path.join(log_root, file), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with open(fd, "wb") as target:
+            target.write(shown)
+        return msgspec.structs.replace(log, displays=count)
+    while len(shown) > _SHOWN_UNFILED:  # nowhere to put it: what came first stays
+        shown = shown[: shown.rstrip(b"\n").rfind(b"\n") + 1]
+    return msgspec.structs.replace(log, displays=count, shown=shown.decode("utf-8", "replace"))
 
 
 def _stream(fd: int) -> io.TextIOWrapper:

@@ -26,7 +26,7 @@ from ..model.wire import encode
 from ..model.work import Attempt, Began, Error, Fact, Log, Outcome, Output, Pack, Returned, Task
 from . import verdict
 from .budget import Budget
-from .capture import collect
+from .capture import collect, take_displays, with_displays
 from .limits import oom_kills
 from .process import RunnerProcess
 from .protocol import END, LAST, TOKEN
@@ -328,8 +328,11 @@ class Feed:
 
     def _logs(self, process: RunnerProcess, task: Task) -> tuple[Log, Log]:
         root, name = self.pack.log_root, f"{task.node}.{task.attempt}"
+        shown = take_displays(process.live, root, process.page.dropped())
         out, err = (
             collect(path, root, self.pack.dispatch_id, name, kind, cut)
             for path, kind, cut in zip(process.live, ("out", "err"), process.page.dropped(), strict=True)
         )
+        if shown:
+            out = with_displays(out, shown, root, self.pack.dispatch_id, name)
         return out, err

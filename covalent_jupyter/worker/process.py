@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..spool import SpoolReader, SpoolWriter
+from .displays import live_path
 from .page import Page, make_page
 from .sheet import RunnerSheet
 
@@ -122,7 +123,12 @@ class RunnerProcess:
             sock.close()
         self.spool.close()
         self.page.close()
-        for path in (*self.live, self.sheet.record, *(() if keep_spool else (self.sheet.spool,))):
+        for path in (
+            *self.live,
+            live_path(self.live[0]),
+            self.sheet.record,
+            *(() if keep_spool else (self.sheet.spool,)),
+        ):
             if path:
                 Path(path).unlink(missing_ok=True)
         shutil.rmtree(self.sheet.scratch, ignore_errors=True)

@@ -10,6 +10,7 @@ from ..model.work import Error, LogGrew, Pack, Task
 from . import verdict
 from .budget import Budget
 from .capture import trim_live
+from .displays import live_path
 from .limits import memory_of, parse_memory
 from .process import RunnerProcess
 
@@ -28,7 +29,7 @@ class Watch:
         self._budget = budget
         self._fallocate = fallocate
         self._memory_at = self._trim_at = self._log_at = 0.0
-        self._shown: tuple[int, int, int] = (-1, 0, 0)  # number of the task, sizes
+        self._shown: tuple[int, int, int, int] = (-1, 0, 0, 0)  # number of the task, sizes
         self._noted = process.page.noted(0)[0]
 
     def excess(self, task: Task, elapsed: float, now: float) -> Error | None:
@@ -59,8 +60,9 @@ class Watch:
         if now - self._log_at < _LOG_EVERY:
             return []
         sizes = [_size(path) + cut for path, cut in zip(self._process.live, self._process.page.dropped(), strict=True)]
-        before = self._shown if self._shown[0] == number else (number, 0, 0)
-        seen = (number, sizes[0], sizes[1])
+        before = self._shown if self._shown[0] == number else (number, 0, 0, 0)
+        displays = live_path(self._process.live[0])
+        seen = (number, sizes[0], sizes[1], _size(displays))
         self._noted, note = self._process.page.noted(self._noted)
         if seen == before and not note:
             return []
@@ -69,7 +71,12 @@ class Watch:
         out, err = (
             path if self._pack.log_root and size else "" for path, size in zip(self._process.live, sizes, strict=True)
         )
-        return [LogGrew(self._pack.dispatch_id, task.node, task.attempt, out, err, sizes[0], sizes[1], note)]
+        shown = displays if self._pack.log_root and seen[3] else ""
+        return [
+            LogGrew(
+                self._pack.dispatch_id, task.node, task.attempt, out, err, sizes[0], sizes[1], note, shown, seen[3]
+            )
+        ]  # fmt: skip
 
     def _trim(self) -> None:
         dropped = list(self._process.page.dropped())

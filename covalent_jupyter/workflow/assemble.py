@@ -188,7 +188,7 @@ def _run(graph: Graph, lattice: Any, args: tuple[Any, ...], kwargs: dict[str, An
 def _shortened(error: Exception) -> Exception:
     """The exception without this package's frames, and without a cause that has no others."""
     kept = _others(error)
-    for tb, following in zip(kept, [*kept[1:], None], strict=True):
+    for tb, following in zip(kept, [*kept[1:], None], strict=False):
         tb.tb_next = following
     if isinstance(error, CovalentError) and error.__cause__ is not None and not _others(error.__cause__):
         error.__cause__ = None  # its message says why

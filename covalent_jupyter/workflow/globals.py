@@ -34,12 +34,12 @@ def captured(root: Any, name: str) -> list[Captured]:
     """The data (neither functions, classes nor modules) that ``root`` captures, through its helpers, each once."""
     return [
         Captured(path.rpartition(" -> ")[2], path, value)
-        for path, value in _reached(root, name)
+        for path, value in reached(root, name)
         if path != name and not _is_code(value)
     ]
 
 
-def _reached(root: Any, name: str) -> Iterator[tuple[str, Any]]:
+def reached(root: Any, name: str) -> Iterator[tuple[str, Any]]:
     """Functions and classes by value, and the data that they capture."""
     waiting, seen = [(name, root)], set[int]()
     while waiting:
@@ -183,7 +183,7 @@ def watch_globals(function: Any) -> GlobalWatch | None:
     dicts and sets that they capture; None, at almost no cost, where there is nothing to watch."""
     assigned: dict[tuple[int, str], tuple[str, dict[str, Any]]] = {}
     containers: dict[int, tuple[str, Any]] = {}
-    for path, value in _reached(function, ""):
+    for path, value in reached(function, ""):
         if isinstance(value, FunctionType):
             for name in facts(value.__code__).stores if not codec.importable(value) else ():
                 assigned[(id(value.__globals__), name)] = (name, value.__globals__)
@@ -197,7 +197,7 @@ def watch_globals(function: Any) -> GlobalWatch | None:
 def is_shareable(function: Any) -> bool:
     """Whether several electrons may call this one decoded function without ever seeing one another: it captures
     nothing that can change, assigns no globals, has no mutable defaults and no attributes."""
-    for _, value in _reached(function, ""):
+    for _, value in reached(function, ""):
         if isinstance(value, FunctionType):
             if codec.importable(value):
                 continue

@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import re
 
-from ..client.display import plain
-from ..client.rest import Rest
 from ..errors import Conflict, NotFound
 from ..model import DispatchRow
+from .display import plain
+from .rest import Rest
 
 #: newest dispatches among which a mistyped id is looked for
 LOOKED_AT = 300

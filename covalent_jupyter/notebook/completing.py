@@ -1,0 +1,83 @@
+"""Tab in the line of a magic: options, commands, ids of dispatches, electrons, names of lattices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..client.nodes import addresses
+from ..client.rest import connect
+from ..errors import CovalentError
+from .commands import COMMANDS
+from .magics import PARSERS
+from .session import chosen
+
+#: first words of a line for which IPython asks us
+HOOKED = ("%covalent", "covalent", "%%electron", "%%lattice", "%%dispatch", "%%covalent_sql", "%covalent_sql")
+#: newest dispatches that are offered, and electrons of one
+OFFERED = 50
+_EXECUTORS = ("dask", "local")
+_CHOICES = {
+    "--on-error": ("fail", "value"),
+    "--on-interrupt": ("run_again", "fail"),
+    "--keep": ("always", "until_done", "never"),
+    "--status": ("running", "completed", "failed", "cancelled"),
+}
+
+
+def complete(shell: Any, event: Any) -> list[str]:
+    """What may stand where the cursor is; of IPython's ``complete_command`` hook."""
+    before = event.text_until_cursor
+    word = "" if before[-1:].isspace() else before.split()[-1]
+    # IPython completes from its own last delimiter: what of the word stands before it is taken away
+    skip = len(word) - len(event.symbol) if word.endswith(event.symbol) else 0
+    try:
+        found = _candidates(shell, event.command.lstrip("%"), before.split()[1:], word)
+    except CovalentError:  # no service: nothing to offer
+        return []
+    return [c[skip:] for c in found if c.startswith(word)]
+
+
+def _candidates(shell: Any, magic: str, words: list[str], word: str) -> Iterable[str]:
+    given = words[: len(words) - 1] if word and words else words
+    if magic == "covalent":
+        if not given:
+            return list(COMMANDS)
+        command = COMMANDS.get(given[0])
+        if command is None:
+            return []
+        if word.startswith("-"):
+            return command.parser.flags
+        return [*_values(shell, given[-1]), *_words(shell, given[0], given[1:])]
+    if word.startswith("-"):
+        return PARSERS[magic].flags
+    return _values(shell, given[-1] if given else "")
+
+
+def _values(shell: Any, flag: str) -> list[str]:
+    """What may follow a flag."""
+    if flag == "--executor":
+        return [*_EXECUTORS, *(n for n, v in shell.user_ns.items() if callable(getattr(v, "to_spec", None)))]
+    return list(_CHOICES.get(flag, ()))
+
+
+def _words(shell: Any, command: str, given: list[str]) -> list[str]:
+    """Ids, and electrons of the dispatch that is named, or of the newest one."""
+    rest = connect()
+    if rest.connector.find() is None:  # a Tab starts no service
+        return []
+    given = [w for w in given if not w.startswith("-")]
+    if command == "cluster":
+        return ["restart", "scale", "close"]
+    if command in ("disk", "config", "list"):
+        return []
+    found: list[str] = []
+    if not given:
+        rows = rest.dispatches(limit=OFFERED, parent="none").dispatches
+        found = [row.dispatch_id[:8] for row in rows]
+        if command == "cancel":
+            found = [row.dispatch_id[:8] for row in rows if not row.status.ended]
+    if command in ("logs", "debug", "cancel") and (given or command != "cancel"):
+        row = chosen(rest, given[0] if given else None, shell.user_ns)
+        found += addresses(rest.manifest(row.dispatch_id), OFFERED)
+    return found

@@ -1,0 +1,264 @@
+"""What a cell that runs outside prints and displays, shown below it in order: while the cell waits, or later, from
+a thread of its own, while the kernel does something else."""
+
+from __future__ import annotations
+
+import html
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from ..client.display import duration_text, html_status, plain, sign_of, took
+from ..client.failures import electron_text, failed_electrons
+from ..client.handle import DispatchId
+from ..client.rest import Rest
+from ..client.result import Result
+from ..client.waiting import wait_for
+from ..errors import CovalentError
+from ..model import DispatchRow, Status
+from .panel import in_notebook
+from .plainly import raised
+
+#: seconds that one question waits for news
+WAIT = 20.0
+
+Output = dict[str, Any]
+
+
+def outputs(rest: Rest, dispatch_id: str, *, redraw: bool = True) -> Iterator[Output | DispatchRow]:
+    """Outputs of the one electron of a dispatch as they come, and the row of the dispatch whenever it changed.
+
+    Lines that were drawn over (progress bars) are recorded in their last state: with ``redraw`` a ``clear_output`` and
+    everything again follows, if that differs from what was given.
+    """
+    row = rest.dispatch(dispatch_id)
+    after, place = row.seq, ""
+    given: list[Output] = []
+    yield row
+    while True:
+        page = rest.outputs(dispatch_id, 0, after=place)
+        if page["ended"]:
+            break
+        given += page["outputs"]
+        place = page["next"]
+        yield from page["outputs"]
+        if page["more"]:
+            continue
+        asked = time.monotonic()
+        answer = rest.events(after, wait=WAIT, dispatch=dispatch_id)
+        after = answer.next if answer.next is not None else max(answer.seq, after)
+        changed = [r for r in answer.dispatches if r.dispatch_id == dispatch_id]
+        if changed or answer.reset:
+            row = changed[-1] if changed else rest.dispatch(dispatch_id)
+            yield row
+        elif time.monotonic() - asked < 0.02:
+            time.sleep(0.05)
+    # what was recorded at the end may be shorter than what was printed, so that places in it are others
+    yield from _rest_of(given, list(_recorded(rest, dispatch_id)), redraw)
+    if not row.status.ended:
+        row = wait_for(rest, dispatch_id)
+    yield row
+
+
+def _recorded(rest: Rest, dispatch_id: str) -> Iterator[Output]:
+    place = ""
+    while True:
+        page = rest.outputs(dispatch_id, 0, after=place)
+        place = page["next"]
+        yield from page["outputs"]
+        if not page["more"]:
+            return
+
+
+def _rest_of(given: list[Output], recorded: list[Output], redraw: bool) -> Iterator[Output]:
+    """What of ``recorded`` was not given yet; or everything again, where it differs."""
+    mine, whole = _merged(given), _merged(recorded)
+    if not mine:
+        yield from whole
+        return
+    if len(mine) <= len(whole):
+        last, same = mine[-1], whole[len(mine) - 1]
+        begins = mine[:-1] == whole[: len(mine) - 1] and same.get("name") == last.get("name")
+        if begins and same.get("text", "").startswith(last.get("text", "")):
+            left = same.get("text", "")[len(last.get("text", "")) :]
+            if left:
+                yield {**same, "text": left}
+            yield from whole[len(mine) :]
+            return
+    if redraw:
+        yield {"output_type": "clear_output"}
+    yield from whole if redraw else whole[len(mine) :]
+
+
+def _merged(outputs: list[Output]) -> list[Output]:
+    """Neighbouring pieces of one stream in one."""
+    found: list[Output] = []
+    for output in outputs:
+        if found and "text" in output and found[-1].get("name") == output["name"]:
+            found[-1] = {**found[-1], "text": found[-1]["text"] + output["text"]}
+        else:
+            found.append(output)
+    return [{**o, "text": o["text"].replace("\r\n", "\n")} if "text" in o else o for o in found]
+
+
+def watch(sent: DispatchId) -> Result:
+    """Stay until the cell has ended, showing what it prints and displays; raises what it raised.
+
+    Ctrl-C stops the watching and nothing else.
+    """
+    rest = sent.rest
+    row: DispatchRow | None = None
+    try:
+        for item in outputs(rest, sent, redraw=in_notebook()):
+            if isinstance(item, DispatchRow):
+                row = item
+            else:
+                _show(item)
+    except KeyboardInterrupt:
+        print(
+            f"\nStopped waiting; the cell runs on. Bring its names here with %covalent fetch {sent[:8]}, stop it with "
+            f'ct.cancel("{sent}").'
+        )
+        raise KeyboardInterrupt from None
+    assert row is not None
+    raised(Result(rest, row))
+    return Result(rest, row)
+
+
+def _show(output: Output) -> None:
+    kind = output["output_type"]
+    if kind == "stream":
+        stream = sys.stdout if output["name"] == "stdout" else sys.stderr
+        stream.write(output["text"])
+        stream.flush()
+        return
+    from IPython.display import clear_output, publish_display_data
+
+    if kind == "clear_output":
+        clear_output(wait=True)
+        return
+    update = kind == "update_display_data"
+    publish_display_data(output["data"], output["metadata"], transient=output.get("transient"), update=update)
+
+
+# Later, below a cell that has ended
+
+
+def follow(shell: Any, sent: DispatchId) -> None:
+    """Show below the present cell what the dispatch prints and displays, from now on until it ends."""
+    if not in_notebook():
+        print(
+            f"{sent[:8]} runs outside. `%covalent logs {sent[:8]}` shows what it prints, `%covalent fetch` brings back its names."
+        )
+        return
+    sender = CellSender(shell)
+    head = Head(sender, sent)
+    head.show()
+    thread = threading.Thread(target=_follow, args=(sender, head, sent), name=f"covalent-cell-{sent[:8]}", daemon=True)
+    thread.start()
+
+
+def _follow(sender: CellSender, head: Head, sent: DispatchId) -> None:
+    rest = sent.rest
+    row: DispatchRow | None = None
+    try:
+        for item in outputs(rest, sent):
+            if isinstance(item, DispatchRow):
+                row = item
+                head.update(row)
+            else:
+                sender.output(item)
+        if row is not None and row.status is Status.FAILED:
+            for electron in failed_electrons(rest, sent):
+                error = electron.error
+                text = electron_text(electron)
+                sender.send("error", {
+                    "ename": error.type if error is not None else "Error",
+                    "evalue": error.message if error is not None else "",
+                    "traceback": [f"\x1b[31m{text}\x1b[0m"],
+                })  # fmt: skip
+    except CovalentError as error:
+        sender.send("stream", {"name": "stderr", "text": f"{error}\n"})
+    finally:
+        rest.disconnect()
+
+
+class CellSender:
+    """Messages that appear below one cell, whichever runs by then; from any thread."""
+
+    def __init__(self, shell: Any) -> None:
+        self._publisher = shell.display_pub
+        parent = shell.get_parent() if hasattr(shell, "get_parent") else shell.parent_header
+        self._parent = dict(parent)
+        self._lock = threading.Lock()
+
+    def send(self, kind: str, content: dict[str, Any]) -> None:
+        publisher = self._publisher
+        with self._lock:
+            publisher.session.send(
+                publisher.pub_socket, kind, content, parent=self._parent, ident=kind.encode()
+            )  # fmt: skip
+
+    def output(self, output: Output) -> None:
+        content = {k: v for k, v in output.items() if k != "output_type"}
+        if output["output_type"] == "clear_output":
+            content = {"wait": True}
+        elif output["output_type"] != "stream":
+            content.setdefault("transient", {})
+        self.send(output["output_type"], content)
+
+
+class Head:
+    """The line above the outputs: state, time, and what to do next."""
+
+    def __init__(self, sender: CellSender, sent: DispatchId) -> None:
+        self._sender = sender
+        self._sent = sent
+        self._shown = ""
+
+    def show(self) -> None:
+        self._send("display_data", head_text(self._sent, None), html_text_of(self._sent, None))
+
+    def update(self, row: DispatchRow) -> None:
+        text, markup = head_text(self._sent, row), html_text_of(self._sent, row)
+        if markup != self._shown:
+            self._shown = markup
+            self._send("update_display_data", text, markup)
+
+    def _send(self, kind: str, text: str, markup: str) -> None:
+        data = {"text/plain": text, "text/html": markup}
+        transient = {"display_id": f"covalent-cell-{self._sent}"}
+        self._sender.send(kind, {"data": data, "metadata": {}, "transient": transient})
+
+
+def head_text(sent: DispatchId, row: DispatchRow | None) -> str:
+    """The line as text."""
+    if row is None:
+        return f"{sent[:8]} runs outside the kernel"
+    sign, word = sign_of(row.status)
+    spent = duration_text(took(row.started or row.created, row.ended))
+    return f"{sign} {word} {spent} · {sent[:8]} · {_next(sent, row)}"
+
+
+def html_text_of(sent: DispatchId, row: DispatchRow | None) -> str:
+    mute = "color:var(--jp-ui-font-color2, #757575)"
+    if row is None:
+        return f'<div style="font-size:12px;{mute}">{html.escape(head_text(sent, None))}</div>'
+    spent = duration_text(took(row.started or row.created, row.ended)) if row.status.ended else ""
+    parts = [p for p in (spent, f"<code>{html.escape(sent[:8])}</code>", html.escape(_next(sent, row))) if p]
+    return (
+        f'<div style="font-size:12px">{html_status(row.status)} <span style="{mute}">{" · ".join(parts)}</span></div>'
+    )
+
+
+def _next(sent: DispatchId, row: DispatchRow) -> str:
+    short = plain(sent[:8])
+    if row.status is Status.COMPLETED:
+        return f"%covalent fetch {short} brings its names here"
+    if row.status is Status.FAILED:
+        return f"%covalent debug {short} stops at the line that failed"
+    if row.status is Status.CANCELLED:
+        return "cancelled"
+    return f"outside the kernel, which is free; %covalent cancel {short} stops it"

@@ -1,0 +1,79 @@
+"""A real IPython shell, and a real service with the local executor."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from ..client.world import world
+
+
+@pytest.fixture(scope="package", autouse=True)
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with world(tmp_path_factory.mktemp("notebook")) as folder:
+        yield folder
+
+
+class Shell:
+    """A person at an IPython prompt."""
+
+    def __init__(self, shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
+        self.ipython = shell
+        self.capsys = capsys
+
+    def run(self, cell: str) -> Any:
+        """Run a cell that must not fail; its value."""
+        done = self.ipython.run_cell(cell, store_history=True)
+        error = done.error_before_exec or done.error_in_exec
+        assert error is None, error
+        return done.result
+
+    def fails(self, cell: str) -> tuple[Any, str]:
+        """Run a cell that must fail; its exception, and what was shown."""
+        self.capsys.readouterr()
+        done = self.ipython.run_cell(cell, store_history=True)
+        error = done.error_before_exec or done.error_in_exec
+        assert error is not None
+        shown = self.capsys.readouterr()
+        return error, shown.out + shown.err
+
+    def said(self) -> str:
+        """What was printed since the last time."""
+        found = self.capsys.readouterr()
+        return found.out + found.err
+
+    def __getitem__(self, name: str) -> Any:
+        return self.ipython.user_ns[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.ipython.user_ns
+
+
+@pytest.fixture
+def bare_shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
+    """A fresh shell without the extension. (``IPython.testing.globalipapp`` gives None.)"""
+    main, excepthook, displayhook = sys.modules["__main__"], sys.excepthook, sys.displayhook
+    InteractiveShell.clear_instance()
+    shell = InteractiveShell.instance()
+    shell.colors = "nocolor" if "nocolor" in shell.traits()["colors"].values else "NoColor"
+    shell.history_manager.enabled = False
+    try:
+        yield Shell(shell, capsys)
+    finally:
+        shell.run_line_magic("unload_ext", "covalent_jupyter")
+        shell.atexit_operations() if hasattr(shell, "atexit_operations") else None
+        InteractiveShell.clear_instance()
+        sys.modules["__main__"], sys.excepthook, sys.displayhook = main, excepthook, displayhook
+
+
+@pytest.fixture
+def shell(bare_shell: Shell) -> Shell:
+    bare_shell.run("%load_ext covalent_jupyter")
+    bare_shell.run("import covalent_jupyter as ct")
+    bare_shell.said()
+    return bare_shell
