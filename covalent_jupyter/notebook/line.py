@@ -184,12 +184,13 @@ DISPATCHING = (
 LATTICE = (Option("--dispatch", "", "send it off, with the defaults of its parameters"), *DISPATCHING, *_RUN)
 CELL = (*DISPATCHING, *ELECTRON[:-1])
 
-_RUN_NAMES = {option.name for option in ELECTRON}
+_NAMES = {"%%electron": {option.name for option in ELECTRON}}
+_RUN_NAMES = {option.name for option in _RUN}
 
 
 def run_options(found: Mapping[str, Any], magic: str) -> dict[str, Any]:
     """Of what a line gave, the options of the electron or lattice, checked. UsageError names what is wrong."""
-    given = {name: value for name, value in found.items() if name in _RUN_NAMES}
+    given = {name: value for name, value in found.items() if name in _NAMES.get(magic, _RUN_NAMES)}
     try:
         return checked(given, magic, only=ELECTRON_OPTIONS if magic == "%%electron" else LATTICE_OPTIONS)
     except ConfigError as error:

@@ -60,13 +60,12 @@ def bare_shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
     main, excepthook, displayhook = sys.modules["__main__"], sys.excepthook, sys.displayhook
     InteractiveShell.clear_instance()
     shell = InteractiveShell.instance()
-    shell.colors = "nocolor" if "nocolor" in shell.traits()["colors"].values else "NoColor"
+    shell.run_line_magic("colors", "nocolor")
     shell.history_manager.enabled = False
     try:
         yield Shell(shell, capsys)
     finally:
         shell.run_line_magic("unload_ext", "covalent_jupyter")
-        shell.atexit_operations() if hasattr(shell, "atexit_operations") else None
         InteractiveShell.clear_instance()
         sys.modules["__main__"], sys.excepthook, sys.displayhook = main, excepthook, displayhook
 
