@@ -117,7 +117,7 @@ def sql_schema(*, pandas: bool | None = None) -> Any:
     """The views that ``sql`` may ask, with their columns: ``view, column, type, what it is``."""
     found = connect().get("sql/schema")
     rows = [
-        {"view": view["name"], "column": column["name"], "type": column["type"], "what it is": column["description"]}
+        {"view": view["name"], "column": column["name"], "type": column["type"], "what it is": column["text"]}
         for view in found["views"]
         for column in view["columns"]
     ]

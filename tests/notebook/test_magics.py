@@ -233,6 +233,8 @@ class TestCommands:
         assert shell.run("%covalent_sql SELECT count(*) AS n FROM dispatches").n[0] >= 1
         assert shell.run("%%covalent_sql -o rows --max-rows 5\nSELECT status\nFROM dispatches LIMIT 2") is None
         assert shell["rows"].status[0]
+        schema = shell.run("%covalent_sql --schema")
+        assert {"dispatches", "electrons"} <= set(schema["view"]) and schema["what it is"].str.len().min() > 5
 
     def test_help_has_examples(self, shell: Shell) -> None:
         for magic in ("%%electron", "%%lattice", "%%dispatch", "%covalent", "%%covalent_sql"):
