@@ -49,6 +49,10 @@ def check_manifest(
         raise InvalidRequest("seed does not fit into 64 bits")
     if not math.isfinite(manifest.created) or not 0 <= manifest.created < 1e11:
         raise InvalidRequest(f"created is not a time in seconds since 1970: {manifest.created!r}")
+    if manifest.max_running is not None and manifest.max_running < 1:
+        raise InvalidRequest(f"max_running is at least 1, not {manifest.max_running}")
+    if manifest.group and not _ID.match(manifest.group):
+        raise InvalidRequest(f"group must be a lower-case UUID, not {manifest.group[:60]!r}")
     for what, text in (("name", manifest.name), ("label", manifest.label), *(("a tag", t) for t in manifest.tags)):
         if len(text) > MAX_TEXT:
             raise InvalidRequest(f"{what} has more than {MAX_TEXT} characters")

@@ -119,15 +119,24 @@ class Placement:
             if not ready:
                 continue
             executor = self._executor_of(run, index, environment)
-            free = executor.free()
+            room = self._room(run)
+            free = executor.free() if room is None else min(executor.free(), room)
             if free <= 0:
                 continue
-            packable = executor.spec.instance is None
+            packable = executor.spec.instance is None and room is None
             for pack in packing.plan(run, index, 1 if fair else free, executor.slots, self.statistics, packable):
                 if self._admit(run, executor, pack):
                     self._launch(run, executor, pack)
                     planned = True
         return planned
+
+    def _room(self, run: DispatchRun) -> int | None:
+        """How many more nodes of the run may be under way; None without a limit of its own or of its group."""
+        limit, group = run.manifest.max_running, run.manifest.group
+        if limit is None:
+            return None
+        together = [r for r in self._ledger.runs.values() if r.manifest.group == group] if group else [run]
+        return limit - sum(r.counts[Status.DISPATCHING] + r.counts[Status.RUNNING] for r in together)
 
     def _admit(self, run: DispatchRun, executor: Executor, pack: packing.PlannedPack) -> bool:
         """Whether the executor has the resources now; a wish that it can never meet fails the electron."""

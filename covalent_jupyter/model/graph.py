@@ -176,6 +176,8 @@ class Manifest(Struct, omit_defaults=True):
     warnings: tuple[str, ...] = ()
     client: dict[str, str] = {}
     created: float = 0.0  # seconds since the epoch
+    max_running: int | None = None  # nodes that may be under way at once, sublattices until their end
+    group: str = ""  # dispatches of one group (an id) count together for ``max_running``
     version: int = 1
 
 
