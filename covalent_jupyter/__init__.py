@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from .client.dispatching import as_completed, cancel, dispatch, dispatch_sync, redispatch
     from .client.fetching import get_result, get_result_manager, latest
     from .client.handle import DispatchId
+    from .client.points import grid, zip
     from .client.result import Result
+    from .client.sweep import Sweep, get_sweep, sweep
     from .client.tables import disk, dispatches, sql
     from .client.transportable import TransportableObject
     from .config import get_config, reload_config, set_config
@@ -56,11 +58,11 @@ __all__ = [
     "BuildError", "ConfigError", "CovalentError", "DecodeError", "DepsBash", "DepsCall", "DepsModule", "DepsPip",
     "DispatchCancelled", "DispatchError", "DispatchFailed", "DispatchId", "ElectronCrashed", "ElectronError",
     "ElectronInterrupted", "ElectronTimeout", "EncodeError", "Failed", "File", "MemoryLimitExceeded", "NotFinished",
-    "NotFound", "Result", "ServiceError", "ServiceUnavailable", "Status", "TransportableObject", "VersionMismatch",
+    "NotFound", "Result", "ServiceError", "ServiceUnavailable", "Status", "Sweep", "TransportableObject", "VersionMismatch",
     "__version__", "as_completed", "cancel", "completed", "covalent_start", "covalent_stop", "debug", "disk", "dispatch",
     "dispatch_sync", "dispatches", "electron", "executor", "get_config", "get_context", "get_result",
-    "get_result_manager", "install_as_covalent", "is_covalent_running", "latest", "lattice", "progress",
-    "redispatch", "reload_config", "report", "set_config", "sql", "status", "wait",
+    "get_result_manager", "get_sweep", "grid", "install_as_covalent", "is_covalent_running", "latest", "lattice", "progress",
+    "redispatch", "reload_config", "report", "set_config", "sql", "status", "sweep", "wait", "zip",
 ]  # fmt: skip
 
 #: public name -> module that defines it, relative to this package
@@ -91,6 +93,11 @@ _HOMES = {
     "dispatches": "client.tables",
     "sql": "client.tables",
     "disk": "client.tables",
+    "grid": "client.points",
+    "zip": "client.points",
+    "sweep": "client.sweep",
+    "Sweep": "client.sweep",
+    "get_sweep": "client.sweep",
     "covalent_start": "client.control",
     "covalent_stop": "client.control",
     "is_covalent_running": "client.control",

@@ -65,7 +65,7 @@ def dispatch(
         if once and (found := _same(rest, built.manifest, seed is not None)) is not None:
             return found
         submit(rest, built)
-        _say_warnings(built.manifest)
+        say_warnings(built.manifest)
         return DispatchId(built.manifest.dispatch_id, rest)
 
     return dispatched
@@ -134,7 +134,8 @@ def _same(rest: Rest, manifest: Manifest, same_seed: bool) -> DispatchId | None:
     return None
 
 
-def _say_warnings(manifest: Manifest) -> None:
+def say_warnings(manifest: Manifest) -> None:
+    """Logs what the building found worth saying."""
     for text in manifest.warnings:
         log.warning("%s: %s", manifest.name, text)
 
@@ -191,7 +192,7 @@ def redispatch(
         if explain:
             return explain_reuse(rest, old, built.manifest, reuse)
         submit(rest, built)
-        _say_warnings(built.manifest)
+        say_warnings(built.manifest)
         return DispatchId(built.manifest.dispatch_id, rest)
 
     return redispatched

@@ -45,7 +45,8 @@ def _plain(value: Any) -> Any:
     return f"{value:.6g}" if isinstance(value, float) else value
 
 
-def _table(rows: list[dict[str, Any]], columns: Sequence[str], pandas: bool | None) -> Any:
+def table_of(rows: list[dict[str, Any]], columns: Sequence[str], pandas: bool | None) -> Any:
+    """A DataFrame where pandas is installed (or as ``pandas`` says), else a :class:`Table`."""
     wanted = importlib.util.find_spec("pandas") is not None if pandas is None else pandas
     if not wanted:
         return Table(rows, columns)
@@ -98,7 +99,7 @@ def dispatches(
         before = page.next
         if before is None or not page.dispatches:
             break
-    return _table(rows, COLUMNS, pandas)
+    return table_of(rows, COLUMNS, pandas)
 
 
 def sql(query: str, max_rows: int = 10_000, *, pandas: bool | None = None) -> Any:
@@ -110,7 +111,7 @@ def sql(query: str, max_rows: int = 10_000, *, pandas: bool | None = None) -> An
     columns = [str(c) for c in answer["columns"]]
     if answer.get("truncated"):
         warnings.warn(f"only the first {max_rows} rows are given; max_rows=... gives more", stacklevel=2)
-    return _table([dict(zip(columns, row, strict=True)) for row in answer["rows"]], columns, pandas)
+    return table_of([dict(zip(columns, row, strict=True)) for row in answer["rows"]], columns, pandas)
 
 
 def sql_schema(*, pandas: bool | None = None) -> Any:

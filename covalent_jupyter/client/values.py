@@ -4,7 +4,7 @@ from their parts where nobody gathered them."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,17 @@ class Values:
             self._ahead = self.rest.small_values(sorted(wanted))
         try:
             return self._assemble(produced)
+        finally:
+            self._ahead = {}
+
+    def load_all(self, produced: Sequence[Produced | None]) -> list[Any]:
+        """:meth:`load` of each, None for None; the small ones are fetched together."""
+        wanted = {
+            o.digest for p in produced if p is not None for o in outputs_of(p) if o.size <= INLINE and o.data is None
+        }
+        self._ahead = self.rest.small_values(sorted(wanted)) if wanted else {}
+        try:
+            return [None if p is None else self.load(p) for p in produced]
         finally:
             self._ahead = {}
 

@@ -12,22 +12,10 @@ from .canvas import Canvas, Line, Rectangle, arrange, curve, detail_of, title_of
 from .picture import ATTENTION, Box, Look, picture
 from .subject import Subject
 from .text import safe
+from .theme import GREY, TINTS, hover_label, page, tint
 
-GREY = "#7d7d7d"
-#: word of a state -> colour, and whether its border is dashed
-TINTS = {
-    "waiting": ("#8a8a8a", "solid"),
-    "queued": ("#8a8a8a", "solid"),
-    "running": ("#3b82f6", "solid"),
-    "completed": ("#2e9e5b", "solid"),
-    "reused": ("#2e9e5b", "dot"),
-    "failed": ("#e5484d", "solid"),
-    "cancelled": ("#8a8a8a", "dot"),
-    "skipped": ("#8a8a8a", "dash"),
-}
 #: before the dispatch
 PLAIN: Look = ("", "not dispatched")
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 #: pixels of the widest and the tallest figure; what is larger is scaled down or shown in part
 WIDEST, TALLEST = 1200.0, 700.0
 MARGIN = 14.0
@@ -242,7 +230,7 @@ class _Figure:
         colour, dash = TINTS.get(look[1], (GREY, "solid"))
         self.traces.append({
             "type": "scatter", "mode": "lines", "x": [None], "y": [None], "fill": "toself", "name": self._entry(look),
-            "fillcolor": _tint(colour, 0.16), "line": {"color": colour, "width": 1.3, "dash": dash}, "showlegend": True,
+            "fillcolor": tint(colour, 0.16), "line": {"color": colour, "width": 1.3, "dash": dash}, "showlegend": True,
         })  # fmt: skip
 
     def _draw_outlines(
@@ -257,7 +245,7 @@ class _Figure:
             xs.append(None)
             ys.append(None)
         self.traces.append({
-            "type": "scatter", "mode": "lines", "x": xs, "y": ys, "fill": "toself", "fillcolor": _tint(colour, opacity),
+            "type": "scatter", "mode": "lines", "x": xs, "y": ys, "fill": "toself", "fillcolor": tint(colour, opacity),
             "line": {"color": colour, "width": 1.3 if self.count <= ROUND else 0.8, "dash": dash}, **extra,
         })  # fmt: skip
 
@@ -284,8 +272,7 @@ class _Figure:
             "y": [round(r.y, 1) if r.box.inner is None else round(_header(r), 1) for r in rectangles],
             "marker": {"size": 26 if self.count <= LABELLED else 8, "color": colour, "opacity": 0},
             "hovertext": [self._hover(r, brief) for r in rectangles], "hoverinfo": "text",
-            "hoverlabel": {"align": "left", "bgcolor": "#fbfbfb", "bordercolor": colour,
-                           "font": {"color": "#222", "family": FONT, "size": 12}},
+            "hoverlabel": hover_label(colour),
             "legendgroup": look[1], "showlegend": False,
         })  # fmt: skip
 
@@ -357,8 +344,7 @@ class _Figure:
         menu = self._menu(view)
         above = TOP + 20 if menu and self.title else TOP
         layout: dict[str, Any] = {
-            "template": "none", "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
-            "font": {"family": FONT, "color": GREY, "size": 12},
+            **page(self.title),
             "width": round(width + SIDE + 1), "height": round(height + above + 2), "autosize": False,
             "margin": {"l": 1, "r": SIDE, "t": above, "b": 1, "pad": 0},
             "xaxis": {**axis, "range": [view.left, view.right]},
@@ -367,10 +353,6 @@ class _Figure:
             "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom",
                        "bgcolor": "rgba(0,0,0,0)", "font": {"color": GREY, "size": 11}, "itemwidth": 30,
                        "itemdoubleclick": "toggleothers"},
-            "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": GREY, "activecolor": "#3b82f6",
-                        "orientation": "v", "remove": ["select2d", "lasso2d", "autoScale2d", "sendChartToCloud"]},
-            "title": {"text": safe(self.title, 60), "x": 0, "xanchor": "left", "xref": "paper", "y": 1, "yref": "container",
-                      "yanchor": "top", "pad": {"t": 6, "l": 6}, "font": {"size": 13, "color": GREY}},
         }  # fmt: skip
         if menu:
             layout["updatemenus"] = [menu]
@@ -451,8 +433,3 @@ def _outline(r: Rectangle, radius: float) -> Iterator[tuple[float, float]]:
         (right, bottom - radius), (right - near, bottom - near), (right - radius, bottom),
         (left + radius, bottom), (left + near, bottom - near), (left, bottom - radius), (left, top + radius),
     )  # fmt: skip
-
-
-def _tint(colour: str, opacity: float) -> str:
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{opacity})"
