@@ -122,7 +122,7 @@ def sql_schema(*, pandas: bool | None = None) -> Any:
         for view in found["views"]
         for column in view["columns"]
     ]
-    return _table(rows, ("view", "column", "type", "what it is"), pandas)
+    return table_of(rows, ("view", "column", "type", "what it is"), pandas)
 
 
 class Facts(dict[str, Any]):
