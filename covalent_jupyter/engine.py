@@ -24,6 +24,7 @@ from .model.events import (
     Finished,
     GivenBack,
     Launched,
+    MetricsReported,
     RetryDue,
     Skipped,
     Started,
@@ -45,7 +46,7 @@ class NodeState:
     __slots__ = (
         "status", "attempt", "failures", "interruptions", "unmet", "host", "pack", "cancel", "queued", "ran_on",
         "started", "ended", "duration", "worker", "output", "preview", "error", "stdout", "stderr", "child", "reused", "rss",
-        "warnings", "progress",
+        "warnings", "progress", "reported",
     )  # fmt: skip
 
     def __init__(self, unmet: int) -> None:
@@ -73,6 +74,7 @@ class NodeState:
         self.rss = 0
         self.warnings: tuple[str, ...] = ()
         self.progress: dict[str, object] = {}
+        self.reported = 0  # reports of the present attempt that are recorded
 
     @property
     def in_flight(self) -> bool:
@@ -291,6 +293,13 @@ def _started(run: DispatchRun, event: Started) -> None:
             _set(run, node_id, _RUNNING)
 
 
+def _metrics_reported(run: DispatchRun, event: MetricsReported) -> None:
+    for node_id, attempt, count in event.items:
+        state = run.nodes[node_id]
+        if state.attempt == attempt:
+            state.reported = count
+
+
 def is_current(run: DispatchRun, outcome: Outcome) -> bool:
     """Whether this outcome is the end of the node's present attempt; others are dropped."""
     if not 0 <= outcome.node < len(run.nodes):
@@ -309,8 +318,8 @@ def _finished(run: DispatchRun, event: Finished) -> list[int]:
         state.started = outcome.started or state.started
         state.duration, state.worker, state.rss = outcome.duration, outcome.worker or state.worker, outcome.rss
         state.stdout, state.stderr, state.warnings = outcome.stdout, outcome.stderr, outcome.warnings
-        if outcome.reports:
-            state.progress = outcome.reports[-1]
+        if outcome.progress or outcome.reports:
+            state.progress = outcome.progress or {"report": outcome.reports[-1]}
         status = outcome.status
         if status == "completed":
             if outcome.child is not None:
@@ -375,6 +384,7 @@ def _again(run: DispatchRun, node_id: int, status: str, when: float, error: Erro
     )  # fmt: skip
     state.queued = state.started = state.ended = state.duration = None
     state.worker, state.ran_on, state.rss, state.stdout, state.stderr = "", "", 0, _NO_LOG, _NO_LOG
+    state.progress, state.reported = {}, 0
     state.attempt += 1
     state.host = state.pack = ""
     state.child = None
@@ -476,7 +486,8 @@ def _closed(run: DispatchRun, event: Closed) -> None:
 
 
 _FOLDS: dict[type, Callable[[DispatchRun, Any], list[int] | None]] = {
-    Submitted: _submitted, TakenOver: _taken_over, Launched: _launched, Started: _started, Finished: _finished,
+    Submitted: _submitted, TakenOver: _taken_over, Launched: _launched, Started: _started, MetricsReported: _metrics_reported,
+    Finished: _finished,
     GivenBack: _given_back, RetryDue: _retry_due, Skipped: _skipped, CancelRequested: _cancel_requested,
     Cancelled: _cancelled, ChildEnded: _child_ended, Annotated: _annotated, Closed: _closed,
 }  # fmt: skip

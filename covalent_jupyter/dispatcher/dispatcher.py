@@ -33,6 +33,7 @@ from ..model import (
     Manifest,
     Outcome,
     PackEnded,
+    Reported,
     Returned,
     Status,
     Welcome,
@@ -43,6 +44,7 @@ from ..model.events import (
     CancelRequested,
     ChildEnded,
     Finished,
+    MetricsReported,
     RetryDue,
     Reused,
     Started,
@@ -55,6 +57,7 @@ from ..store import Store
 from . import keeping
 from .checks import Limits, check_manifest
 from .ledger import Ledger
+from .metrics import metrics_of
 from .placement import HostsPort, Placement
 from .reading import Reading
 from .sources import with_source
@@ -275,11 +278,14 @@ class Dispatcher:
     def _fold(self, host_id: str, facts: list[Fact]) -> None:
         outcomes: dict[str, list[Outcome]] = {}
         began: dict[str, list[Began]] = {}
+        reported: dict[str, list[Reported]] = {}
         for fact in facts:
             if isinstance(fact, Outcome):
                 outcomes.setdefault(fact.dispatch_id, []).append(fact)
             elif isinstance(fact, Began):
                 began.setdefault(fact.dispatch_id, []).append(fact)
+            elif isinstance(fact, Reported):
+                reported.setdefault(fact.dispatch_id, []).append(fact)
             elif isinstance(fact, LogGrew):
                 self._log_grew(fact)
             elif isinstance(fact, ExecutorState):
@@ -288,6 +294,10 @@ class Dispatcher:
             run = self.runs.get(dispatch_id)
             if run is not None:
                 self._began(run, items, outcomes.get(dispatch_id, ()))
+        for dispatch_id, told in reported.items():
+            run = self.runs.get(dispatch_id)
+            if run is not None:
+                self._reported(run, told)
         for dispatch_id, ended in outcomes.items():
             run = self.runs.get(dispatch_id)
             if run is not None:
@@ -302,8 +312,29 @@ class Dispatcher:
         """Not recorded: viewers look at the file, and only need to know that there is more."""
         run = self.runs.get(fact.dispatch_id)
         if run is not None and 0 <= fact.node < len(run.nodes):
+            before = self.live_logs.get((fact.dispatch_id, fact.node))
+            if before is not None and before.attempt == fact.attempt and not fact.progress:
+                fact.progress = before.progress
             self.live_logs[(fact.dispatch_id, fact.node)] = fact
             self.bus.wake()
+
+    def _reported(self, run: DispatchRun, facts: list[Reported]) -> None:
+        """Records reports of present attempts, each once: after a death they may come again."""
+        counts: dict[tuple[int, int], int] = {}
+        for fact in facts:
+            if not 0 <= fact.node < len(run.nodes):
+                continue
+            state, key = run.nodes[fact.node], (fact.node, fact.attempt)
+            if state.attempt != fact.attempt or state.status.ended:
+                continue
+            known = counts.get(key, state.reported)
+            fresh = fact.points[max(0, known - fact.first) :]
+            if fresh:
+                start = max(known, fact.first)
+                self._ledger.keep_metrics(metrics_of(run.dispatch_id, *key, start, fresh))
+                counts[key] = start + len(fresh)
+        if counts:
+            self._ledger.step(run, MetricsReported([(*key, count) for key, count in counts.items()]))
 
     def _began(self, run: DispatchRun, items: list[Began], ended: Iterable[Outcome]) -> None:
         over = {(o.node, o.attempt) for o in ended}

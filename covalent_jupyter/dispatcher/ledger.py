@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any
 
@@ -16,7 +16,7 @@ from ..engine import DispatchRun
 from ..model import Outcome, Output
 from ..model.events import Event, encode_event, kind_of
 from ..rows import bare, dispatch_row, electron_row
-from ..store import Batch, Store
+from ..store import Batch, Metric, Store
 from .bus import Bus
 from .packs import ValueCache
 
@@ -62,6 +62,10 @@ class Ledger:
         """A small value: into the store, and into the cache for the packs that need it soon."""
         self.cache.put(digest, data)
         self._batch.values.append((digest, data))
+
+    def keep_metrics(self, metrics: Iterable[Metric]) -> None:
+        """What electrons reported; the event that counts it goes into the same batch."""
+        self._batch.metrics.extend(metrics)
 
     def drop_references(self, run: DispatchRun, digests: list[str]) -> None:
         """The dispatch does not need these values any more."""

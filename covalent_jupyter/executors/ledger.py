@@ -12,7 +12,7 @@ import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from ..model import Attempt, Began, Error, Fact, LogGrew, Outcome, Pack, PackEnded, Returned
+from ..model import Attempt, Began, Error, Fact, LogGrew, Outcome, Pack, PackEnded, Reported, Returned
 
 Member = tuple[int, int]  # (node, attempt)
 
@@ -65,9 +65,14 @@ class Ledger:
                     self._return(fact, passed)
                 elif isinstance(fact, PackEnded):
                     self._end(fact.pack_id, passed)
-                elif not isinstance(fact, LogGrew) or (fact.dispatch_id, fact.node, fact.attempt) in self._owner:
+                elif not isinstance(fact, (LogGrew, Reported)) or self._speaks(fact):
                     passed.append(fact)
         return passed
+
+    def _speaks(self, fact: LogGrew | Reported) -> bool:
+        """Whether something is still owed of its attempt."""
+        attempt = (fact.dispatch_id, fact.node, fact.attempt)
+        return attempt in self._owner and attempt not in self._silent
 
     def _begin(self, fact: Began) -> bool:
         attempt = (fact.dispatch_id, fact.node, fact.attempt)

@@ -55,6 +55,12 @@ class Started(Struct, tag="started"):
     items: list[tuple[int, int, float, str]]
 
 
+class MetricsReported(Struct, tag="metrics_reported"):
+    """Attempts reported values, which are stored beside the log: (node, attempt, how many reports so far)."""
+
+    items: list[tuple[int, int, int]]
+
+
 class Finished(Struct, tag="finished"):
     """Attempts ended. A failed one that has retries left is run again."""
 
@@ -128,6 +134,7 @@ Event = (
     | TakenOver
     | Launched
     | Started
+    | MetricsReported
     | Finished
     | GivenBack
     | RetryDue

@@ -161,7 +161,8 @@ class Outcome(Struct, omit_defaults=True, tag="outcome"):
     rss: int = 0  # peak bytes of the runner
     imported: tuple[str, ...] = ()  # third-party packages that the electron imported first
     warnings: tuple[str, ...] = ()
-    reports: list[dict[str, Any]] = []  # ct.report(...)
+    reports: list[dict[str, Any]] = []  # of an older version, all of them; see Reported
+    progress: dict[str, Any] = {}  # bars (done, total, elapsed, name, bars) and the last report, at the end
 
 
 class Began(Struct, omit_defaults=True, tag="began"):
@@ -172,6 +173,16 @@ class Began(Struct, omit_defaults=True, tag="began"):
     attempt: int
     started: float
     worker: str = ""
+
+
+class Reported(Struct, tag="reported"):
+    """What an attempt reported with ``ct.report``: (seconds since the epoch, values), from number ``first`` on."""
+
+    dispatch_id: str
+    node: int
+    attempt: int
+    first: int
+    points: list[tuple[float, dict[str, Any]]]
 
 
 class Returned(Struct, tag="returned"):
@@ -198,7 +209,7 @@ class LogGrew(Struct, omit_defaults=True, tag="log"):
     stderr: str = ""
     stdout_size: int = 0
     stderr_size: int = 0
-    progress: dict[str, Any] = {}  # the last ct.progress / ct.report
+    progress: dict[str, Any] = {}  # bars and the last report, as in Outcome
     displays: str = ""  # file
     displays_size: int = 0
 
@@ -215,7 +226,7 @@ class ExecutorState(Struct, omit_defaults=True, tag="executor"):
     info: dict[str, Any] = {}
 
 
-Fact = Began | Outcome | Returned | PackEnded | LogGrew | ExecutorState
+Fact = Began | Outcome | Reported | Returned | PackEnded | LogGrew | ExecutorState
 
 
 # Messages between service and executor host.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from typing import Any
 
 from ..errors import InvalidRequest
 from ..store import Changes, Store
@@ -38,7 +39,7 @@ class Events(Handler):
             await self._until_end(dispatch, began + wait)
             self._answer(query, await self._changes(query, dispatch))
             return
-        logs_before = self._log_sizes()
+        live_before = self._live()
         running = self.context.dispatcher.running()
         while True:
             changes = await self._changes(query, dispatch)
@@ -50,7 +51,7 @@ class Events(Handler):
                 break
             if left <= 0 or self._over or self.context.stopping:
                 break
-            if self._log_sizes() != logs_before:
+            if self._live() != live_before:
                 break
             bus = self.context.dispatcher.bus
             if await bus.wait(max(bus.seq, changes.seq), min(left, GLANCE)):
@@ -78,9 +79,9 @@ class Events(Handler):
         backend = self.context.dispatcher
         return dispatch not in backend.runs if dispatch is not None else backend.running() < running
 
-    def _log_sizes(self) -> dict[tuple[str, int], tuple[int, int, int, int]]:
+    def _live(self) -> dict[tuple[str, int], tuple[Any, ...]]:
         return {
-            key: (grown.attempt, grown.stdout_size, grown.stderr_size, grown.displays_size)
+            key: (grown.attempt, grown.stdout_size, grown.stderr_size, grown.displays_size, grown.progress)
             for key, grown in self.context.dispatcher.live_logs.items()
             if self._wanted is None or key[0] in self._wanted
         }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
-from ..model.work import Outcome, Pack, Task
+from ..model.work import Outcome, Pack, Reported, Task
 from . import world
 from .capture import Capture
 from .failure import error_of
@@ -20,7 +21,8 @@ from .sheet import RunnerSheet
 class Bench:
     """The process's capture, seeds and state, and the present pack's inputs."""
 
-    def __init__(self, sheet: RunnerSheet, page: Page) -> None:
+    def __init__(self, sheet: RunnerSheet, page: Page, write: Callable[[Any], None]) -> None:
+        self._write = write
         self.scratch = sheet.scratch
         self.page = page
         self.pid = os.getpid()
@@ -79,6 +81,15 @@ class Bench:
             self.cpu = cpu
             world.set_threads(cpu, self.variables)
             self.state.take()
+
+    def record_for(self, task: Task, pack: Pack) -> Callable[[int, float, dict[str, Any]], None]:
+        """What writes down a report of this task: (number, time, values)."""
+
+        def record(number: int, when: float, values: dict[str, Any]) -> None:
+            if not self.is_copy:  # of a child that the electron forked, nobody reads
+                self._write(Reported(pack.dispatch_id, task.node, task.attempt, number, [(when, values)]))
+
+        return record
 
     def can_run(self, task: Task) -> bool:
         return self.inputs.can_resolve(task)

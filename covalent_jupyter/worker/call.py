@@ -40,7 +40,7 @@ def run_task(task: Task, pack: Pack, bench: Bench) -> Outcome:
         task.attempt,
         task.seed,
         pack.work_root or bench.scratch,
-        outcome.reports,
+        record=bench.record_for(task, pack),
         note=bench.page.note,
     )
     context.enter(electron, everywhere=True)
@@ -58,7 +58,10 @@ def run_task(task: Task, pack: Pack, bench: Bench) -> Outcome:
     if left or bench.warnings or electron.dropped_reports:
         outcome.warnings = (*bench.warnings, *outcome.warnings, *left)
         if electron.dropped_reports:
-            outcome.warnings += (f"{electron.dropped_reports} calls of report() were dropped: 10,000 are kept",)
+            outcome.warnings += (
+                f"{electron.dropped_reports} calls of report() were dropped: {context.MAX_REPORTS:,} are kept",
+            )
+    outcome.progress = electron.progress()
     if len(sys.modules) != len(known):
         outcome.imported = newly_imported(known)
     outcome.rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT

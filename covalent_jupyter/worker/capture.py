@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import io
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -268,15 +269,52 @@ def _head_and_tail(path: str, size: int, head: int, tail: int, dropped: int) -> 
 
 
 def fold_returns(data: bytes) -> bytes:
-    """Lines that were drawn over with ``\\r`` (progress bars) in their last state."""
+    """Lines that were drawn over with ``\\r`` (progress bars) in their last state; nested bars of tqdm, which move the
+    cursor up, come to lie where a terminal shows them."""
     if b"\r" not in data:
         return data
+    if _UP in data:
+        data = _fold_moves(data)
     lines = data.replace(b"\r\n", b"\n").split(b"\n")
     return b"\n".join(_last_state(line) if b"\r" in line else line for line in lines)
 
 
+_UP = b"\x1b[A"
+_SCREEN = 100  # lines that a cursor can go up
+
+
 def _last_state(line: bytes) -> bytes:
-    return next((part for part in reversed(line.split(b"\r")) if part), b"")
+    """What stands there in the end; a line that was cleared with blanks is empty."""
+    last = next((part for part in reversed(line.split(b"\r")) if part), b"")
+    return last.rstrip(b" ") if not last.strip(b" ") else last
+
+
+def _fold_moves(data: bytes) -> bytes:
+    """The text with what was written after moves of the cursor in the lines that it was written to."""
+    done: list[bytes] = []
+    screen: list[list[bytes]] = [[]]
+    row = 0
+    for part in _MOVES.split(data.replace(b"\r\n", b"\n")):
+        if part == b"\n":
+            row += 1
+            if row == len(screen):
+                screen.append([])
+                if len(screen) > _SCREEN:
+                    done.append(b"".join(screen.pop(0)))
+                    row -= 1
+        elif part == _UP:
+            row = max(0, row - 1)
+        elif part:
+            text = screen[row]
+            if part.startswith(b"\r") or not text:
+                if part.strip(b"\r"):
+                    text[:] = [part]
+            else:
+                text.append(part)
+    return b"\n".join([*done, *(b"".join(text) for text in screen)])
+
+
+_MOVES = re.compile(rb"(\n|\x1b\[A)")
 
 
 def trim_live(path: str, fallocate: Any) -> int:

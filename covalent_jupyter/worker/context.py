@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
@@ -10,9 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from .bars import Bar, Bars
+
 _T = TypeVar("_T")
 _NOTE_EVERY = 0.1  # seconds
-_MAX_REPORTS = 10_000
+MAX_REPORTS = 100_000  # of one attempt
 _MAX_REPORT_TEXT = 1_000
 
 
@@ -25,11 +29,13 @@ class ElectronContext:
     attempt: int = 0
     seed: int = 0
     work_root: str = ""
-    reports: list[dict[str, Any]] = field(default_factory=list, repr=False)
-    dropped_reports: int = field(default=0, repr=False)
+    record: Callable[[int, float, dict[str, Any]], None] | None = field(default=None, repr=False)
     note: Callable[[dict[str, Any]], None] | None = field(default=None, repr=False)
-    _bar: dict[str, Any] = field(default_factory=dict, repr=False)
+    bars: Bars = field(default_factory=Bars, repr=False)
+    reports: int = field(default=0, repr=False)
+    last_report: dict[str, Any] = field(default_factory=dict, repr=False)
     _noted: float = field(default=0.0, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def workdir(self) -> Path:
@@ -53,20 +59,32 @@ class ElectronContext:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return folder
 
-    def add_report(self, values: dict[str, Any]) -> None:
-        if len(self.reports) < _MAX_REPORTS:
-            self.reports.append(values)
-        else:
-            self.dropped_reports += 1
-        self.tell(report=values)
+    @property
+    def dropped_reports(self) -> int:
+        """How many reports came after the last that is kept."""
+        return max(0, self.reports - MAX_REPORTS)
 
-    def tell(self, *, last: bool = False, **parts: Any) -> None:
+    def add_report(self, values: dict[str, Any]) -> None:
+        """Record one report, from any thread."""
+        with self._lock:
+            number, self.reports, self.last_report = self.reports, self.reports + 1, values
+            if self.record is not None and number < MAX_REPORTS:
+                self.record(number, time.time(), values)
+        self.tell()
+
+    def progress(self) -> dict[str, Any]:
+        """The bars (``done, total, elapsed, name, bars``) and the last ``report``, as far as there are any."""
+        told = self.bars.told()
+        return {**told, "report": self.last_report} if self.last_report else told
+
+    def tell(self, *, last: bool = False) -> None:
         """Show the newest state to whoever watches, ten times a second at most."""
-        self._bar.update(parts)
+        if self.note is None:
+            return
         now = time.monotonic()
-        if self.note is not None and (last or now - self._noted >= _NOTE_EVERY):
+        if last or now - self._noted >= _NOTE_EVERY:
             self._noted = now
-            self.note(self._bar)
+            self.note(self.progress())
 
 
 class Current:
@@ -97,25 +115,35 @@ def get_context() -> ElectronContext:
     return _CURRENT.get().electron or ElectronContext()
 
 
-def progress(iterable: Iterable[_T], total: int | None = None) -> Iterator[_T]:
-    """Iterate, shown as a bar in panel and sidebar. ``total`` is taken from ``len`` where that is known."""
+def shown() -> tuple[Bars, Callable[..., None]] | None:
+    """The bars of the running electron, and how to tell that they have moved; None outside of one."""
+    electron = _CURRENT.get().electron
+    return None if electron is None else (electron.bars, electron.tell)
+
+
+def progress(iterable: Iterable[_T], total: int | None = None, name: str = "") -> Iterator[_T]:
+    """Iterate, shown as a bar in panel and sidebar. ``total`` is taken from ``len`` where that is known.
+
+    Loops may be nested: the outermost bar comes first. Bars of tqdm are shown in the same way.
+    """
     if total is None:
         try:
             total = len(iterable)  # type: ignore[arg-type]
         except TypeError:
             pass
     electron = get_context()
-    started = time.monotonic()
-    done = 0
-    total = _plain(total)
-    electron.tell(done=0, total=total)
+    number = _plain(total)
+    bar = Bar(str(name)[:100], number if isinstance(number, (int, float)) and math.isfinite(number) else None)
+    electron.bars.open(bar)
+    electron.tell()
     try:
         for item in iterable:
             yield item
-            done += 1
-            electron.tell(done=done, total=total, elapsed=round(time.monotonic() - started, 3))
+            bar.done += 1
+            electron.tell()
     finally:
-        electron.tell(last=True, done=done, total=total, elapsed=round(time.monotonic() - started, 3))
+        electron.bars.close(bar)
+        electron.tell(last=True)
 
 
 def report(**values: Any) -> None:
@@ -123,7 +151,12 @@ def report(**values: Any) -> None:
 
     Numbers, texts and None are kept as they are, NumPy scalars as numbers, anything else as its short repr.
     """
-    get_context().add_report({name: _plain(value) for name, value in values.items()})
+    get_context().add_report({_text(name): _plain(value) for name, value in values.items()})
+
+
+def _text(text: str) -> str:
+    """A text that may be sent: short, and valid Unicode."""
+    return str.__str__(text)[:_MAX_REPORT_TEXT].encode("utf-8", "replace").decode()
 
 
 def _plain(value: Any) -> Any:
@@ -134,7 +167,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, int):
         return int(value) if -(2**63) <= value < 2**63 else str(value)
     if isinstance(value, str):
-        return str.__str__(value)[:_MAX_REPORT_TEXT]
+        return _text(value)
     if callable(getattr(value, "item", None)) and getattr(value, "size", 1) == 1:
         try:
             item = value.item()
@@ -143,6 +176,6 @@ def _plain(value: Any) -> Any:
         if isinstance(item, (bool, int, float, str)):
             return _plain(item)
     try:
-        return repr(value)[:_MAX_REPORT_TEXT]
+        return _text(repr(value))
     except Exception:  # border: the user's __repr__
         return f"<{type(value).__name__}>"

@@ -23,7 +23,7 @@ import msgspec
 from ..blobs import sync_blob
 from ..crashpoint import crashpoint
 from ..model.wire import encode
-from ..model.work import Attempt, Began, Error, Fact, Log, Outcome, Output, Pack, Returned, Task
+from ..model.work import Attempt, Began, Error, Fact, Log, Outcome, Output, Pack, Reported, Returned, Task
 from . import verdict
 from .budget import Budget
 from .capture import collect, take_displays, with_displays
@@ -36,9 +36,10 @@ Emit = Callable[[list[Fact]], None]
 _FIRST_LOOK = 0.01  # seconds
 _LOOK = 0.05
 _SLOW_LOOK = 0.1
+_REPORTS_EVERY = 0.25
 _SETTLED = 2.0  # seconds of running after which it is looked at less often
 
-_decoder = msgspec.msgpack.Decoder(Began | Outcome | Returned)
+_decoder = msgspec.msgpack.Decoder(Began | Outcome | Reported | Returned)
 
 
 @dataclass
@@ -66,6 +67,8 @@ class Feed:
         self._open = dict(enumerate(pack.tasks))  # no outcome, not returned
         self._begun: dict[int, Began] = {}  # open ones that began
         self._facts: list[Fact] = []
+        self._reports: list[Reported] = []  # heard, and not told yet
+        self._reports_told = 0.0
         self._sentence: Sentence | None = None
         self._oom_kills: int | None = None  # of the machine, when the pack had run for a moment
         self._cut = False
@@ -152,10 +155,20 @@ class Feed:
                 self._facts.append(fact)
             elif isinstance(fact, Outcome):
                 self._ended(self._numbers[fact.node, fact.attempt], fact)
+            elif isinstance(fact, Reported):
+                self._reported(fact)
             else:
                 for key in fact.attempts:
                     self._open.pop(self._numbers[key], None)
                 self._facts.append(fact)
+
+    def _reported(self, fact: Reported) -> None:
+        """Held back for a moment, with those that follow it: four times a second is often enough to hear of them."""
+        last = self._reports[-1] if self._reports else None
+        if last is not None and (last.node, last.attempt) == (fact.node, fact.attempt):
+            last.points += fact.points
+        else:
+            self._reports.append(fact)
 
     def _ended(self, number: int, outcome: Outcome) -> None:
         if self._open.get(number) is None:
@@ -171,6 +184,9 @@ class Feed:
     def _flush(self) -> None:
         """Tell what came; of an attempt that began and ended meanwhile, the end."""
         facts, self._facts = self._facts, []
+        if self._reports and (facts or time.monotonic() - self._reports_told >= _REPORTS_EVERY):
+            facts = [*self._reports, *facts]  # before the outcome of the same attempt
+            self._reports, self._reports_told = [], time.monotonic()
         if not facts:
             return
         for fact in facts:
@@ -324,6 +340,7 @@ class Feed:
         )  # fmt: skip
         if process is not None and began:
             outcome.stdout, outcome.stderr = self._logs(process, task)
+            outcome.progress = process.page.noted(0, self._number(task))[1]
         return outcome
 
     def _logs(self, process: RunnerProcess, task: Task) -> tuple[Log, Log]:

@@ -17,7 +17,7 @@ import msgspec
 SIZE = 8192
 _NOW = struct.Struct("<qdq")  # number of the task or -1, monotonic start, the number again
 _DROPPED = struct.Struct("<qq")  # bytes cut off live logs by the pool, where holes cannot be punched
-_NOTE = struct.Struct("<qI")  # how often a note was written, length of its JSON
+_NOTE = struct.Struct("<qqI")  # how often a note was written, number of its task, length of its JSON
 _AT_NOW, _AT_DROPPED, _AT_NOTE = 0, 64, 128
 _AT_TEXT = _AT_NOTE + _NOTE.size
 NOTE_LIMIT = SIZE - _AT_TEXT
@@ -40,6 +40,8 @@ class Page:
     def __init__(self, fd: int) -> None:
         self._map = mmap.mmap(fd, SIZE)
         self._notes = 0
+        self._number = -1
+        self._told = False
 
     def close(self) -> None:
         self._map.close()
@@ -47,6 +49,10 @@ class Page:
     # written by the runner
 
     def begin(self, number: int, monotonic: float) -> None:
+        self._number = number
+        if self._told:  # what was noted of the task before is over
+            self._told = False
+            _NOTE.pack_into(self._map, _AT_NOTE, self._notes, -1, 0)
         _NOW.pack_into(self._map, _AT_NOW, number, monotonic, number)
 
     def idle(self) -> None:
@@ -58,8 +64,9 @@ class Page:
         if len(text) > NOTE_LIMIT:
             return
         self._notes += 1
+        self._told = True
         self._map[_AT_TEXT : _AT_TEXT + len(text)] = text
-        _NOTE.pack_into(self._map, _AT_NOTE, self._notes, len(text))
+        _NOTE.pack_into(self._map, _AT_NOTE, self._notes, self._number, len(text))
 
     # read by the pool
 
@@ -68,10 +75,10 @@ class Page:
         number, started, again = _NOW.unpack_from(self._map, _AT_NOW)
         return (number, started) if number == again else (-1, 0.0)
 
-    def noted(self, seen: int) -> tuple[int, dict[str, Any]]:
-        """The newest note if it is newer than number ``seen``, else ``(seen, {})``."""
-        count, length = _NOTE.unpack_from(self._map, _AT_NOTE)
-        if count == seen:
+    def noted(self, seen: int, number: int) -> tuple[int, dict[str, Any]]:
+        """The newest note if it is of task ``number`` and not the one that was ``seen``, else ``(seen, {})``."""
+        count, task, length = _NOTE.unpack_from(self._map, _AT_NOTE)
+        if count == seen or task != number:
             return seen, {}
         try:
             return count, msgspec.json.decode(self._map[_AT_TEXT : _AT_TEXT + min(length, NOTE_LIMIT)])

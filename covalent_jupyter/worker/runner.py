@@ -24,8 +24,10 @@ from ..crashpoint import crashpoint
 from ..model.wire import encode
 from ..model.work import Began, Pack, Returned, Task
 from ..spool import SpoolWriter
+from .bars import recognise_tqdm
 from .bench import Bench
 from .call import Copied, Stopped, run_task
+from .context import shown
 from .lifeline import die_with_owner
 from .page import Page
 from .protocol import END, FACTS, LAST, TOKEN
@@ -46,7 +48,8 @@ class Runner:
         self.page = page
         self.spool = SpoolWriter(sheet.spool)
         self.worker = f"{socket.gethostname()}:{os.getpid()}"
-        self.bench = Bench(sheet, page)
+        self.bench = Bench(sheet, page, self.write)
+        recognise_tqdm(shown)
         self.told = 0.0
         self.pid = os.getpid()
         self.in_electron = False

@@ -30,7 +30,7 @@ class Watch:
         self._fallocate = fallocate
         self._memory_at = self._trim_at = self._log_at = 0.0
         self._shown: tuple[int, int, int, int] = (-1, 0, 0, 0)  # number of the task, sizes
-        self._noted = process.page.noted(0)[0]
+        self._noted = 0
 
     def excess(self, task: Task, elapsed: float, now: float) -> Error | None:
         """The limit that the electron has passed."""
@@ -63,7 +63,7 @@ class Watch:
         before = self._shown if self._shown[0] == number else (number, 0, 0, 0)
         displays = live_path(self._process.live[0])
         seen = (number, sizes[0], sizes[1], _size(displays))
-        self._noted, note = self._process.page.noted(self._noted)
+        self._noted, note = self._process.page.noted(self._noted, number)
         if seen == before and not note:
             return []
         self._log_at, self._shown = now, seen

@@ -20,6 +20,7 @@ from covalent_jupyter.model import (
     Outcome,
     Pack,
     Ref,
+    Reported,
     Returned,
     Task,
     Tpl,
@@ -133,6 +134,15 @@ class Heard:
     @property
     def grown(self) -> list[LogGrew]:
         return [fact for fact in self.facts if isinstance(fact, LogGrew)]
+
+    def reports(self, node: int) -> list[tuple[float, dict[str, Any]]]:
+        """What the electron reported, in order and without gaps."""
+        points: list[tuple[float, dict[str, Any]]] = []
+        for fact in self.facts:
+            if isinstance(fact, Reported) and fact.node == node:
+                assert fact.first == len(points)
+                points += fact.points
+        return points
 
     def value(self, node: int) -> Any:
         outcome = self.outcomes[node]

@@ -16,7 +16,7 @@ import pytest
 
 from covalent_jupyter import codec
 from covalent_jupyter.errors import ConfigError
-from covalent_jupyter.model import CallDep, Composite, Deps, Hole, Lit, Options, Output, Part, Ref, Tpl
+from covalent_jupyter.model import CallDep, Composite, Deps, Hole, Lit, Options, Output, Part, Ref, Reported, Tpl
 from covalent_jupyter.model.wire import unpack_body
 from covalent_jupyter.worker import context, portable
 from covalent_jupyter.worker.limits import parse_memory
@@ -262,8 +262,13 @@ def test_progress_and_reports(pool: RunnerPool, tmp_path: Path) -> None:
     (tmp_path / "go").touch()
     thread.join(10)
     assert heard.grown[-1].progress["total"] == 4
-    assert heard.outcomes[0].reports[3] == {"step": 3, "loss": 0.5, "what": "[1]", "wide": str(2**70)}
-    assert len(heard.outcomes[0].reports) == 4
+    points = heard.reports(0)
+    assert [values["step"] for _, values in points] == [0, 1, 2, 3]
+    last = {"step": 3, "loss": 0.5, "what": "[1]", "wide": str(2**70)}
+    assert points[3][1] == last and points[0][0] < points[3][0]
+    end = heard.outcomes[0].progress
+    assert (end["done"], end["total"], end["report"]) == (4, 4, last) and end["elapsed"] >= 0.6
+    assert any(fact.points[0][1]["step"] < 3 for fact in heard.facts if isinstance(fact, Reported)), "told meanwhile"
 
 
 def test_imported_packages_are_named(pool: RunnerPool) -> None:
