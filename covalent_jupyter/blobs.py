@@ -10,6 +10,7 @@ Standard library only: service, workers and kernel use it alike.
 from __future__ import annotations
 
 import hashlib
+import math
 import mmap
 import os
 import re
@@ -23,7 +24,7 @@ from typing import NamedTuple, Union
 from .crashpoint import crashpoint
 from .errors import StoreDamaged
 
-Buffer = Union[bytes, bytearray, memoryview]  # noqa: UP007  evaluated at run time
+Buffer = Union[bytes, bytearray, memoryview, mmap.mmap]  # noqa: UP007  evaluated at run time
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FOLDER = re.compile(r"[0-9a-f]{2}")
@@ -221,24 +222,31 @@ def read_blob(root: str | os.PathLike[str], digest: str) -> bytes:
     """The bytes, checked against the digest. FileNotFoundError if there is none, StoreDamaged if they differ."""
     path = blob_path(root, digest)
     data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != digest:
-        raise StoreDamaged(
-            f"blob {digest} ({len(data)} bytes) does not have the contents that it was stored with; "
-            f"remove {path} and run the electron that made it again"
-        )
+    check_bytes(data, digest, f"remove {path} and run the electron that made it again")
     return data
 
 
-def map_blob(root: str | os.PathLike[str], digest: str) -> memoryview:
+def check_bytes(data: Buffer, digest: str, way_out: str) -> None:
+    """StoreDamaged, with what to do about it, unless these are the bytes of ``digest``."""
+    if hashlib.sha256(data).hexdigest() != digest:
+        size = memoryview(data).nbytes
+        raise StoreDamaged(f"blob {digest} ({size} bytes) does not have the contents that it was stored with; {way_out}")
+
+
+def map_blob(root: str | os.PathLike[str], digest: str, *, trusted_for: float = math.inf) -> memoryview:
     """The blob as a private copy-on-write map: writable, and nobody else ever sees a write.
 
-    Every call gives a map of its own. The digest is not checked (that would read all of it).
-    FileNotFoundError if there is none.
+    Every call gives a map of its own. The digest is checked, which reads all of the blob, unless it was written or asked
+    for during the last ``trusted_for`` seconds: its bytes are still in memory then. FileNotFoundError if there is
+    none, StoreDamaged if its bytes are not those that were stored.
     """
-    with open(blob_path(root, digest), "rb") as file:
-        if os.fstat(file.fileno()).st_size == 0:  # an empty file cannot be mapped
-            return memoryview(bytearray())
-        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+    path = blob_path(root, digest)
+    with open(path, "rb") as file:
+        found = os.fstat(file.fileno())
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) if found.st_size else bytearray()
+    if time.time() - found.st_mtime >= trusted_for:
+        check_bytes(data, digest, f"remove {path} and run the electron that made it again")
+    return memoryview(data)
 
 
 def remove_blob(root: str | os.PathLike[str], digest: str) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import codec
-from ..blobs import map_blob
+from ..blobs import check_bytes, map_blob
 from ..errors import NotFound
 from ..model import INLINE, Composite, Digest, Hole, Input, Lit, Output, Part, Produced, Ref, Val
 from ..workflow.failed import Failed
@@ -25,7 +25,8 @@ class Values:
         self._ahead: dict[Digest, bytes] = {}  # fetched together, before they are needed one by one
 
     def blob(self, digest: Digest, data: bytes | None = None) -> Any:
-        """The bytes of a blob: given, mapped privately from the store's folder, or fetched."""
+        """The bytes of a blob: given, mapped privately from the store's folder, or fetched. StoreDamaged if they are not
+        those that were recorded."""
         if data is None:
             data = self._ahead.get(digest)
         if data is not None:
@@ -33,10 +34,12 @@ class Values:
         store = self.rest.connector.endpoint().store
         if store:
             try:
-                return map_blob(Path(store, "blobs"), digest)
+                return map_blob(Path(store, "blobs"), digest, trusted_for=0.0)
             except (FileNotFoundError, PermissionError):
                 pass  # small ones lie in the database
-        return self.rest.value(digest)
+        found = self.rest.value(digest)
+        check_bytes(found, digest, "remove it from the store's folder blobs/ and run the electron that made it again")
+        return found
 
     def decode(self, digest: Digest, data: bytes | None = None, slots: list[Any] | None = None) -> Any:
         """The object in a blob. Raises DecodeError where it was recorded under a Python that does not fit."""

@@ -37,6 +37,8 @@ IGNORED_QUERY = frozenset({"_", "no_track_activity"})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
 _DRAIN_SECONDS = 60.0
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+#: What else a disk, or the limits of a process, may answer; it goes away by itself or by somebody's hand.
+_BROKEN = frozenset({errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM, errno.ESTALE})
 
 
 @web.stream_request_body
@@ -317,6 +319,13 @@ def describe(error: BaseException | None, status: int) -> tuple[int, str, dict[s
         return (
             StorageFull.status,
             f"the disk of the store is full: {error.strerror}. Free some space, or `jupyter covalent purge`",
+            {},
+        )
+    if isinstance(error, OSError) and error.errno in _BROKEN:
+        return (
+            StorageFull.status,
+            f"the disk of the store takes nothing at the moment: {error.strerror}. Nothing was accepted; send it again "
+            "when that is mended",
             {},
         )
     if isinstance(error, ConfigError):

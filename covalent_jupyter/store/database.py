@@ -112,7 +112,8 @@ class Database:
     def read(self, query: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         """Run the query on a cursor of its own; again on a new instance if this one is spoilt.
 
-        InvalidRequest if it was given values that cannot be compared with ours; StoreError if the store fails.
+        InvalidRequest if it was given values that cannot be compared with ours; StoreError if the store fails,
+        StoreDamaged (it says what to do) if its file is not what was written.
         """
         for left in reversed(range(_ATTEMPTS)):
             generation = self.generation
@@ -122,6 +123,8 @@ class Database:
             except duckdb.Error as e:
                 if isinstance(e, _UNFIT):
                     raise InvalidRequest(f"the store cannot look for such a value: {str(e).splitlines()[0]}") from e
+                if opening.is_damage(e):
+                    raise opening.damaged(self.folder, str(e).split("\n")[0]) from e
                 moved = self._resetting or self.generation != generation
                 again = spoils(e) or (moved and isinstance(e, duckdb.InterruptException))
                 if not (again and left):

@@ -41,6 +41,7 @@ _BROKEN_LOG = re.compile(r"entry at byte position (\d+)")
 _NEWER_FILE = re.compile(
     r"newer version|newer DuckDB|version number|unsupported storage|not supported by this version", re.I
 )
+_BROKEN_FILE = re.compile(r"Corrupt database file|does not match stored checksum|Could not read enough bytes")
 _REPAIRS = 100  # damaged entries of one log; each repair shortens it
 
 
@@ -145,7 +146,7 @@ def open_database(folder: Path, repairs: list[str]) -> duckdb.DuckDBPyConnection
             position = _BROKEN_LOG.search(str(e))
             if position is None or not _repair(folder, int(position.group(1)), repairs):
                 raise _opening_error(folder, e) from e
-    raise _damaged(folder, f"its log was still damaged after {_REPAIRS} repairs")
+    raise damaged(folder, f"its log was still damaged after {_REPAIRS} repairs")
 
 
 def _repair(folder: Path, position: int, repairs: list[str]) -> bool:
@@ -185,10 +186,16 @@ def _opening_error(folder: Path, error: Exception) -> StoreError:
             f"the store {folder} was written by a newer DuckDB ({text}). Upgrade covalent-jupyter in this environment, "
             "or choose another store with COVALENT_STORE_DIR"
         )
-    return _damaged(folder, text)
+    return damaged(folder, text)
 
 
-def _damaged(folder: Path, reason: str) -> StoreDamaged:
+def is_damage(error: BaseException) -> bool:
+    """Whether an error of an open database says that its file has other contents than were written."""
+    return _BROKEN_FILE.search(str(error)) is not None
+
+
+def damaged(folder: Path, reason: str) -> StoreDamaged:
+    """The error that says what to do about it."""
     backups = sorted(p.name for p in folder.glob(f"{DATABASE}.before-*"))
     way = f"put a backup in its place ({', '.join(backups)}), or " if backups else ""
     return StoreDamaged(
@@ -245,7 +252,7 @@ def _version(folder: Path, connection: duckdb.DuckDBPyConnection) -> int:
         return int(row[0] or 0) if row else 0
     if tables:
         connection.close()
-        raise _damaged(folder, f"it holds tables that are none of ours ({', '.join(sorted(tables)[:5])})")
+        raise damaged(folder, f"it holds tables that are none of ours ({', '.join(sorted(tables)[:5])})")
     return 0
 
 

@@ -22,6 +22,7 @@ from ..crashpoint import crashpoint
 from ..errors import StoreError
 from .batch import Batch
 from .database import Database, spoils
+from .opening import damaged, is_damage
 from .plan import Plan, Prepared
 from .tables import Tables, last_seq
 
@@ -169,6 +170,8 @@ class Writer:
         if isinstance(error, StoreError):
             return str(error)
         reason = str(error).strip().split("\n")[0]
+        if is_damage(error):
+            return str(damaged(self._database.folder, reason))
         return (
             f"the store {self._database.folder} cannot be written: {reason}. Nothing is lost; it is tried again until "
             "it works: make room on the disk, or give the folder its permissions back"

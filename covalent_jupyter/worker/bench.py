@@ -14,6 +14,7 @@ from .failure import error_of
 from .inputs import Inputs
 from .isolate import State
 from .page import Page
+from .room import wait_for_room
 from .seeds import Seeds
 from .sheet import RunnerSheet
 
@@ -50,7 +51,7 @@ class Bench:
     def lay_out(self, pack: Pack) -> None:
         """Make ready for the tasks of a pack."""
         live = os.path.join(pack.log_root, "live") if pack.log_root else self.scratch
-        self.capture.open(live, pack.log_root)
+        wait_for_room(lambda: self.capture.open(live, pack.log_root), "a runner's log")
         self.inputs = Inputs(pack, self.functions)
         if self.dressed != pack.root_id:
             self.dress(pack)
@@ -64,7 +65,8 @@ class Bench:
     def dress(self, pack: Pack) -> None:
         self.problem = None
         try:
-            self.warnings = tuple(world.put_on(pack, self.inputs.blob, self.scratch))
+            put_on = lambda: world.put_on(pack, self.inputs.blob, self.scratch)  # noqa: E731
+            self.warnings = tuple(wait_for_room(put_on, "the environment of a dispatch"))
             if (
                 pack.environment.umask is not None
             ):  # the service and its hosts have 0o077; files of ours name their modes

@@ -11,6 +11,7 @@ import io
 import os
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import msgspec
 from ..model.work import Log
 from ..processes import LINUX
 from .displays import Places, Recorder, install, live_path, moved, read_shown, take_away
+from .room import wait_for_room
 
 SHORT = 4096  # bytes: a log up to this size is inside the outcome
 CAP = 10 << 20  # bytes: of a longer log head and tail are kept
@@ -113,7 +115,7 @@ class Capture:
         log = collect(
             self.paths[number], self._log_root, dispatch_id, f"{node}.{attempt}", "out err".split()[number], dropped
         )
-        self._reopen(number)
+        wait_for_room(lambda: self._reopen(number), "a runner's log")
         return log
 
     def _line_buffer_c(self) -> None:
@@ -210,13 +212,23 @@ NO_INPUT = (
 
 
 def collect(path: str, log_root: str, dispatch_id: str, name: str, kind: str, dropped: int = 0) -> Log:
-    """Turn a live file into a log, and empty it. Safe to call for a runner that has died."""
+    """Turn a live file into a log, and empty it. Safe to call for a runner that has died. Where the disk has no room for
+    it the log is lost, and nothing else."""
     try:
         size = os.path.getsize(path)
     except OSError:
         return _EMPTY
     if size == 0:
         return _EMPTY
+    try:
+        return _collect(path, log_root, dispatch_id, name, kind, size, dropped)
+    except OSError as error:
+        with suppress(OSError):
+            os.truncate(path, 0)
+        return Log(f"(this log could not be kept: {error.strerror})", size + dropped, dropped=size + dropped)
+
+
+def _collect(path: str, log_root: str, dispatch_id: str, name: str, kind: str, size: int, dropped: int) -> Log:
     printed = size + dropped
     if size > CAP or dropped:
         text, cut = _head_and_tail(path, size, _HEAD, _TAIL, dropped)

@@ -22,6 +22,8 @@ _FIXED = (
 
 
 _EMPTY = object()
+#: Seconds for which a blob that was written or asked for is taken without reading it twice: it is in memory.
+_TRUSTED = 60.0
 
 
 class Inputs:
@@ -44,7 +46,7 @@ class Inputs:
         root = self._pack.blob_root
         if root:
             try:
-                return blobs.map_blob(root, digest)
+                return blobs.map_blob(root, digest, trusted_for=_TRUSTED)
             except FileNotFoundError:
                 pass
             except OSError as error:

@@ -18,6 +18,7 @@ from .feeder import Emit, Feed
 from .imported import installed_state
 from .nursery import ForkNursery, FreshNursery
 from .process import Nursery, RunnerProcess
+from .room import wait_for_room
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class RunnerPool:
             self._packs += 1
         try:
             apart = any(options.deps.pip for options in pack.options)
-            process = self._acquire(pack.root_id, apart)
+            process = wait_for_room(lambda: self._acquire(pack.root_id, apart), "a runner")
             usable = False
             self._budget.enter(process.name)
             try:

@@ -13,6 +13,7 @@ from ..workflow.build import build
 from ..workflow.ops import SelectError
 from .deps import DepsError
 from .failure import error_of
+from .room import wait_for_room
 
 
 def output_of(result: Any, task: Task, pack: Pack, *, sync: bool = True) -> Output:
@@ -28,7 +29,9 @@ def output_of(result: Any, task: Task, pack: Pack, *, sync: bool = True) -> Outp
     if size <= INLINE or not pack.blob_root:
         data = b"".join(chunks)
         return Output(codec.digest_of((data,)), size, data)
-    digest, size = blobs.write_blob(pack.blob_root, chunks, sync=sync)
+    digest, size = wait_for_room(
+        lambda: blobs.write_blob(pack.blob_root, chunks, sync=sync), f"the value of {task.name}"
+    )
     return Output(digest, size)
 
 
@@ -52,7 +55,8 @@ def child_of(lattice: Any, args: list[Any], kwargs: dict[str, Any], task: Task, 
     inside = []
     for digest, chunks in built.blobs.items():
         if pack.blob_root and size_of(chunks) > INLINE:
-            blobs.write_blob(pack.blob_root, chunks, digest=digest)
+            what = f"a value inside {task.name}"
+            wait_for_room(lambda d=digest, c=chunks: blobs.write_blob(pack.blob_root, c, digest=d), what)  # type: ignore[misc]
         else:
             inside.append((digest, b"".join(chunks)))
     return pack_body(built.manifest, inside)

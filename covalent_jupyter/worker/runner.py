@@ -31,6 +31,7 @@ from .context import shown
 from .lifeline import die_with_owner
 from .page import Page
 from .protocol import END, FACTS, LAST, TOKEN
+from .room import say, wait_for_room
 from .sheet import RunnerSheet, decode_sheet
 
 _SOON = 0.05  # seconds between two looks of the pool while electrons are short
@@ -121,7 +122,7 @@ class Runner:
             try:
                 return self.spool.append(record)
             except OSError as error:  # the disk is full: what was computed waits until there is room
-                sys.__stderr__ and print(f"covalent: cannot write to the spool: {error}", file=sys.__stderr__)
+                say(f"covalent: cannot write to the spool: {error}")
                 time.sleep(_SPOOL_RETRY)
 
     def tell(self, what: bytes) -> None:
@@ -164,7 +165,7 @@ def main(sheet: RunnerSheet, control: int, tokens: int, page: int, lifeline: int
     """Serve; the caller leads a session of its own. Gives the exit status."""
     die_with_owner(lifeline)
     prefer_to_be_killed()
-    processes.write_record(sheet.record, os.getpid())
+    wait_for_room(lambda: processes.write_record(sheet.record, os.getpid()), "a runner")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     view = Page(page)
     os.close(page)
