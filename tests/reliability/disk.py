@@ -120,7 +120,7 @@ def fill(bench: Bench, level: int) -> None:
         limit_files(bench, level)
 
 
-CHECKPOINT = 16 << 20  # bytes of the log at which DuckDB writes it into its file
+CHECKPOINT = 16_000_000  # bytes of the log at which DuckDB writes it into its file
 
 
 def fill_for_checkpoint(bench: Bench, level: int) -> None:
@@ -128,7 +128,7 @@ def fill_for_checkpoint(bench: Bench, level: int) -> None:
     log, last = bench.here.store / "store.duckdb.wal", bench.kernel.sent[-1].dispatch_id
     while not log.exists() or log.stat().st_size < CHECKPOINT - (3 << 20):
         connect().annotate(last, note=bench.rng.randbytes(49_000).hex())  # the quickest way to a long log
-    bench.disk.fill(CHECKPOINT - log.stat().st_size + (1 << 20) + LEVELS[level % len(LEVELS)] * 2)
+    bench.disk.fill(CHECKPOINT - log.stat().st_size + 200_000 + LEVELS[level % len(LEVELS)])
 
 
 def unfill(bench: Bench) -> None:
@@ -176,7 +176,7 @@ def send_small(kernel: Kernel) -> Sent | None:
 
 def send_heavy(kernel: Kernel) -> Sent | None:
     """Values that lie in the database: the log grows until it is due for a checkpoint."""
-    return kernel.send(lambda folder: (many, (folder, 60, 15_000), many_value(60, 15_000)))
+    return kernel.send(lambda folder: (many, (folder, 20, 15_000), many_value(20, 15_000)))
 
 
 def send_blobs(kernel: Kernel) -> Sent | None:
