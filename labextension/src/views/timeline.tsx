@@ -1,0 +1,413 @@
+import * as React from 'react';
+
+import { DispatchModel } from '../dispatch';
+import { elapsed } from '../format';
+import { Status } from '../types';
+import { useSurroundings, useTrans } from './context';
+import { clockSeconds, duration, isEnded, stateFor } from './figures';
+import { usePalette } from './graph/palette';
+import { useClock, useModel, useSize } from './hooks';
+import { Attempt, Lanes, lanesOf, Span, tickStep } from './lanes';
+import { Button, Empty } from './parts';
+
+const LANE = 22;
+const AXIS = 24;
+const LABEL = 150;
+const PAGE = 5000;
+const MOST = 50_000;
+/** Ms between two looks at the attempts while they change; of many, rarer. */
+const PACE = 2000;
+const PACE_MANY = 8000;
+
+interface Props {
+  model: DispatchModel;
+  chosen: number | null;
+  onChoose: (node: number) => void;
+}
+
+/** When each attempt waited and ran, by worker. */
+export function Timeline({ model, chosen, onChoose }: Props): JSX.Element {
+  useModel(model);
+  React.useEffect(() => model.want('electrons'), [model]);
+  const trans = useTrans();
+  const { attempts, problem } = useAttempts(model);
+  const running = !!model.row && !isEnded(model.row.status);
+  const now = useClock(() => model.now(), running);
+  const lanes = React.useMemo(() => lanesOf(attempts ?? [], now), [attempts, running ? now : 0]);
+  if (!attempts) {
+    return <Empty>{problem || trans.__('Loading attempts…')}</Empty>;
+  }
+  if (lanes.spans.length === 0) {
+    return <Empty>{trans.__('No electron has begun yet.')}</Empty>;
+  }
+  return <Chart lanes={lanes} chosen={chosen} onChoose={onChoose} model={model} />;
+}
+
+function useAttempts(model: DispatchModel): { attempts: Attempt[] | null; problem: string } {
+  const { source } = useSurroundings();
+  const [state, setState] = React.useState<{ attempts: Attempt[] | null; problem: string }>({ attempts: null, problem: '' });
+  const asked = React.useRef({ revision: -1, at: 0, busy: false });
+  const [, again] = React.useReducer((n: number) => n + 1, 0);
+  React.useEffect(() => {
+    let wanted = true;
+    const { current } = asked;
+    if (current.busy || current.revision === model.revision || model.presence !== 'here') {
+      return;
+    }
+    const pace = model.total > 2000 ? PACE_MANY : PACE;
+    const timer = window.setTimeout(
+      () => {
+        current.busy = true;
+        current.revision = model.revision;
+        readAll(model, source)
+          .then(
+            attempts => wanted && setState({ attempts, problem: '' }),
+            error => wanted && setState(known => ({ ...known, problem: String(error?.message ?? error) }))
+          )
+          .finally(() => {
+            current.busy = false;
+            current.at = Date.now();
+            again();
+          });
+      },
+      Math.max(0, current.at + pace - Date.now())
+    );
+    return () => {
+      if (!current.busy) {
+        window.clearTimeout(timer);
+      }
+    };
+  });
+  return state;
+}
+
+async function readAll(model: DispatchModel, source: { request<T>(path: string, query?: any): Promise<T> }): Promise<Attempt[]> {
+  const all: Attempt[] = [];
+  for (;;) {
+    const page = await source.request<{ attempts: Attempt[] }>(`dispatches/${model.id}/attempts`, {
+      offset: all.length,
+      limit: PAGE
+    });
+    all.push(...page.attempts);
+    if (page.attempts.length < PAGE || all.length >= MOST) {
+      return all;
+    }
+  }
+}
+
+interface ChartProps {
+  lanes: Lanes;
+  chosen: number | null;
+  onChoose: (node: number) => void;
+  model: DispatchModel;
+}
+
+interface Range {
+  from: number;
+  to: number;
+}
+
+function Chart({ lanes, chosen, onChoose, model }: ChartProps): JSX.Element {
+  const trans = useTrans();
+  const box = React.useRef<HTMLDivElement>(null);
+  const size = useSize(box);
+  const palette = usePalette(box);
+  const [zoomed, setZoomed] = React.useState<Range | null>(null);
+  const [over, setOver] = React.useState<{ span: Span; x: number; y: number } | null>(null);
+  const drag = React.useRef<{ x: number; far: number } | null>(null);
+  const room = Math.max(100, size.width - LABEL - 12);
+  const whole = { from: lanes.from, to: Math.max(lanes.to, lanes.from + 0.01) };
+  const range = zoomed ?? whole;
+  const perSecond = room / (range.to - range.from);
+  const px = (time: number) => LABEL + (time - range.from) * perSecond;
+  const height = lanes.lanes.length * LANE + 8;
+  const nameOf = (attempt: Attempt) => attempt.name || model.electrons.get(attempt.node)?.name || '';
+
+  const zoom = (factor: number, x: number) => {
+    const at = range.from + (x - LABEL) / perSecond;
+    const length = Math.max(0.001, Math.min((range.to - range.from) * factor, whole.to - whole.from));
+    const from = at - ((at - range.from) * length) / (range.to - range.from);
+    setZoomed(clamped({ from, to: from + length }, whole));
+  };
+  const latest = React.useRef(zoom);
+  latest.current = zoom;
+  React.useEffect(() => {
+    const node = box.current!;
+    const onWheel = (event: WheelEvent) => {
+      if (event.ctrlKey || event.metaKey) {
+        event.preventDefault();
+        latest.current(Math.exp(Math.max(-60, Math.min(60, event.deltaY)) / 200), event.clientX - node.getBoundingClientRect().left);
+      }
+    };
+    node.addEventListener('wheel', onWheel, { passive: false });
+    return () => node.removeEventListener('wheel', onWheel);
+  }, []);
+  const at = (event: React.MouseEvent): Span | null => {
+    const frame = event.currentTarget.getBoundingClientRect();
+    const [x, lane] = [event.clientX - frame.left, Math.floor((event.clientY - frame.top) / LANE)];
+    let best: Span | null = null;
+    for (const span of lanes.spans) {
+      if (span.lane === lane && px(span.from) - 2 <= x && x <= Math.max(px(span.to), px(span.from) + 2) + 2) {
+        best = span;
+      }
+    }
+    return best;
+  };
+  const steps = chosen === null ? [] : lanes.spans.filter(span => span.attempt.node === chosen);
+  const onKeyDown = (event: React.KeyboardEvent) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (step) {
+      const order = [...lanes.spans].sort((a, b) => a.from - b.from);
+      const next = order[order.findIndex(span => span.attempt.node === chosen) + step] ?? (chosen === null ? order[0] : undefined);
+      if (next) {
+        onChoose(next.attempt.node);
+      }
+    } else if (event.key === '+' || event.key === '=') {
+      zoom(0.7, LABEL + room / 2);
+    } else if (event.key === '-') {
+      zoom(1.4, LABEL + room / 2);
+    } else if (event.key === '0') {
+      setZoomed(null);
+    } else {
+      return;
+    }
+    event.preventDefault();
+  };
+  const canvas = useChart(size.width, height, context => {
+    drawTicks(context, range, px, height, palette);
+    drawSpans(context, lanes.spans, px, palette, chosen, over?.span ?? null, size.width, range, trans, nameOf);
+    drawLabels(context, lanes, palette);
+  });
+  return (
+    <div className="cv-timeline">
+      <div className="cv-toolbar">
+        <span className="cv-mute">
+          {trans.__('%1 attempts, %2 workers', lanes.spans.length, new Set(lanes.lanes.map(lane => lane.worker)).size)}
+        </span>
+        <span className="cv-space" />
+        <span className="cv-mute cv-small">{trans.__('Ctrl and wheel zoom; drag moves')}</span>
+        <Button title={trans.__('Zoom in (+)')} label={trans.__('Zoom in')} onClick={() => zoom(0.6, LABEL + room / 2)}>
+          +
+        </Button>
+        <Button title={trans.__('Zoom out (-)')} label={trans.__('Zoom out')} onClick={() => zoom(1.7, LABEL + room / 2)}>
+          −
+        </Button>
+        <Button title={trans.__('Everything (0)')} label={trans.__('Fit')} onClick={() => setZoomed(null)}>
+          ⤢
+        </Button>
+      </div>
+      <Axis range={range} start={lanes.from} px={px} width={size.width} />
+      <div
+        className="cv-lanes"
+        ref={box}
+        tabIndex={0}
+        role="listbox"
+        aria-label={trans.__('Timeline: arrow keys choose the attempt before or after')}
+        aria-activedescendant={steps.length > 0 ? 'cv-span-chosen' : undefined}
+        onKeyDown={onKeyDown}
+      >
+        <div
+          style={{ height, cursor: over ? 'pointer' : 'grab' }}
+          onPointerDown={event => {
+            drag.current = { x: event.clientX, far: 0 };
+            event.currentTarget.setPointerCapture(event.pointerId);
+          }}
+          onPointerMove={event => {
+            const from = drag.current;
+            if (!from) {
+              const span = at(event);
+              const frame = box.current!.getBoundingClientRect();
+              setOver(span && { span, x: event.clientX - frame.left, y: event.clientY - frame.top });
+              return;
+            }
+            const moved = (from.x - event.clientX) / perSecond;
+            from.far += Math.abs(event.clientX - from.x);
+            from.x = event.clientX;
+            if (zoomed && from.far > 4) {
+              setZoomed(clamped({ from: range.from + moved, to: range.to + moved }, whole));
+            }
+          }}
+          onPointerUp={event => {
+            const still = drag.current && drag.current.far <= 4;
+            drag.current = null;
+            const span = still && at(event);
+            if (span) {
+              onChoose(span.attempt.node);
+            }
+          }}
+          onPointerLeave={() => setOver(null)}
+          onDoubleClick={() => setZoomed(null)}
+        >
+          <canvas ref={canvas} style={{ width: size.width, height }} />
+        </div>
+        <div className="cv-hidden">
+          {steps.map((span, i) => (
+            <div key={i} id={i === steps.length - 1 ? 'cv-span-chosen' : undefined} role="option" aria-selected={true}>
+              {words(span.attempt, nameOf(span.attempt), trans)}
+            </div>
+          ))}
+        </div>
+      </div>
+      {over && (
+        <div className="cv-tip" style={{ left: Math.min(over.x + 12, size.width - 240), top: over.y + AXIS + 56 }} role="tooltip">
+          <b>{nameOf(over.span.attempt)}</b> <span className="cv-mono cv-mute">{over.span.attempt.node}</span>
+          <div>{model.inputsOf(over.span.attempt.node)}</div>
+          <div className="cv-mute">{words(over.span.attempt, '', trans)}</div>
+        </div>
+      )}
+    </div>
+  );
+}
+
+function words(attempt: Attempt, name: string, trans: { __(m: string, ...a: any[]): string }): string {
+  const state = stateFor(attempt.status as Status, false, trans);
+  const { queued, started, ended } = attempt;
+  return [
+    name && `${name} ${attempt.node}`,
+    attempt.attempt > 1 && trans.__('attempt %1', attempt.attempt),
+    attempt.status === 'INTERRUPTED' ? trans.__('interrupted') : state.word,
+    started !== null && queued !== null && started > queued && trans.__('waited %1', duration(started - queued)),
+    started !== null && ended !== null && trans.__('ran %1', duration(ended - started)),
+    started !== null && trans.__('from %1', clockSeconds(started)),
+    attempt.error_type && `${attempt.error_type}: ${attempt.error_message ?? ''}`
+  ]
+    .filter(Boolean)
+    .join(', ');
+}
+
+function clamped(range: Range, whole: Range): Range {
+  const length = Math.min(range.to - range.from, whole.to - whole.from);
+  const from = Math.max(whole.from, Math.min(range.from, whole.to - length));
+  return { from, to: from + length };
+}
+
+function Axis({ range, start, px, width }: { range: Range; start: number; px: (t: number) => number; width: number }): JSX.Element {
+  const step = tickStep(range.to - range.from, (width - LABEL) / 90);
+  const ticks: number[] = [];
+  for (let t = Math.ceil((range.from - start) / step) * step; t <= range.to - start + 1e-9; t += step) {
+    ticks.push(t);
+  }
+  return (
+    <div className="cv-axis" aria-hidden="true">
+      {ticks.map(t => (
+        <span key={t} style={{ left: px(start + t) }} title={clockSeconds(start + t)}>
+          {told(t, step)}
+        </span>
+      ))}
+    </div>
+  );
+}
+
+function told(seconds: number, step: number): string {
+  if (step < 0.001) {
+    return `${(seconds * 1000).toFixed(1)} ms`;
+  }
+  if (step < 1) {
+    return seconds < 1 && step < 0.1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(step < 0.1 ? 2 : 1)} s`;
+  }
+  return seconds < 60 ? `${Math.round(seconds)} s` : elapsed(seconds);
+}
+
+/** A canvas of this size, painted after each drawing of its view. */
+function useChart(width: number, height: number, paint: (context: CanvasRenderingContext2D) => void): React.RefObject<HTMLCanvasElement> {
+  const canvas = React.useRef<HTMLCanvasElement>(null);
+  React.useEffect(() => {
+    const context = canvas.current?.getContext('2d');
+    if (!context || width === 0) {
+      return;
+    }
+    const ratio = window.devicePixelRatio || 1;
+    // browsers draw nothing on a canvas that is too high
+    const shown = Math.min(height, 16_000);
+    context.canvas.width = width * ratio;
+    context.canvas.height = shown * ratio;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    paint(context);
+  });
+  return canvas;
+}
+
+type Palette = ReturnType<typeof usePalette>;
+
+function drawTicks(context: CanvasRenderingContext2D, range: Range, px: (t: number) => number, height: number, palette: Palette): void {
+  context.strokeStyle = palette.line;
+  context.globalAlpha = 0.35;
+  context.beginPath();
+  const step = tickStep(range.to - range.from, 8);
+  for (let t = Math.ceil(range.from / step) * step; t <= range.to; t += step) {
+    context.moveTo(Math.round(px(t)) + 0.5, 0);
+    context.lineTo(Math.round(px(t)) + 0.5, height);
+  }
+  context.stroke();
+  context.globalAlpha = 1;
+}
+
+function drawSpans(
+  context: CanvasRenderingContext2D,
+  spans: readonly Span[],
+  px: (t: number) => number,
+  palette: Palette,
+  chosen: number | null,
+  over: Span | null,
+  width: number,
+  range: Range,
+  trans: { __(m: string, ...a: any[]): string },
+  nameOf: (attempt: Attempt) => string
+): void {
+  const few = spans.length <= 400;
+  context.save();
+  context.beginPath();
+  context.rect(LABEL, 0, width - LABEL, spans.length * LANE + LANE);
+  context.clip();
+  for (const span of spans) {
+    const { attempt } = span;
+    if (span.to < range.from || span.from > range.to) {
+      continue;
+    }
+    const picked = attempt.node === chosen || span === over;
+    const [x, y] = [px(span.from), span.lane * LANE + 4];
+    const wide = Math.max(1.5, px(span.to) - x);
+    const colour = palette.colours[attempt.status === 'INTERRUPTED' ? 'cancelled' : stateFor(attempt.status as Status, false, trans).colour];
+    if (attempt.queued !== null && attempt.queued < span.from && (few || picked)) {
+      context.strokeStyle = palette.mute;
+      context.globalAlpha = picked ? 1 : 0.45;
+      context.beginPath();
+      context.moveTo(px(attempt.queued), y + 12.5);
+      context.lineTo(x, y + 12.5);
+      context.stroke();
+    }
+    context.fillStyle = colour;
+    context.globalAlpha = picked ? 0.95 : 0.6;
+    context.fillRect(x, y, wide, LANE - 8);
+    context.globalAlpha = 1;
+    if (picked) {
+      context.strokeStyle = palette.text;
+      context.lineWidth = 1.5;
+      context.strokeRect(x - 1, y - 1, wide + 2, LANE - 6);
+    }
+    if (wide > 46) {
+      context.save();
+      context.beginPath();
+      context.rect(x, y, wide - 3, LANE);
+      context.clip();
+      context.fillStyle = palette.text;
+      context.font = `11px ${palette.font}`;
+      context.textBaseline = 'middle';
+      context.fillText(nameOf(attempt), Math.max(x, LABEL) + 4, y + 7.5);
+      context.restore();
+    }
+  }
+  context.restore();
+}
+
+function drawLabels(context: CanvasRenderingContext2D, lanes: Lanes, palette: Palette): void {
+  context.fillStyle = palette.mute;
+  context.font = `11px ${palette.font}`;
+  context.textBaseline = 'middle';
+  context.save();
+  context.beginPath();
+  context.rect(0, 0, LABEL - 8, lanes.lanes.length * LANE);
+  context.clip();
+  lanes.lanes.forEach(({ label }, i) => context.fillText(label, 12, i * LANE + 11.5));
+  context.restore();
+}
