@@ -8,6 +8,7 @@ import { CommandIDs } from './commands';
 import { Feed } from './feed';
 import { covalentIcon } from './icon';
 import { CovalentModel } from './model';
+import { pagePlugin } from './page/plugin';
 import { CovalentPanel } from './panel';
 import { ISource, messageOf } from './source';
 import { IFeed } from './tokens';
@@ -96,4 +97,4 @@ const ONE_DISPATCH: ReadonlyJSONObject = {
   required: ['dispatch_id']
 };
 
-export default [feedPlugin, plugin];
+export default [feedPlugin, plugin, pagePlugin];

@@ -1,6 +1,7 @@
 import * as React from 'react';
 
 import { DispatchModel } from '../dispatch';
+import { Preview } from '../types';
 import { useTrans } from './context';
 import { Details } from './details';
 import { ElectronTable, TableView, USUAL_VIEW } from './electrons';
@@ -8,7 +9,7 @@ import { Errors } from './errors';
 import { isEnded } from './figures';
 import { Chosen, GraphView } from './graph/graph';
 import { Header } from './header';
-import { useModel } from './hooks';
+import { useAnswer, useModel } from './hooks';
 import { Logs } from './logs';
 import { Bar, Empty } from './parts';
 import { PreviewView } from './preview';
@@ -52,7 +53,7 @@ export function DispatchView({ model, state, onState }: Props): JSX.Element {
     <div className="jp-CovalentView cv-page">
       <Warnings model={model} />
       <Header model={model} place="page" />
-      <ResultLine model={model} />
+      <ResultLine model={model} onChoose={chooseNode} />
       <Tabs
         tabs={tabsOf(model, trans)}
         chosen={tab}
@@ -155,27 +156,55 @@ function Splitter({ width, onWidth }: { width: number; onWidth: (width: number) 
   );
 }
 
-/** The value of a dispatch that has completed, in one line that opens. */
-function ResultLine({ model }: { model: DispatchModel }): JSX.Element | null {
+interface ResultPart {
+  node: number;
+  name: string;
+  path: string;
+  preview: Preview | null;
+}
+
+/** The value of a dispatch that has completed, in one line; what is larger opens. */
+function ResultLine({ model, onChoose }: { model: DispatchModel; onChoose: (node: number) => void }): JSX.Element | null {
   const trans = useTrans();
-  const row = model.row as (typeof model.row & { preview?: import('../types').Preview | null }) | null;
-  if (!row || row.status !== 'COMPLETED' || !row.preview) {
+  const status = model.row?.status;
+  const { data } = useAnswer<{ parts: ResultPart[]; total: number } | null>(
+    async () => (status === 'COMPLETED' ? model.source.request(`dispatches/${model.id}/result`) : null),
+    [model, model.id, status]
+  );
+  const parts = data?.parts.filter(part => part.preview) ?? [];
+  if (status !== 'COMPLETED' || !data || parts.length === 0) {
     return null;
   }
-  const { preview } = row;
-  const large = !!preview.mime || preview.repr.length > 100 || preview.repr.includes('\n');
-  const short = preview.repr.split('\n')[0].slice(0, 160);
+  const short = parts
+    .slice(0, 6)
+    .map(({ path, preview }) => `${path && `${path}: `}${preview!.repr.split('\n')[0].slice(0, parts.length > 1 ? 40 : 160)}`)
+    .join(', ');
+  const line = (
+    <>
+      <span className="cv-mute">{trans.__('Result')}</span>{' '}
+      <span className="cv-mono">
+        {short}
+        {data.total > 6 && ` … ${data.total}`}
+      </span>
+    </>
+  );
+  const large = parts.some(({ preview }) => preview!.mime || preview!.repr.length > 100 || preview!.repr.includes('\n'));
   return large ? (
     <details className="cv-result">
-      <summary>
-        {trans.__('Result')} <span className="cv-mono">{short}</span>
-      </summary>
-      <PreviewView preview={preview} />
+      <summary>{line}</summary>
+      <div className="cv-resultParts">
+        {parts.map((part, i) => (
+          <div key={i}>
+            <button className="cv-link" onClick={() => onChoose(part.node)}>
+              {part.path} {part.name} {part.node}
+            </button>
+            <PreviewView preview={part.preview!} />
+          </div>
+        ))}
+      </div>
     </details>
   ) : (
-    <div className="cv-result">
-      <span className="cv-mute">{trans.__('Result')}</span> <span className="cv-mono">{short}</span>
-    </div>
+    <div className="cv-result">{line}</div>
   );
 }
 

@@ -92,6 +92,17 @@ function HeaderActions({ row, place }: { row: DispatchRow; place: Props['place']
     ...(actions.rename ? [{ label: trans.__('Rename…'), run: () => actions.rename!(id) }] : []),
     ...(actions.tag ? [{ label: trans.__('Tags…'), run: () => actions.tag!(id) }] : []),
     ...(actions.note ? [{ label: trans.__('Note…'), run: () => actions.note!(id) }] : []),
+    ...(actions.compare
+      ? [{ label: trans.__('All runs of %1', row.lattice), run: () => actions.compare!([id]) }]
+      : []),
+    ...(actions.compare && row.redispatch_of
+      ? [
+          {
+            label: trans.__('Compare with %1, which it repeats', row.redispatch_of.slice(0, 4)),
+            run: () => actions.compare!([row.redispatch_of!, id])
+          }
+        ]
+      : []),
     ...(actions.copy ? [{ label: trans.__('Copy id'), run: () => actions.copy!(id) }] : []),
     ...(actions.copy && link ? [{ label: trans.__('Copy link'), run: () => actions.copy!(link(id)) }] : []),
     ...(actions.insertCell
