@@ -132,12 +132,12 @@ export class Painter {
     }
   }
 
-  /** At the consumer's end, where edges have come apart. */
+  /** Where edges have not come together yet. */
   private label({ from, to, label, bends }: Line, right: boolean): void {
     const { context, palette } = this;
     const end = entryOf(to, right);
     const start = bends[bends.length - 1] ?? exitOf(from, right);
-    const t = 0.62;
+    const t = 0.4;
     const [x, y] = [start.x + (end.x - start.x) * t, start.y + (end.y - start.y) * eased(t)];
     context.font = `10px ${palette.font}`;
     context.textAlign = 'center';

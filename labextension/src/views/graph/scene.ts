@@ -7,6 +7,8 @@ export interface Part {
   dispatch: string;
   graph: Graph;
   apart: (node: number) => boolean;
+  /** What tells an electron from its siblings: it should fit into its box. */
+  inputsOf: (node: number) => string;
   /** Changes when another layout is due. */
   stamp: string;
 }
@@ -56,7 +58,11 @@ const TITLE = 26;
 const PADDING = 12;
 export const CELL = { width: 96, height: 20, gap: 4 };
 const LEAST = 116;
-const MOST = 230;
+const MOST = 260;
+/** A detail makes a box no wider than this. */
+const DETAILED = 190;
+/** Characters of a duration or an error's type behind the inputs. */
+const DURATION = 11;
 
 /** Everything in its place; `next()` does a part of the work. */
 export function* sceneSteps(part: Part, opened: Opened, direction: Direction, depth = 0): Generator<void, Scene> {
@@ -67,7 +73,7 @@ export function* sceneSteps(part: Part, opened: Opened, direction: Direction, de
   const shapes: Shape[] = [];
   const children = new Map(part.graph.nodes.map(([node, , , , child]) => [node, child]));
   for (const [index, group] of groups.entries()) {
-    const shape = shapeOf(part.dispatch, group, children, opened);
+    const shape = shapeOf(part, group, children, opened);
     shapes.push(shape);
     const inside = shape.role === 'frame' && depth < 20 ? opened.part(shape.child!) : null;
     if (inside) {
@@ -103,7 +109,7 @@ export function* sceneSteps(part: Part, opened: Opened, direction: Direction, de
 }
 
 function shapeOf(
-  dispatch: string,
+  { dispatch, inputsOf }: Part,
   group: Group,
   children: ReadonlyMap<number, string | null>,
   { open, childOf }: Opened
@@ -122,7 +128,7 @@ function shapeOf(
     child,
     x: 0,
     y: 0,
-    width: Math.max(LEAST, Math.min(MOST, 52 + 7 * (group.name.length + (single ? 0 : 5)))),
+    width: widthOf(group.name.length + (single ? 0 : 5), single ? inputsOf(first).length + DURATION : 0),
     height: HEIGHT
   };
   if (shape.role === 'stack') {
@@ -136,6 +142,11 @@ function shapeOf(
     shape.height = TITLE + rows * (CELL.height + CELL.gap) + PADDING - CELL.gap;
   }
   return shape;
+}
+
+/** A width at which the name, and if possible the line below it, is whole. */
+function widthOf(name: number, detail: number): number {
+  return Math.max(LEAST, Math.min(MOST, 54 + 7 * name), Math.min(DETAILED, 38 + 5.6 * detail));
 }
 
 /** Columns with which a grid has about the shape of a screen. */

@@ -89,7 +89,13 @@ function collect(model: DispatchModel, children: Children, open: ReadonlySet<str
         runs.push(child);
       }
     }
-    parts.set(dispatch, { dispatch, graph: each.graph, apart: node => failed.has(node), stamp: stampOf(each, failed) });
+    parts.set(dispatch, {
+      dispatch,
+      graph: each.graph,
+      apart: node => failed.has(node),
+      inputsOf: node => each.inputsOf(node),
+      stamp: stampOf(each, failed)
+    });
     runs.forEach(child => {
       children.open(child);
       add(child);
