@@ -24,6 +24,7 @@ from ..model import Attempt, Error, ExecutorSpec, ExecutorState, Fact, Pack, Pac
 from ..worker.limits import parse_limit
 from .base import Emit, HostContext, PackExecutor, check_slots, machine_info
 from .dask_cluster import Dask, Shape, add_worker, open_dask, scale_other, share_slots
+from .dask_fit import examine
 from .dask_lines import Lines
 from .dask_worker import Said, Setup, control, decode_said, encode, run_pack_bytes, worker_folder
 from .inline import keep_big_values, with_values
@@ -150,9 +151,7 @@ class DaskPackExecutor(PackExecutor):
                 if self._stop.is_set():
                     break
                 try:
-                    self._dask = await open_dask(
-                        self._options, self._context.scratch_dir / "dask", self._context.store_dir
-                    )
+                    self._dask = await open_dask(self._options, self._context.scratch_dir / "dask", self._folders())
                     await self._prepare(self._dask)
                     pause = _RETRY[0]
                     await self._watch(self._dask)
@@ -167,6 +166,11 @@ class DaskPackExecutor(PackExecutor):
                     await self._leave()
         finally:
             self._lines.close()
+
+    def _folders(self) -> list[Path]:
+        """What workers should see: where runners write down what they did, and where values are kept."""
+        root = next((pack.blob_root for pack in self._waiting if pack.blob_root), "")
+        return [self._context.spool_dir, Path(root) if root else self._context.store_dir / "blobs"]
 
     async def _wait(self, seconds: float | None, event: asyncio.Event) -> None:
         try:
@@ -186,7 +190,7 @@ class DaskPackExecutor(PackExecutor):
         self._setup = encode(setup)
         if not dask.local:
             dask.client.subscribe_topic(topic, self._heard)
-        await dask.client.run(control, self._setup, "prepare")
+        await dask.client.run(control, self._setup, "prepare", workers=dask.only())
         await self._look(dask)
         waiting, self._waiting = self._waiting, []
         self._wanted.clear()
@@ -263,11 +267,20 @@ class DaskPackExecutor(PackExecutor):
         workers = await dask.workers()
         if dask.local:
             await self._refit(workers)
+        else:
+            workers = await self._fitting(dask, workers)
         slots = sum(self._fit.get(address) or int(w["nthreads"]) for address, w in workers.items())
-        self._enter(
-            "ready" if workers else "degraded", slots, len(workers), "" if workers else "it has no workers at present"
-        )
+        self._enter("ready" if workers else "degraded", slots, len(workers), _remark(dask, workers))
         return len(workers)
+
+    async def _fitting(self, dask: Dask, workers: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Those that can be used; workers that have just come are examined first."""
+        dask.fits = {worker: reason for worker, reason in dask.fits.items() if worker in workers}
+        for worker, reason in (await examine(dask.client, workers.keys() - dask.fits.keys())).items():
+            dask.fits[worker] = reason
+            if reason:
+                log.warning("%s", reason)
+        return {worker: workers[worker] for worker in dask.usable()}
 
     def _enter(self, state: Any, slots: int, workers: int, message: str) -> None:
         dask = self._dask
@@ -351,8 +364,9 @@ class DaskPackExecutor(PackExecutor):
             if not dask.shared:
                 pack = with_values(pack)
             future = dask.client.submit(
-                run_pack_bytes, encode(pack), self._setup, key=f"covalent-{pack.pack_id}", pure=False, retries=0
-            )
+                run_pack_bytes, encode(pack), self._setup, key=f"covalent-{pack.pack_id}", pure=False, retries=0,
+                workers=dask.only(),
+            )  # fmt: skip
         except Exception as error:  # the border to Dask
             log.exception("pack %s could not be submitted", pack.pack_id)
             problem = Error(type(error).__name__, f"Dask did not take the electron: {error}", cause="executor")
@@ -436,7 +450,9 @@ class DaskPackExecutor(PackExecutor):
         if self._dask is None or not self._setup:
             return []
         try:
-            answers = await self._dask.client.run(control, self._setup, op, *args, on_error="return")
+            answers = await self._dask.client.run(
+                control, self._setup, op, *args, on_error="return", workers=self._dask.only()
+            )
         except OSError as error:
             log.info("%s: %s", op, error)
             return []
@@ -497,6 +513,17 @@ class DaskPackExecutor(PackExecutor):
         for sent in packs:
             if not sent.ended.is_set():
                 self._close_pack(sent, self._ledger.interrupt(sent.pack.pack_id, reason))
+
+
+def _remark(dask: Dask, workers: dict[str, Any]) -> str:
+    """What is worth knowing of a cluster that runs."""
+    bad = [reason for reason in dask.fits.values() if reason]
+    if bad:
+        more = f" ({len(bad) - 1} more do not fit either)" if len(bad) > 1 else ""
+        return f"{len(bad)} of its workers are not used: {bad[0]}{more}"
+    if not workers:
+        return "it has no workers at present"
+    return f"its workers do not see {dask.unseen}: values travel with the electrons" if dask.unseen else ""
 
 
 def _last_words(folder: Path, blob_root: Path) -> list[Fact]:

@@ -6,17 +6,14 @@ import importlib
 import inspect
 import logging
 import os
-import platform
-import secrets
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
-
 from ..errors import ConfigError, EnvironmentMismatch, ExecutorError
 from .base import cpu_slots
+from .dask_fit import examine, first_unseen
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +30,6 @@ _CONFIG: dict[str, Any] = {
 }
 _CONNECT = 10.0  # seconds
 _FIRST_WORKER = 300.0  # seconds: batch systems have queues
-
-_FIT = (
-    "(lambda i, p: {'python': p.python_version(), 'cloudpickle': i.import_module('cloudpickle').__version__, "
-    "'covalent': i.import_module('covalent_jupyter').__version__ if i.util.find_spec('covalent_jupyter') else ''})"
-    "(__import__('importlib.util') and __import__('importlib'), __import__('platform'))"
-)
 
 
 @dataclass
@@ -65,9 +56,25 @@ class Dask:
     cluster: Any = None
     local: bool = False
     n_workers: int = 0
-    shared: bool = True  # whether workers see the store's folder
+    unseen: str = ""  # the folder of ours that workers do not see; values then travel inside packs
+    fits: dict[str, str] = field(
+        default_factory=dict
+    )  # why workers that are not ours cannot be used, by address; "": they can
     slots: int = 0  # that were asked for since it started; 0: one per thread
     variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def shared(self) -> bool:
+        """Whether workers see our folders."""
+        return not self.unseen
+
+    def usable(self) -> list[str]:
+        """Addresses of the workers that fit."""
+        return [worker for worker, reason in self.fits.items() if not reason]
+
+    def only(self) -> list[str] | None:
+        """The workers that may be used, where not all may; else None."""
+        return self.usable() if any(self.fits.values()) else None
 
     @property
     def address(self) -> str:
@@ -92,8 +99,9 @@ class Dask:
                     log.info("closing %s: %s", type(part).__name__, error)
 
 
-async def open_dask(options: dict[str, Any], scratch: Path, store_dir: Path) -> Dask:
-    """Starts a cluster or connects to one, as the options say. ExecutorError or ConfigError if that fails."""
+async def open_dask(options: dict[str, Any], scratch: Path, folders: Sequence[Path]) -> Dask:
+    """Starts a cluster or connects to one, as the options say. ExecutorError or ConfigError if that fails. ``folders``: what its
+    workers should see to be handed values by name."""
     if options.get("address"):
         made = await _connect(options)
     elif options.get("cluster_class"):
@@ -101,7 +109,7 @@ async def open_dask(options: dict[str, Any], scratch: Path, store_dir: Path) -> 
     else:
         return await _start_local(options, scratch)
     try:
-        await _check_workers(made, store_dir)
+        await _check_workers(made, folders)
     except BaseException:
         await made.close()
         raise
@@ -239,43 +247,16 @@ async def _start_other(options: dict[str, Any]) -> Dask:
     return Dask(client, cluster, n_workers=n_workers or 0)
 
 
-async def _check_workers(made: Dask, store_dir: Path) -> None:
-    """EnvironmentMismatch if a worker could not unpickle what we send; finds out whether workers see the store."""
+async def _check_workers(made: Dask, folders: Sequence[Path]) -> None:
+    """EnvironmentMismatch if no worker could unpickle what we send; finds out whether workers see our folders."""
     await made.client.wait_for_workers(1, timeout=_FIRST_WORKER)
-    answers: dict[str, Any] = await made.client.run(eval, _FIT)
-    here = platform.python_version()
-    for worker, there in answers.items():
-        if not there["covalent"]:
-            raise EnvironmentMismatch(
-                f"the Dask worker {worker} does not have the package covalent_jupyter: install it there "
-                f"(`pip install covalent-jupyter`)"
-            )
-        if here.split(".")[:2] != there["python"].split(".")[:2]:
-            raise EnvironmentMismatch(
-                f"the Dask worker {worker} runs Python {there['python']}, this environment Python {here}: functions pickled by one "
-                f"crash the other. Start the workers with Python {'.'.join(here.split('.')[:2])}"
-            )
-        if cloudpickle.__version__.split(".")[0] != there["cloudpickle"].split(".")[0]:
-            raise EnvironmentMismatch(
-                f"the Dask worker {worker} has cloudpickle {there['cloudpickle']}, this environment {cloudpickle.__version__}: "
-                f"install the same version on both sides"
-            )
-    made.shared = await _sees(made.client, store_dir)
-
-
-async def _sees(client: Any, store_dir: Path) -> bool:
-    """Whether every worker reads and writes the very folder of the store."""
-    nonce, path = secrets.token_hex(16), store_dir / f".probe-{secrets.token_hex(8)}"
-    path.write_text(nonce)
-    look = (
-        f"(lambda os, p, n: os.access(os.path.dirname(p), os.W_OK) and os.path.exists(p) and open(p).read() == n)"
-        f"(__import__('os'), {str(path)!r}, {nonce!r})"
-    )
-    try:
-        return all((await client.run(eval, look)).values())
-    finally:
-        with suppress(OSError):
-            path.unlink()
+    made.fits = await examine(made.client, await made.workers())
+    bad = [reason for reason in made.fits.values() if reason]
+    if bad and not made.usable():
+        raise EnvironmentMismatch(
+            bad[0] + (f" ({len(bad) - 1} more workers do not fit either)" if len(bad) > 1 else "")
+        )
+    made.unseen = await first_unseen(made.client, made.usable(), folders)
 
 
 def _positive(options: dict[str, Any], name: str) -> int | None:
