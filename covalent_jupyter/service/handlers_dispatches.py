@@ -457,7 +457,7 @@ def page_of(store: Store, query: q.ListDispatches) -> tuple[list[DispatchRow], i
     """Rows, how many match in all, and ``before`` of the next page. Blocks."""
     rows, total = store.dispatches(
         limit=query.limit, before=_before(query.before), status=statuses(query.status), text=query.q or None,
-        lattice=query.lattice or None, notebook=query.notebook or None, tag=query.tag or None,
+        lattice=query.lattice or None, notebook=_notebook(query.notebook), tag=query.tag or None,
         parent=_parent(store, query.parent or None), root=resolve(store, query.root) if query.root else None,
         name=query.name or None, tags=[t.strip() for t in query.tags.split(",") if t.strip()], since=query.since,
         until=query.until,
@@ -469,7 +469,7 @@ def page_of(store: Store, query: q.ListDispatches) -> tuple[list[DispatchRow], i
 def _summary(store: Store, query: q.Summarize, states: list[Status] | None) -> Summary:
     return store.summary(
         by=query.by, most=query.most, status=states, text=query.q or None, lattice=query.lattice or None,
-        notebook=query.notebook or None, tag=query.tag or None, parent=_parent(store, query.parent or None),
+        notebook=_notebook(query.notebook), tag=query.tag or None, parent=_parent(store, query.parent or None),
         root=resolve(store, query.root) if query.root else None,
     )  # fmt: skip
 
@@ -479,6 +479,11 @@ def _parent(store: Store, text: str | None) -> str | None | EllipsisType:
     if text is None:
         return ...
     return None if text.lower() == "none" else resolve(store, text)
+
+
+def _notebook(text: str) -> str | None:
+    """``none`` means: only dispatches that came from no notebook."""
+    return "" if text == "none" else text or None
 
 
 def _before(text: str) -> tuple[float, str] | None:

@@ -29,7 +29,7 @@ class ListDispatches(Struct, forbid_unknown_fields=True):
     status: str = ""  # one or more, with commas
     q: Annotated[str, Meta(max_length=1000)] = ""  # text in name, label, note, id
     lattice: str = ""
-    notebook: str = ""  # a path; without a leading slash: the end of one
+    notebook: str = ""  # a path, or the end of one; "none": of no notebook
     tag: str = ""
     parent: str = ""  # an id, or "none": only dispatches that are nobody's sublattice
     root: str = ""

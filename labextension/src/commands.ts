@@ -10,6 +10,12 @@ export namespace CommandIDs {
   export const openDispatch = 'covalent:open-dispatch';
   /** Opens a comparison. Argument: `dispatch_ids`. */
   export const compare = 'covalent:compare';
+  /** Argument: `by` ("day", "lattice" or "notebook"). */
+  export const groupBy = 'covalent:group-by';
+  /** The same for what is selected in the sidebar. */
+  export const openSelected = 'covalent:open-selected';
+  export const compareSelected = 'covalent:compare-selected';
+  export const selectAll = 'covalent:select-all';
   export const cancel = 'covalent:cancel';
   /** Argument besides the dispatches: `reuse` ("none", "changed" or "failed"). */
   export const redispatch = 'covalent:redispatch';

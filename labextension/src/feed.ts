@@ -12,6 +12,12 @@ const WAIT = 25;
 const PACE = 250;
 /** Longest pause after failures, in ms. */
 const LONGEST_PAUSE = 30_000;
+/** Time between two questions of a hidden page, in ms. */
+const NOW_AND_THEN = 15_000;
+/** Time between two looks whether there is a service again, in ms. */
+const GLANCE = 3000;
+/** In the query of a request that is no reason to start a service. */
+const NO_START = { no_start: 1 };
 /** Dispatches whose electrons one question may ask for. */
 const MOST = 100;
 
@@ -53,12 +59,16 @@ export class Feed implements ISource, IDisposable {
     return this._disposed;
   }
 
+  /** Whether a hidden page looks now and then, without waiting: for the browser's notifications. */
+  isPatient = false;
+
   now(): number {
     return Date.now() / 1000 + this._skew;
   }
 
   async request<T>(path: string, query: Query = {}, init: RequestInit = {}): Promise<T> {
-    const answer = await requestAPI<T>(this.settings, path, query, init);
+    const looks = this._link === 'stopped' && (init.method ?? 'GET') === 'GET';
+    const answer = await requestAPI<T>(this.settings, path, looks ? { ...query, ...NO_START } : query, init);
     this._skew = answer.skew;
     return answer.data;
   }
@@ -75,6 +85,12 @@ export class Feed implements ISource, IDisposable {
       this._followers.delete(follower);
       this._wake();
     });
+  }
+
+  /** Have a service started, if none runs. Rejects with what the server says if that fails. */
+  async start(): Promise<void> {
+    await requestAPI(this.settings, 'health');
+    this._patience?.abort();
   }
 
   /** Ask at once, and have all followers take a fresh snapshot. */
@@ -96,7 +112,7 @@ export class Feed implements ISource, IDisposable {
   }
 
   private get wanted(): boolean {
-    return !this._disposed && this._followers.size > 0 && document.visibilityState !== 'hidden';
+    return !this._disposed && this._followers.size > 0 && (this.isPatient || !isHidden());
   }
 
   /** What is to be asked for may have changed: ask anew, once, when everybody has said what he wants. */
@@ -107,7 +123,7 @@ export class Feed implements ISource, IDisposable {
     this._waking = true;
     queueMicrotask(() => {
       this._waking = false;
-      if (this._asked !== null && (!this.wanted || this._asked !== this.electronsOf() || this.hasNew())) {
+      if (this._asked !== null && (!this.wanted || isHidden() || this._asked !== this.electronsOf() || this.hasNew())) {
         this._interrupt();
       }
       if (this.wanted) {
@@ -137,7 +153,9 @@ export class Feed implements ISource, IDisposable {
         await this.step(poll.signal);
         failures = 0;
         this.say('online', '');
-        await pause(PACE, null);
+        this._patience = isHidden() ? new AbortController() : null;
+        await pause(isHidden() ? NOW_AND_THEN : PACE, this._patience?.signal ?? null);
+        this._patience = null;
       } catch (error) {
         if (poll.signal.aborted) {
           continue;
@@ -146,8 +164,8 @@ export class Feed implements ISource, IDisposable {
         this._checked = false;
         this.say(error instanceof RequestError ? error.trouble : 'unreachable', messageOf(error));
         this._patience = new AbortController();
-        const starting = this._link === 'starting';
-        await pause(starting ? 1000 : Math.min(LONGEST_PAUSE, 500 * 2 ** failures), this._patience.signal);
+        const patience = { starting: 1000, stopped: GLANCE }[this._link as string];
+        await pause(patience ?? Math.min(LONGEST_PAUSE, 500 * 2 ** failures), this._patience.signal);
         this._patience = null;
       }
     }
@@ -158,7 +176,7 @@ export class Feed implements ISource, IDisposable {
   /** One question and its answer. */
   private async step(signal: AbortSignal): Promise<void> {
     if (this._cursor === null) {
-      const list = await this.request<DispatchList>('dispatches', { limit: 1 }, { signal });
+      const list = await this.request<DispatchList>('dispatches', { limit: 1, ...NO_START }, { signal });
       this.begin(list.seq);
     } else if (!this._checked) {
       await this.check(signal, this._cursor);
@@ -168,7 +186,7 @@ export class Feed implements ISource, IDisposable {
     try {
       const answer = await this.request<FeedAnswer>(
         'events',
-        { after: this._cursor ?? 0, wait: WAIT, electrons: electronsOf !== '', electrons_of: electronsOf },
+        { after: this._cursor ?? 0, wait: isHidden() ? 0 : WAIT, electrons: electronsOf !== '', electrons_of: electronsOf, ...NO_START },
         { signal }
       );
       if (answer.reset) {
@@ -185,7 +203,7 @@ export class Feed implements ISource, IDisposable {
 
   /** After a failure: is it the same store, and has it all that was told of it? */
   private async check(signal: AbortSignal, cursor: number): Promise<void> {
-    const list = await this.request<DispatchList>('dispatches', { limit: 1 }, { signal });
+    const list = await this.request<DispatchList>('dispatches', { limit: 1, ...NO_START }, { signal });
     if (list.seq < cursor) {
       this.begin(list.seq);
     }
@@ -257,6 +275,10 @@ export class Feed implements ISource, IDisposable {
   private _poll: AbortController | null = null;
   private _patience: AbortController | null = null;
   private _disposed = false;
+}
+
+function isHidden(): boolean {
+  return document.visibilityState === 'hidden';
 }
 
 /** What concerns one dispatch: its row and those of its sublattices' runs, its electrons, its logs. */

@@ -32,8 +32,8 @@ export function daysAgo(seconds: number, now: number): number {
 }
 
 /** The length, at least four, at which the ids on the page are still told apart. */
-export function idLength(rows: readonly DispatchRow[]): number {
-  const ids = rows.map(row => row.dispatch_id).sort();
+export function idLength(all: readonly string[]): number {
+  const ids = [...all].sort();
   let length = 4;
   for (let i = 1; i < ids.length; i++) {
     if (ids[i] === ids[i - 1]) {
@@ -57,4 +57,20 @@ export function reason(error: string): string {
 
 export function firstLine(text: string): string {
   return text.split('\n').find(line => line.trim() !== '')?.trim() ?? '';
+}
+
+/** What people call a dispatch. */
+export function nameOf(row: DispatchRow): string {
+  return row.label || row.name || row.lattice;
+}
+
+/** 1234567 -> "1.2 MB". */
+export function size(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
+  let [value, unit] = [bytes, 0];
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${value >= 9.95 || unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }

@@ -1,59 +1,133 @@
-import { CommandRegistry } from '@lumino/commands';
 import { TranslationBundle } from '@jupyterlab/translation';
-import { refreshIcon } from '@jupyterlab/ui-components';
+import { ellipsesIcon, refreshIcon } from '@jupyterlab/ui-components';
+import { CommandRegistry } from '@lumino/commands';
+import { Menu } from '@lumino/widgets';
 import * as React from 'react';
 
 import { CommandIDs } from './commands';
-import { dateAndTime } from './format';
-import { useModel } from './hooks';
+import { dateAndTime, size } from './format';
+import { useChanges } from './hooks';
 import { CovalentModel } from './model';
+import { ServiceModel } from './service';
 
 interface Props {
   model: CovalentModel;
+  service: ServiceModel;
   commands: CommandRegistry;
   trans: TranslationBundle;
 }
 
-/** The panel's name, and how the service is. */
-export function Header({ model, commands, trans }: Props): JSX.Element {
-  useModel(model);
+/** The panel's name, how service and workers are, and what the store takes. */
+export function Header(props: Props): JSX.Element {
+  const { model, service, commands, trans } = props;
+  useChanges(model, service);
+  const [menu] = React.useState(() => serviceMenu(commands, trans));
+  const openMenu = (event: React.MouseEvent<HTMLElement>) => {
+    const { left, bottom } = event.currentTarget.getBoundingClientRect();
+    menu.open(left, bottom);
+  };
   return (
     <div className="jp-Covalent-header">
       <div className="jp-Covalent-title">
-        <span>{trans.__('Covalent')}</span>
-        <button
-          className="jp-Covalent-iconButton"
-          title={trans.__('Refresh')}
-          aria-label={trans.__('Refresh')}
-          onClick={() => void commands.execute(CommandIDs.refresh)}
-        >
-          <refreshIcon.react tag="span" elementSize="normal" />
-        </button>
+        <h2>{trans.__('Covalent')}</h2>
+        <span>
+          <button
+            className="jp-Covalent-iconButton"
+            title={trans.__('Refresh')}
+            aria-label={trans.__('Refresh')}
+            onClick={() => void commands.execute(CommandIDs.refresh)}
+          >
+            <refreshIcon.react tag="span" elementSize="normal" />
+          </button>
+          <button
+            className="jp-Covalent-iconButton"
+            title={trans.__('Service, cluster, settings')}
+            aria-label={trans.__('Service, cluster, settings')}
+            aria-haspopup="menu"
+            onClick={openMenu}
+          >
+            <ellipsesIcon.react tag="span" elementSize="normal" />
+          </button>
+        </span>
       </div>
-      <HealthLine model={model} trans={trans} />
+      <HealthLine {...props} />
     </div>
   );
 }
 
-function HealthLine({ model, trans }: Omit<Props, 'commands'>): JSX.Element {
-  const { tone, words } = health(model, trans);
+function serviceMenu(commands: CommandRegistry, trans: TranslationBundle): Menu {
+  const menu = new Menu({ commands });
+  menu.title.label = trans.__('Covalent');
+  const { startService, restartService, stopService, restartCluster, showDisk, openSettings } = CommandIDs;
+  [startService, restartService, stopService].forEach(command => menu.addItem({ command }));
+  menu.addItem({ command: restartCluster });
+  menu.addItem({ type: 'separator' });
+  menu.addItem({ command: showDisk });
+  menu.addItem({ command: openSettings });
+  return menu;
+}
+
+function HealthLine(props: Props): JSX.Element {
+  const { model, service, commands, trans } = props;
+  const { tone, words } = health(props);
+  const online = model.link === 'online';
+  const disk = service.disk;
   return (
-    <div className="jp-Covalent-health" role="status" title={detail(model, trans)}>
-      <span className={`jp-Covalent-dot jp-mod-${tone}`} />
-      <span>{words}</span>
-      {model.link === 'online' && model.health && (
-        <span className="jp-Covalent-mute">v{model.health.version}</span>
+    <div className="jp-Covalent-health">
+      <span className="jp-Covalent-fact" role="status" title={detail(props)}>
+        <i className={`jp-Covalent-dot jp-mod-${tone}`} />
+        {words}
+      </span>
+      {online && <Workers {...props} />}
+      {online && disk && (
+        <button
+          className={`jp-Covalent-kept ${disk.total > 0.8 * disk.budget ? 'jp-mod-warn' : ''}`}
+          title={trans.__('What takes most of it (%1 are free)', size(disk.free))}
+          onClick={() => void commands.execute(CommandIDs.showDisk)}
+        >
+          {trans.__('%1 kept', size(disk.total))}
+        </button>
       )}
     </div>
   );
 }
 
-function health(model: CovalentModel, trans: TranslationBundle): { tone: string; words: string } {
+function Workers({ service, trans }: Props): JSX.Element | null {
+  const executors = service.executors;
+  if (executors.length === 0) {
+    return null;
+  }
+  const slots = executors.reduce((sum, executor) => sum + executor.slots, 0);
+  const starting = executors.some(executor => executor.state === 'starting');
+  const bad = executors.filter(executor => !['ready', 'starting'].includes(executor.state));
+  const tone = bad.length > 0 ? 'bad' : starting ? 'warn' : 'good';
+  const lines = executors.map(executor => {
+    const { name, state, slots, workers, message } = executor;
+    const words = trans.__('%1: %2, %3 slots, %4 workers', name, state, slots, workers);
+    return message ? `${words}\n${message}` : words;
+  });
+  return (
+    <span className="jp-Covalent-fact" title={lines.join('\n')}>
+      <i className={`jp-Covalent-dot jp-mod-${tone}`} />
+      {slots === 0 && starting ? trans.__('workers start') : trans._n('%1 worker', '%1 workers', slots)}
+    </span>
+  );
+}
+
+function health({ model, service, trans }: Props): { tone: string; words: string } {
+  if (service.doing === 'starting' || (service.doing === '' && model.link === 'starting')) {
+    return { tone: 'warn', words: trans.__('service is starting') };
+  }
+  if (service.doing === 'stopping') {
+    return { tone: 'warn', words: trans.__('service is stopping') };
+  }
   switch (model.link) {
     case 'loading':
       return { tone: 'quiet', words: trans.__('connecting') };
-    case 'starting':
-      return { tone: 'warn', words: trans.__('service is starting') };
+    case 'stopped':
+      return service.problem
+        ? { tone: 'bad', words: trans.__('service does not start') }
+        : { tone: 'quiet', words: trans.__('service stopped') };
     case 'missing':
       return { tone: 'bad', words: trans.__('server extension missing') };
     case 'unreachable':
@@ -61,20 +135,25 @@ function health(model: CovalentModel, trans: TranslationBundle): { tone: string;
     case 'refused':
       return { tone: 'bad', words: model.problem };
     default:
-      return model.health && !model.health.ok
-        ? { tone: 'warn', words: model.health.problem || trans.__('service has a problem') }
+      return service.health && !service.health.ok
+        ? { tone: 'bad', words: service.health.problem || trans.__('service has a problem') }
         : { tone: 'good', words: trans.__('service') };
   }
 }
 
-function detail(model: CovalentModel, trans: TranslationBundle): string {
-  const health = model.health;
+function detail({ model, service, trans }: Props): string {
+  const health = service.health;
   if (model.link !== 'online' || !health) {
-    return model.problem;
+    return service.problem || model.problem;
   }
+  const idle = health.idle_timeout;
   return [
+    trans.__('Version %1, process %2 on %3, since %4', health.version, health.pid, health.host, dateAndTime(health.started)),
     trans.__('Store: %1', health.store),
-    trans.__('Process %1 on %2, since %3', health.pid, health.host, dateAndTime(health.started)),
+    trans.__('Closing this tab, the notebook or its kernel stops nothing.'),
+    idle > 0 ? trans.__('When nothing runs and nobody looks, it goes after %1 minutes.', Math.round(idle / 60)) : '',
     ...(health.warnings ?? [])
-  ].join('\n');
+  ]
+    .filter(line => line)
+    .join('\n');
 }

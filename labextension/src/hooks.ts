@@ -1,21 +1,18 @@
+import { ISignal } from '@lumino/signaling';
 import { useEffect, useReducer, useState } from 'react';
 
-import { CovalentModel } from './model';
-
-/** Draw again whenever the model has changed. */
-export function useModel(model: CovalentModel): void {
+/** Draw again whenever one of these has changed. */
+export function useChanges(...models: { changed: ISignal<unknown, unknown> }[]): void {
   const [, draw] = useReducer((n: number) => n + 1, 0);
   useEffect(() => {
-    model.changed.connect(draw);
+    models.forEach(model => model.changed.connect(draw));
     draw(); // it may have changed since it was first drawn
-    return () => {
-      model.changed.disconnect(draw);
-    };
-  }, [model]);
+    return () => models.forEach(model => model.changed.disconnect(draw));
+  }, models);
 }
 
-/** The model's clock, drawn anew each second while `ticking`. */
-export function useClock(model: CovalentModel, ticking: boolean): number {
+/** Draw again each second while `ticking`. */
+export function useTick(ticking: boolean): void {
   const [, tick] = useState(0);
   useEffect(() => {
     if (!ticking) {
@@ -24,5 +21,4 @@ export function useClock(model: CovalentModel, ticking: boolean): number {
     const timer = window.setInterval(() => tick(n => n + 1), 1000);
     return () => window.clearInterval(timer);
   }, [ticking]);
-  return model.now();
 }

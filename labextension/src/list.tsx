@@ -1,165 +1,389 @@
-import { CommandRegistry } from '@lumino/commands';
 import { TranslationBundle } from '@jupyterlab/translation';
+import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
+import { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
-import { daysAgo, idLength } from './format';
-import { useClock, useModel } from './hooks';
-import { CovalentModel, StateFilter } from './model';
+import { CommandIDs } from './commands';
+import { FilterBar } from './filters';
+import { idLength } from './format';
+import { useChanges, useTick } from './hooks';
+import { differences } from './inputs';
+import { heightOf, Item, itemsOf, orderOf, Words } from './items';
+import { CovalentModel } from './model';
 import { Notice } from './notices';
-import { Row } from './row';
+import { Row, RowActions } from './row';
+import { SelectionBar } from './selectionBar';
+import { ServiceModel } from './service';
 import { hasEnded } from './states';
 import { DispatchRow } from './types';
+import { View } from './view';
 
-interface Props {
+export interface ListProps {
   model: CovalentModel;
+  service: ServiceModel;
+  view: View;
   commands: CommandRegistry;
   trans: TranslationBundle;
 }
 
-interface Group {
-  title: string;
-  rows: DispatchRow[];
-}
+/** Items before and after those in sight among which neighbours are looked for. */
+const NEAR = 50;
 
-/** Search, chips, and the dispatches in groups. */
-export function Dispatches({ model, commands, trans }: Props): JSX.Element {
-  useModel(model);
-  const [hovered, setHovered] = React.useState(false);
-  const visible = model.visible();
-  const { groups, held, release } = useStill(grouped(visible, model.now(), trans), hovered, model);
-  const now = useClock(model, visible.some(row => !hasEnded(row)));
-  const rows = rowsOf(groups);
-  const length = idLength(rows);
-  const known = model.totals.all > 0 || rows.length > 0;
+/** Height beyond what is seen in which rows are drawn, in px. */
+const OVERSCAN = 200;
+
+/** Search, chips, and the dispatches. */
+export function Dispatches(props: ListProps): JSX.Element {
+  const { model, service, view, trans } = props;
+  useChanges(model, service, view);
+  const words = React.useMemo(() => wordsOf(trans), [trans]);
+  const items = itemsOf(model, words);
+  const known = model.totals.all > 0 || items.length > 0 || model.isFiltered;
   return (
     <div className="jp-Covalent-body">
-      {known && <FilterBar model={model} trans={trans} />}
-      <div
-        className="jp-Covalent-list"
-        onMouseEnter={() => setHovered(true)}
-        onMouseLeave={() => setHovered(false)}
-      >
-        {held > 0 && (
-          <div className="jp-Covalent-held">
-            <button onClick={release}>{trans._n('%1 new dispatch', '%1 new dispatches', held)}</button>
-          </div>
-        )}
-        {rows.length === 0 && <Notice model={model} trans={trans} />}
-        {groups.map(group => (
-          <section key={group.title} aria-label={group.title}>
-            <h3>{group.title}</h3>
-            <ul>
-              {group.rows.map(row => (
-                <Row
-                  key={row.dispatch_id}
-                  row={row}
-                  idLength={length}
-                  now={now}
-                  cancelling={model.isCancelling(row.dispatch_id)}
-                  commands={commands}
-                  trans={trans}
-                />
-              ))}
-            </ul>
-          </section>
-        ))}
-        {model.hasOlder && (
-          <button className="jp-Covalent-button jp-Covalent-older" onClick={() => void model.showOlder()}>
-            {trans.__('Show older')}
-          </button>
-        )}
-      </div>
+      {known && model.link !== 'missing' && <FilterBar {...props} />}
+      {model.link !== 'online' && items.length > 0 && <Notice {...props} brief />}
+      {items.length > 0 ? <Tree {...props} items={items} /> : <Notice {...props} />}
+      <SelectionBar {...props} />
     </div>
   );
 }
 
-function FilterBar({ model, trans }: Omit<Props, 'commands'>): JSX.Element {
-  const { all, running, failed } = model.totals;
-  const chips: [StateFilter, string][] = [
-    ['all', trans.__('All %1', all)],
-    ['running', trans.__('Running %1', running)],
-    ['failed', trans.__('Failed %1', failed)]
-  ];
+function Tree(props: ListProps & { items: Item[] }): JSX.Element {
+  const { model, view, commands, trans, items } = props;
+  const { selection } = model;
+  const node = React.useRef<HTMLDivElement>(null);
+  const order = orderOf(items);
+  const { offsets, height, first, last, onScroll } = useWindow(node, items);
+  useKeptPlace(node, items, offsets);
+  useReveal(node, model, items, offsets);
+  const length = React.useMemo(() => idLength(order), [`${order.length} ${order[0]} ${order[order.length - 1]}`]);
+  const inputs = React.useMemo(() => differences(rowsOf(items.slice(Math.max(0, first - NEAR), last + NEAR))), [
+    items,
+    first,
+    last
+  ]);
+  const actions = React.useMemo(() => rowActions(model, commands, node), [model, commands]);
+  const shown = items.slice(first, last);
+  const ticking = shown.some(item => item.kind === 'row' && !hasEnded(item.row));
+  useTick(ticking);
+  const now = model.now();
+  React.useEffect(() => {
+    const gap = shown.find(item => item.kind === 'gap');
+    if (gap?.kind === 'gap') {
+      void model.more(gap.group);
+    }
+  });
   return (
-    <div className="jp-Covalent-filter">
-      <input
-        type="search"
-        value={model.filter.text}
-        placeholder={trans.__('Search name, id, tag, error')}
-        aria-label={trans.__('Search dispatches')}
-        onChange={event => model.setFilter({ text: event.target.value })}
-      />
-      <div className="jp-Covalent-chips">
-        {chips.map(([state, words]) => (
-          <button
-            key={state}
-            aria-pressed={model.filter.state === state}
-            onClick={() => model.setFilter({ state })}
-          >
-            {words}
+    <div className="jp-Covalent-list" onMouseEnter={() => model.hold()} onMouseLeave={() => model.release()}>
+      {model.held > 0 && (
+        <div className="jp-Covalent-held">
+          <button onClick={() => model.release()}>
+            {trans._n('%1 new dispatch', '%1 new dispatches', model.held)}
           </button>
-        ))}
+        </div>
+      )}
+      <div
+        ref={node}
+        className="jp-Covalent-tree"
+        role="tree"
+        tabIndex={0}
+        aria-label={trans.__('Dispatches')}
+        aria-multiselectable
+        aria-activedescendant={selection.active ? `jp-Covalent-row-${selection.active}` : undefined}
+        onScroll={onScroll}
+        onClick={event => onClick(event, model, commands, order)}
+        onDoubleClick={event => event.preventDefault()}
+        onKeyDown={event => onKey(event, model, order, node.current)}
+        onContextMenu={event => onContextMenu(event, model, node.current)}
+      >
+        <div role="presentation" style={{ height, position: 'relative' }}>
+          {shown.map((item, i) => {
+            const top = offsets[first + i];
+            const style = { top, height: offsets[first + i + 1] - top };
+            switch (item.kind) {
+              case 'heading':
+                return <Heading key={item.key} item={item} style={style} model={model} />;
+              case 'gap':
+                return <div key={item.key} className="jp-Covalent-gap" role="presentation" style={style} />;
+              case 'row': {
+                const id = item.row.dispatch_id;
+                return (
+                  <Row
+                    key={id}
+                    row={item.row}
+                    level={item.level}
+                    children={item.children}
+                    open={model.isOpen(id)}
+                    selected={selection.has(id)}
+                    active={selection.active === id}
+                    renaming={model.renaming === id}
+                    cancelling={model.isCancelling(id)}
+                    idLength={length}
+                    inputs={view.showInputs ? inputs.get(id) ?? NONE : NONE}
+                    showTags={view.showTags}
+                    now={hasEnded(item.row) ? 0 : Math.floor(now)}
+                    style={style}
+                    actions={actions}
+                    trans={trans}
+                  />
+                );
+              }
+            }
+          })}
+        </div>
       </div>
     </div>
   );
 }
 
-/** Those under way, then one group a day; the order within is kept. */
-function grouped(rows: DispatchRow[], now: number, trans: TranslationBundle): Group[] {
-  const groups: Group[] = [];
-  for (const row of rows) {
-    const title = hasEnded(row) ? day(row.created, now, trans) : trans.__('Running');
-    const last = groups[groups.length - 1];
-    if (last?.title === title) {
-      last.rows.push(row);
+const NONE: readonly [string, string][] = [];
+
+function Heading(props: {
+  item: Item & { kind: 'heading' };
+  style: React.CSSProperties;
+  model: CovalentModel;
+}): JSX.Element {
+  const { item, style, model } = props;
+  const { title, group, open, count } = item;
+  if (group === undefined) {
+    return (
+      <div className="jp-Covalent-heading" role="presentation" style={style}>
+        {title}
+      </div>
+    );
+  }
+  const Icon = open ? caretDownIcon : caretRightIcon;
+  const toggle = () => {
+    model.setOpen(group, !open);
+    if (!open) {
+      void model.more(group);
+    }
+  };
+  return (
+    <button
+      className="jp-Covalent-heading"
+      aria-expanded={open}
+      title={group || title}
+      style={style}
+      onClick={event => {
+        event.stopPropagation();
+        toggle();
+      }}
+    >
+      <Icon.react tag="span" />
+      <span className="jp-Covalent-headingTitle">{title}</span>
+      <span className="jp-Covalent-number">{count}</span>
+    </button>
+  );
+}
+
+function rowsOf(items: readonly Item[]): DispatchRow[] {
+  return items.flatMap(item => (item.kind === 'row' ? [item.row] : []));
+}
+
+function wordsOf(trans: TranslationBundle): Words {
+  return {
+    running: trans.__('Running'),
+    today: trans.__('Today'),
+    yesterday: trans.__('Yesterday'),
+    noNotebook: trans.__('No notebook')
+  };
+}
+
+/** Which items are in sight, and where each lies. */
+function useWindow(node: React.RefObject<HTMLDivElement>, items: readonly Item[]) {
+  const [sight, setSight] = React.useState({ top: 0, height: 800, font: 13 });
+  const look = React.useCallback(() => {
+    const found = node.current;
+    if (found) {
+      const font = parseFloat(getComputedStyle(found).fontSize) || 13;
+      const next = { top: found.scrollTop, height: found.clientHeight || 800, font };
+      setSight(old => (old.top === next.top && old.height === next.height && old.font === font ? old : next));
+    }
+  }, []);
+  React.useLayoutEffect(() => {
+    look();
+    if (typeof ResizeObserver === 'undefined' || !node.current) {
+      return;
+    }
+    const observer = new ResizeObserver(look);
+    observer.observe(node.current);
+    return () => observer.disconnect();
+  }, []);
+  const offsets = React.useMemo(() => {
+    const found = [0];
+    items.forEach((item, i) => found.push(found[i] + heightOf(item, sight.font)));
+    return found;
+  }, [items, sight.font]);
+  const first = Math.max(0, place(offsets, sight.top - OVERSCAN));
+  const last = Math.min(items.length, place(offsets, sight.top + sight.height + OVERSCAN) + 1);
+  return { offsets, height: offsets[items.length] + 12, first, last, onScroll: look };
+}
+
+/** Index of the item at a height. */
+function place(offsets: readonly number[], y: number): number {
+  let [low, high] = [0, offsets.length - 1];
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (offsets[middle] <= y) {
+      low = middle;
     } else {
-      groups.push({ title, rows: [row] });
+      high = middle - 1;
     }
   }
-  return groups;
+  return low;
 }
 
-function day(seconds: number, now: number, trans: TranslationBundle): string {
-  const days = daysAgo(seconds, now);
-  if (days <= 0) {
-    return trans.__('Today');
-  }
-  return days === 1 ? trans.__('Yesterday') : new Date(seconds * 1000).toLocaleDateString();
+/** What is read stays where it is when rows come or go above it. */
+function useKeptPlace(node: React.RefObject<HTMLDivElement>, items: readonly Item[], offsets: readonly number[]): void {
+  const before = React.useRef<{ items: readonly Item[]; offsets: readonly number[] }>({ items, offsets });
+  React.useLayoutEffect(() => {
+    const { items: old, offsets: places } = before.current;
+    before.current = { items, offsets };
+    const list = node.current;
+    if (!list || list.scrollTop === 0 || old === items || old.length === items.length) {
+      return;
+    }
+    const at = place(places, list.scrollTop);
+    const now = new Map(items.map((item, i) => [item.key, i]));
+    for (let i = at; i < Math.min(old.length, at + 50); i++) {
+      const found = old[i].kind === 'row' ? now.get(old[i].key) : undefined;
+      if (found !== undefined) {
+        list.scrollTop += offsets[found] - places[i];
+        return;
+      }
+    }
+  });
 }
 
-interface Still {
-  groups: Group[];
-  /** New rows that are not shown yet. */
-  held: number;
-  release: () => void;
+/** Bring the active row into sight when it has moved, or somebody wants to see it. */
+function useReveal(
+  node: React.RefObject<HTMLDivElement>,
+  model: CovalentModel,
+  items: readonly Item[],
+  offsets: readonly number[]
+): void {
+  const current = React.useRef({ items, offsets });
+  current.current = { items, offsets };
+  React.useEffect(() => {
+    const reveal = (_: CovalentModel, id: string) => {
+      const { items, offsets } = current.current;
+      const at = items.findIndex(item => item.key === id);
+      const list = node.current;
+      if (at < 0 || !list) {
+        return;
+      }
+      if (offsets[at] < list.scrollTop) {
+        list.scrollTop = offsets[at];
+      } else if (offsets[at + 1] > list.scrollTop + list.clientHeight) {
+        list.scrollTop = offsets[at + 1] - list.clientHeight;
+      }
+    };
+    model.revealed.connect(reveal);
+    return () => {
+      model.revealed.disconnect(reveal);
+    };
+  }, [model]);
 }
 
-/**
- * The same groups, but nothing moves under the pointer: while it is over the list, rows keep their places and show their
- * new state, and new ones are held back and counted. Typing, a chip and "Show older" count as asking for another order.
- */
-function useStill(groups: Group[], hovered: boolean, model: CovalentModel): Still {
-  const shown = React.useRef<{ groups: Group[]; filter: unknown }>();
-  const [, draw] = React.useReducer((n: number) => n + 1, 0);
-  const release = () => {
-    shown.current = undefined;
-    draw();
+function rowActions(
+  model: CovalentModel,
+  commands: CommandRegistry,
+  node: React.RefObject<HTMLDivElement>
+): RowActions {
+  const endRename = () => {
+    model.renaming = null;
+    node.current?.focus();
   };
-  const before = rowsOf(shown.current?.groups ?? []);
-  const places = new Set(before.map(row => row.dispatch_id));
-  const fresh = rowsOf(groups).filter(row => !places.has(row.dispatch_id));
-  const oldest = Math.min(...before.map(row => row.created));
-  const asked = shown.current?.filter !== model.filter || fresh.some(row => row.created < oldest);
-  if (!hovered || before.length === 0 || asked || !shown.current) {
-    shown.current = { groups, filter: model.filter };
-    return { groups, held: 0, release };
-  }
-  const still = shown.current.groups
-    .map(({ title, rows }) => ({ title, rows: rows.flatMap(row => model.row(row.dispatch_id) ?? []) }))
-    .filter(group => group.rows.length > 0);
-  return { groups: still, held: fresh.length, release };
+  return {
+    copyId: async id => {
+      await commands.execute(CommandIDs.copyId, { dispatch_id: id });
+    },
+    cancel: id => void commands.execute(CommandIDs.cancel, { dispatch_id: id }),
+    toggle: id => model.setOpen(id, !model.isOpen(id)),
+    rename: (id, label) => {
+      endRename();
+      void commands.execute(CommandIDs.rename, { dispatch_id: id, label });
+    },
+    endRename
+  };
 }
 
-function rowsOf(groups: Group[]): DispatchRow[] {
-  return groups.flatMap(group => group.rows);
+function rowAt(event: React.SyntheticEvent): string | undefined {
+  return (event.target as HTMLElement).closest<HTMLElement>('.jp-Covalent-row')?.dataset.dispatch;
+}
+
+function onClick(event: React.MouseEvent, model: CovalentModel, commands: CommandRegistry, order: string[]): void {
+  const id = rowAt(event);
+  if (id === undefined) {
+    return;
+  }
+  if (event.shiftKey) {
+    model.selection.extend(id, order);
+  } else if (event.ctrlKey || event.metaKey) {
+    model.selection.toggle(id);
+  } else {
+    model.selection.only(id);
+    if (commands.hasCommand(CommandIDs.openDispatch)) {
+      void commands.execute(CommandIDs.openDispatch, { dispatch_id: id });
+    }
+  }
+}
+
+/** Where the keyboard goes. What it does (Enter, Delete, F2, ...) are shortcuts, which people may change. */
+function onKey(event: React.KeyboardEvent, model: CovalentModel, order: string[], list: HTMLElement | null): void {
+  const { selection } = model;
+  const page = Math.max(1, Math.floor((list?.clientHeight ?? 400) / 45) - 1);
+  const far = order.length;
+  const steps: Record<string, number> = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -far, End: far };
+  if (event.target !== event.currentTarget || event.altKey) {
+    return;
+  }
+  const active = selection.active === null ? undefined : model.row(selection.active);
+  if (event.key in steps) {
+    selection.move(steps[event.key], order, event.shiftKey);
+    if (selection.active) {
+      model.reveal(selection.active);
+    }
+  } else if (event.key === 'ArrowRight' && active && model.childCount(active.dispatch_id) > 0) {
+    model.setOpen(active.dispatch_id, true);
+  } else if (event.key === 'ArrowLeft' && active) {
+    if (model.isOpen(active.dispatch_id)) {
+      model.setOpen(active.dispatch_id, false);
+    } else if (active.parent_id !== null) {
+      selection.only(active.parent_id);
+      model.reveal(active.parent_id);
+    }
+  } else if (event.key === ' ' && active) {
+    selection.toggle(active.dispatch_id);
+  } else if (event.key === 'Escape') {
+    selection.clear();
+  } else {
+    return;
+  }
+  event.preventDefault();
+  event.stopPropagation();
+}
+
+/** The menu is about what is selected. By the keyboard, it opens at the active row. */
+function onContextMenu(event: React.MouseEvent, model: CovalentModel, list: HTMLElement | null): void {
+  const { selection } = model;
+  if (event.target === list && selection.active !== null) {
+    const row = list.querySelector<HTMLElement>('.jp-Covalent-row.jp-mod-active');
+    event.preventDefault();
+    event.stopPropagation();
+    event.nativeEvent.stopImmediatePropagation();
+    if (row) {
+      const { left, bottom } = row.getBoundingClientRect();
+      row.dispatchEvent(
+        new MouseEvent('contextmenu', { bubbles: true, cancelable: true, clientX: left + 24, clientY: bottom - 8 })
+      );
+    }
+    return;
+  }
+  const id = rowAt(event);
+  if (id !== undefined && !selection.has(id)) {
+    selection.only(id);
+  }
 }

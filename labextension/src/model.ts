@@ -1,34 +1,32 @@
-import { ServerConnection } from '@jupyterlab/services';
 import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { requestAPI } from './request';
-import { Link, messageOf, Query, RequestError } from './source';
+import { newestFirst, Pager } from './pager';
+import { Selection } from './selection';
+import { ISource, Link, messageOf, Query, RequestError } from './source';
 import { hasEnded } from './states';
-import { DispatchList, DispatchRow, FeedAnswer, Health } from './types';
+import { Changes, DispatchList, DispatchRow, Group, Summary } from './types';
 
 /** Rows fetched at once. */
-const PAGE = 60;
-/** Seconds that the service may hold an answer while nothing happens. */
-const WAIT = 25;
-/** Least time between two questions, in ms: a busy dispatch changes many times a second. */
-const PACE = 300;
-/** Time between two looks at the service's health, in ms. It writes to its store for each. */
-const HEALTH_EVERY = 30_000;
+const PAGE = 200;
 /** Time without a keystroke after which the service is asked to search, in ms. */
-const SEARCH_AFTER = 250;
+const SEARCH_AFTER = 200;
+/** Least time between two counts, in ms. */
+const COUNT_EVERY = 1000;
 
 /** The states of a dispatch that has not ended. */
-const UNDER_WAY = 'NEW_OBJECT,PENDING_REUSE,DISPATCHING,RUNNING';
-
-/** Runs of sublattices belong to the row of their root. */
-const ROOTS: Query = { parent: 'none' };
+export const UNDER_WAY = 'NEW_OBJECT,PENDING_REUSE,DISPATCHING,RUNNING';
+const ENDED = 'COMPLETED,FAILED,CANCELLED,SKIPPED';
 
 export type StateFilter = 'all' | 'running' | 'failed';
+export const GROUPINGS = ['day', 'lattice', 'notebook'] as const;
+export type Grouping = (typeof GROUPINGS)[number];
 
 export interface Filter {
   text: string;
   state: StateFilter;
+  /** Path of a notebook below the server's root; "": any. */
+  notebook: string;
 }
 
 export interface Totals {
@@ -37,30 +35,36 @@ export interface Totals {
   failed: number;
 }
 
+const EVERYTHING: Filter = { text: '', state: 'all', notebook: '' };
+
 /**
- * What the panel knows: the service's health and the dispatches, kept current by long polls of "what came after N?".
- *
- * It asks only between `start()` and `stop()`, one question at a time.
+ * The dispatches that the sidebar lists: those under way, and, page by page, those that have ended; kept current while
+ * it follows, between `start()` and `stop()`.
  */
 export class CovalentModel implements IDisposable {
-  constructor(private readonly settings: ServerConnection.ISettings) {}
+  constructor(readonly source: ISource) {
+    source.linkChanged.connect(this._onLink, this);
+    this.selection.changed.connect(this._emit, this);
+  }
+
+  readonly selection = new Selection();
 
   /** Emitted after any change. */
   get changed(): ISignal<this, void> {
     return this._changed;
   }
 
+  /** Emitted when somebody wants the list to show the active row. */
+  get revealed(): ISignal<this, string> {
+    return this._revealed;
+  }
+
   get link(): Link {
-    return this._link;
+    return this.source.link === 'online' && !this._loaded ? 'loading' : this.source.link;
   }
 
-  /** What the last failed request said, "" while all is well. */
   get problem(): string {
-    return this._problem;
-  }
-
-  get health(): Health | null {
-    return this._health;
+    return this._problem || this.source.problem;
   }
 
   get totals(): Totals {
@@ -71,8 +75,32 @@ export class CovalentModel implements IDisposable {
     return this._filter;
   }
 
-  get hasOlder(): boolean {
-    return this._older !== null;
+  get isFiltered(): boolean {
+    return this._filter.text.trim() !== '' || this._filter.state !== 'all' || this._filter.notebook !== '';
+  }
+
+  get grouping(): Grouping {
+    return this._grouping;
+  }
+
+  /** Dispatches by lattice or notebook, where they are grouped so. */
+  get groups(): readonly Group[] {
+    return this._groups;
+  }
+
+  /** New dispatches that are not shown because nothing moves under the pointer. */
+  get held(): number {
+    return this._held ? [...this._held].filter(id => !this._placed.has(id)).length : 0;
+  }
+
+  /** The dispatch whose name is being edited. */
+  get renaming(): string | null {
+    return this._renaming;
+  }
+
+  set renaming(id: string | null) {
+    this._renaming = id;
+    this._changed.emit();
   }
 
   get isDisposed(): boolean {
@@ -81,18 +109,75 @@ export class CovalentModel implements IDisposable {
 
   /** Seconds since the epoch in the clock of the service. */
   now(): number {
-    return Date.now() / 1000 + this._skew;
-  }
-
-  /** The dispatches that pass the filter: those under way first, then newest first. */
-  visible(): DispatchRow[] {
-    return [...this._rows.values()]
-      .filter(row => this.passes(row))
-      .sort((a, b) => Number(hasEnded(a)) - Number(hasEnded(b)) || b.created - a.created);
+    return this.source.now();
   }
 
   row(id: string): DispatchRow | undefined {
     return this._rows.get(id);
+  }
+
+  /** Dispatches under way, newest first. */
+  get running(): Pager {
+    return this._running;
+  }
+
+  /** Those that have ended; `group` is a key of `groups`, or "" where they are not grouped. */
+  past(group: string): Pager {
+    let pager = this._past.get(group);
+    if (!pager) {
+      pager = this.pager();
+      this._past.set(group, pager);
+    }
+    return pager;
+  }
+
+  /** How many ended ones match. */
+  pastTotal(group: string): number {
+    const pager = this.past(group);
+    if (pager.isComplete) {
+      return pager.ids.length;
+    }
+    const found = this._groups.find(one => one.key === group);
+    const told = this._grouping === 'day' ? this._pastTotal : found ? found.total - found.running : 0;
+    return Math.max(told, pager.ids.length);
+  }
+
+  /** Whether a group, or the sublattices of a dispatch, are shown. */
+  isOpen(key: string): boolean {
+    return this._open.has(key);
+  }
+
+  get open(): readonly string[] {
+    return [...this._open];
+  }
+
+  /** What was open before a reload. */
+  restoreOpen(keys: readonly string[]): void {
+    keys.forEach(key => this._open.add(key));
+    this._choseGroups = keys.length > 0;
+  }
+
+  setOpen(key: string, open: boolean): void {
+    if (open) {
+      this._open.add(key);
+    } else {
+      this._open.delete(key);
+    }
+    if (open && this._rows.has(key)) {
+      void this.loadChildren(key);
+    }
+    this._changed.emit();
+  }
+
+  /** How many runs of sublattices a dispatch has. */
+  childCount(id: string): number {
+    return Math.max(this._childCount.get(id) ?? 0, this._children.get(id)?.size ?? 0);
+  }
+
+  /** Runs of a dispatch's sublattices, oldest first, as far as they are known. */
+  children(id: string): DispatchRow[] {
+    const found = [...(this._children.get(id) ?? [])].flatMap(child => this._rows.get(child) ?? []);
+    return found.sort((a, b) => (a.parent_node ?? 0) - (b.parent_node ?? 0) || newestFirst(b, a));
   }
 
   /** Whether a cancel was asked for and the dispatch has not ended. */
@@ -100,52 +185,113 @@ export class CovalentModel implements IDisposable {
     return this._cancelling.has(id);
   }
 
+  /** The rows of these ids, as far as they are known. */
+  rows(ids: Iterable<string>): DispatchRow[] {
+    return [...ids].flatMap(id => this._rows.get(id) ?? []);
+  }
+
   start(): void {
-    if (this._follower || this._disposed) {
-      return;
+    if (!this._following && !this._disposed) {
+      this._following = this.source.follow(null, this._onChanges);
     }
-    this._follower = new AbortController();
-    void this.follow(this._follower.signal);
   }
 
   stop(): void {
-    this._follower?.abort();
-    this._follower = null;
+    this._following?.dispose();
+    this._following = null;
   }
 
-  /** Begin again from a fresh snapshot, without waiting for a pause to end. */
-  refresh(): void {
-    this.stop();
-    this._cursor = null;
-    this._healthAt = 0;
-    this.start();
+  /** Begin again from a fresh snapshot. */
+  refresh(): Promise<void> {
+    return this.load();
   }
 
-  /** Show what matches; the service is asked too, as it knows older ones. */
+  /** Show what matches. */
   setFilter(change: Partial<Filter>): void {
     this._filter = { ...this._filter, ...change };
-    this._found.clear();
     window.clearTimeout(this._searchTimer);
-    this._searchTimer = window.setTimeout(() => void this.search(), SEARCH_AFTER);
+    this._searchTimer = window.setTimeout(() => void this.load(), 'text' in change ? SEARCH_AFTER : 0);
     this._changed.emit();
   }
 
-  /** Fetch the next page of older dispatches. */
-  async showOlder(): Promise<void> {
-    if (this._older !== null) {
-      await this.search(this._older);
+  showAll(): void {
+    this.setFilter(EVERYTHING);
+  }
+
+  /** Emitted when a person has chosen another grouping here. */
+  get groupingChosen(): ISignal<this, Grouping> {
+    return this._groupingChosen;
+  }
+
+  chooseGrouping(grouping: Grouping): void {
+    this.setGrouping(grouping);
+    this._groupingChosen.emit(grouping);
+  }
+
+  setGrouping(grouping: Grouping): void {
+    if (grouping !== this._grouping) {
+      this._grouping = grouping;
+      if (this._loaded) {
+        void this.load();
+      }
+      this._changed.emit();
     }
   }
 
-  /** Cancel a dispatch. Throws what the service says if it refuses. */
+  /** Fetch the next page of ended ones. */
+  async more(group: string): Promise<void> {
+    const pager = this.past(group);
+    if (pager.loading || pager.isComplete || this.source.link !== 'online') {
+      return;
+    }
+    pager.loading = true;
+    try {
+      await this.loadPage(pager, this.pastQuery(group));
+    } catch (error) {
+      this.fail(error);
+    } finally {
+      pager.loading = false;
+    }
+    this._changed.emit();
+  }
+
+  /** Fetch all that match, and select them. */
+  async selectAll(): Promise<void> {
+    const groups = this._grouping === 'day' ? [''] : this._groups.map(group => group.key).filter(key => this.isOpen(key));
+    for (const group of groups) {
+      for (let before = -1; before !== this.past(group).ids.length && !this.past(group).isComplete; ) {
+        before = this.past(group).ids.length;
+        await this.more(group);
+      }
+    }
+    this.selection.all([...this._running.ids, ...groups.flatMap(group => this.past(group).ids)]);
+  }
+
+  /** While held, rows keep their places and show their new states; new ones are counted. */
+  hold(): void {
+    this._held ??= new Set();
+  }
+
+  release(): void {
+    const held = this._held;
+    this._held = null;
+    if (held?.size) {
+      held.forEach(id => this.place(id));
+      this._changed.emit();
+    }
+  }
+
+  /** Have the list show this row. */
+  reveal(id: string): void {
+    this._revealed.emit(id);
+  }
+
+  /** What was asked of a dispatch is under way, and shown until it has happened. */
   async cancel(id: string): Promise<void> {
     this._cancelling.add(id);
     this._changed.emit();
     try {
-      await requestAPI(this.settings, `dispatches/${encodeURIComponent(id)}/cancel`, {}, {
-        method: 'POST',
-        body: JSON.stringify({ nodes: null })
-      });
+      await this.source.request(`dispatches/${encodeURIComponent(id)}/cancel`, {}, post({ nodes: null }));
     } catch (error) {
       this._cancelling.delete(id);
       this._changed.emit();
@@ -160,174 +306,287 @@ export class CovalentModel implements IDisposable {
     this._disposed = true;
     this.stop();
     window.clearTimeout(this._searchTimer);
+    window.clearTimeout(this._countTimer);
     Signal.clearData(this);
   }
 
-  private async follow(signal: AbortSignal): Promise<void> {
-    let failures = 0;
-    while (!signal.aborted) {
-      try {
-        await this.step(signal);
-        failures = 0;
-        await pause(PACE, signal);
-      } catch (error) {
-        if (signal.aborted) {
-          return;
-        }
-        this.fail(error);
-        failures += 1;
-        await pause(this._link === 'starting' ? 1000 : Math.min(30_000, 500 * 2 ** failures), signal);
-      }
+  private readonly _onChanges = (changes: Changes): void => {
+    if (changes.reset) {
+      void this.load();
+      return;
     }
-  }
+    const moved = changes.dispatches.filter(row => this.keep(row));
+    changes.deleted.forEach(id => this.forget(id));
+    this.selection.drop(changes.deleted);
+    moved.forEach(row => this.settle(row.dispatch_id));
+    if (moved.length > 0 || changes.deleted.length > 0) {
+      this.countSoon();
+    }
+    this._changed.emit();
+  };
 
-  /** One question and its answer. */
-  private async step(signal: AbortSignal): Promise<void> {
-    if (Date.now() - this._healthAt > HEALTH_EVERY) {
-      this._health = await this.ask<Health>('health', {}, signal);
-      this._healthAt = Date.now();
-    }
-    if (this._cursor === null) {
-      await this.snapshot(signal);
-    } else {
-      const query = { after: this._cursor, wait: WAIT, electrons: 'false' };
-      await this.take(await this.ask<FeedAnswer>('events', query, signal), signal);
-    }
-    this._link = 'online';
+  private _onLink(): void {
     this._problem = '';
     this._changed.emit();
   }
 
-  private async snapshot(signal: AbortSignal): Promise<void> {
-    const list = await this.ask<DispatchList>('dispatches', this.query(), signal);
-    this._rows.clear();
-    this._found.clear();
-    this.keep(list.dispatches);
-    this.found(list);
-    await this.count(signal);
-    // the oldest of the sequence numbers: what came between the questions comes once more
-    this._cursor = list.seq;
+  private _emit(): void {
+    this._changed.emit();
   }
 
-  private async take(changes: FeedAnswer, signal: AbortSignal): Promise<void> {
-    if (changes.reset) {
-      this._cursor = null;
-      return;
-    }
-    const rows = changes.dispatches.filter(row => row.parent_id === null);
-    const deleted = changes.deleted.filter(id => this._rows.delete(id));
-    const moved = rows.some(row => this._rows.get(row.dispatch_id)?.status !== row.status);
-    this.keep(rows);
-    if (moved || deleted.length > 0) {
-      await this.count(signal);
-    }
-    this._cursor = changes.next ?? changes.seq;
-  }
-
-  /** The numbers on the chips; and those under way, however old. */
-  private async count(signal: AbortSignal): Promise<void> {
-    const list = (query: Query) => this.ask<DispatchList>('dispatches', { ...ROOTS, ...query }, signal);
-    const all = await list({ limit: 1 });
-    const running = await list({ limit: PAGE, status: UNDER_WAY });
-    const failed = await list({ limit: 1, status: 'FAILED' });
-    this.keep(running.dispatches);
-    this._totals = { all: all.total, running: running.total, failed: failed.total };
-  }
-
-  private async search(before?: string): Promise<void> {
-    const filter = this._filter;
+  /** A fresh snapshot of all that is shown. What is there stays until the new is here. */
+  private async load(): Promise<void> {
+    const generation = ++this._generation;
+    this._touched.clear();
     try {
-      const list = await this.ask<DispatchList>('dispatches', { ...this.query(), before });
-      if (filter === this._filter) {
-        this.keep(list.dispatches);
-        this.found(list);
+      const running = this.pager();
+      const past = new Map<string, Pager>();
+      const [summary] = await Promise.all([
+        this.summary(),
+        this.loadPage(running, this.query(UNDER_WAY)),
+        this._grouping === 'day' ? this.loadInto(past, '') : undefined
+      ]);
+      const open = this._grouping === 'day' ? [] : summary.groups.map(group => group.key).filter(key => this.isOpen(key));
+      await Promise.all(open.map(key => this.loadInto(past, key)));
+      if (generation !== this._generation || this._disposed) {
+        return;
       }
+      this._running = running;
+      this._past = past;
+      this._loaded = true;
+      this._problem = '';
+      this._placed = new Set([running, ...past.values()].flatMap(pager => pager.ids));
+      this.count(summary);
+      this._touched.forEach(id => this.place(id));
+      this._held?.clear();
+      this.open.filter(id => this._rows.has(id)).forEach(id => void this.loadChildren(id));
     } catch (error) {
       this.fail(error);
     }
     this._changed.emit();
   }
 
-  private query(): Query {
-    const { text, state } = this._filter;
-    const status = { all: undefined, running: UNDER_WAY, failed: 'FAILED' }[state];
-    return { ...ROOTS, limit: PAGE, q: text.trim(), status };
+  private pager(): Pager {
+    return new Pager(id => this._rows.get(id));
   }
 
-  private found(list: DispatchList): void {
-    list.dispatches.forEach(row => this._found.add(row.dispatch_id));
-    this._older = list.next;
+  private async loadInto(past: Map<string, Pager>, group: string): Promise<void> {
+    const pager = this.pager();
+    past.set(group, pager);
+    await this.loadPage(pager, this.pastQuery(group));
   }
 
-  /** Take rows in, unless a newer state of them is known. */
-  private keep(rows: DispatchRow[]): void {
-    for (const row of rows) {
-      const known = this._rows.get(row.dispatch_id);
-      if (row.parent_id === null && (!known || known.seq <= row.seq)) {
-        this._rows.set(row.dispatch_id, row);
-      }
-      if (hasEnded(row)) {
-        this._cancelling.delete(row.dispatch_id);
+  private async loadPage(pager: Pager, query: Query): Promise<void> {
+    if (query.status === '') {
+      pager.next = null;
+      return;
+    }
+    const page = await this.source.request<DispatchList>('dispatches', { ...query, limit: PAGE, before: pager.next ?? '' });
+    page.dispatches.forEach(row => this.keep(row));
+    Object.entries(page.children ?? {}).forEach(([id, count]) => this._childCount.set(id, count));
+    pager.append(page);
+    pager.ids.forEach(id => this._placed.add(id));
+  }
+
+  private async loadChildren(parent: string): Promise<void> {
+    try {
+      const page = await this.source.request<DispatchList>('dispatches', { parent, limit: 1000 });
+      page.dispatches.forEach(row => this.keep(row));
+      Object.entries(page.children ?? {}).forEach(([id, count]) => this._childCount.set(id, count));
+      this._changed.emit();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  private query(status: string): Query {
+    const { text, state, notebook } = this._filter;
+    const wanted = { all: status, running: status === UNDER_WAY ? status : '', failed: status === ENDED ? 'FAILED' : '' };
+    return { parent: 'none', q: text.trim(), notebook, status: wanted[state] };
+  }
+
+  private pastQuery(group: string): Query {
+    const query = this.query(ENDED);
+    switch (this._grouping) {
+      case 'lattice':
+        return { ...query, lattice: group };
+      case 'notebook':
+        return { ...query, notebook: group || 'none' };
+      default:
+        return query;
+    }
+  }
+
+  private summary(): Promise<Summary> {
+    const { text, notebook } = this._filter;
+    const by = this._grouping === 'day' ? '' : this._grouping;
+    return this.source.request<Summary>('summary', { parent: 'none', q: text.trim(), notebook, by });
+  }
+
+  private count(summary: Summary): void {
+    const sum = (names: string) => names.split(',').reduce((total, name) => total + (summary.states[name] ?? 0), 0);
+    const [running, ended, failed] = [sum(UNDER_WAY), sum(ENDED), sum('FAILED')];
+    this._totals = { all: running + ended, running, failed };
+    this._pastTotal = { all: ended, running: 0, failed }[this._filter.state];
+    const some = { all: () => true, running: () => false, failed: (group: Group) => group.failed > 0 };
+    this._groups = summary.groups
+      .map(group => (this._filter.state === 'failed' ? { ...group, total: group.failed, running: 0 } : group))
+      .filter(group => some[this._filter.state](group) && group.total > group.running);
+    if (this._grouping !== 'day' && this._groups.length > 0 && !this._groups.some(group => this.isOpen(group.key))) {
+      this.openFirst();
+    }
+  }
+
+  /** Where groups were never opened or closed, the first one is open. */
+  private openFirst(): void {
+    if (!this._choseGroups) {
+      this._choseGroups = true;
+      this.setOpen(this._groups[0].key, true);
+      void this.more(this._groups[0].key);
+    }
+  }
+
+  private countSoon(): void {
+    if (this._countTimer === 0) {
+      this._countTimer = window.setTimeout(() => {
+        this._countTimer = 0;
+        const generation = this._generation;
+        this.summary().then(
+          summary => {
+            if (generation === this._generation && !this._disposed) {
+              this.count(summary);
+              this._changed.emit();
+            }
+          },
+          error => this.fail(error)
+        );
+      }, COUNT_EVERY);
+    }
+  }
+
+  /** Take a row in, unless a newer state of it is known. Whether its state or place may have changed. */
+  private keep(row: DispatchRow): boolean {
+    const id = row.dispatch_id;
+    const known = this._rows.get(id);
+    if (known && known.seq > row.seq) {
+      return false;
+    }
+    this._rows.set(id, row);
+    this._touched.add(id);
+    if (hasEnded(row)) {
+      this._cancelling.delete(id);
+    }
+    if (row.parent_id !== null) {
+      const siblings = this._children.get(row.parent_id) ?? new Set();
+      this._children.set(row.parent_id, siblings.add(id));
+      return false;
+    }
+    return known?.status !== row.status || known.label !== row.label;
+  }
+
+  private settle(id: string): void {
+    if (this._held) {
+      this._held.add(id);
+    } else {
+      this.place(id);
+    }
+  }
+
+  /** Put a row into the list where it belongs, and out of those where it does not. */
+  private place(id: string): void {
+    const row = this._rows.get(id);
+    if (!row || row.parent_id !== null) {
+      return;
+    }
+    const ended = hasEnded(row);
+    const home = ended ? this._past.get(this.groupOf(row)) : this._running;
+    for (const pager of [this._running, ...this._past.values()]) {
+      if (pager !== home) {
+        pager.remove(id);
       }
     }
+    if (!this.passes(row)) {
+      home?.remove(id);
+    } else if (home?.insert(row)) {
+      this._placed.add(id);
+    }
+  }
+
+  private groupOf(row: DispatchRow): string {
+    return { day: '', lattice: row.lattice, notebook: row.notebook }[this._grouping];
   }
 
   private passes(row: DispatchRow): boolean {
-    const { text, state } = this._filter;
-    if (state === 'running' && hasEnded(row)) {
+    const { text, state, notebook } = this._filter;
+    if ((state === 'running' && hasEnded(row)) || (state === 'failed' && row.status !== 'FAILED')) {
       return false;
     }
-    if (state === 'failed' && row.status !== 'FAILED') {
+    if (notebook && row.notebook !== notebook && !row.notebook.endsWith(`/${notebook}`)) {
       return false;
     }
-    const wanted = text.trim().toLowerCase();
-    return wanted === '' || this._found.has(row.dispatch_id) || told(row).includes(wanted);
+    return told(row).includes(text.trim().toLowerCase());
+  }
+
+  private forget(id: string): void {
+    const row = this._rows.get(id);
+    this._rows.delete(id);
+    this._placed.delete(id);
+    this._held?.delete(id);
+    this._childCount.delete(id);
+    this._open.delete(id);
+    this._running.remove(id);
+    this._past.forEach(pager => pager.remove(id));
+    if (row?.parent_id) {
+      this._children.get(row.parent_id)?.delete(id);
+    }
   }
 
   private fail(error: unknown): void {
-    this._problem = messageOf(error);
-    this._link = error instanceof RequestError ? error.trouble : 'unreachable';
-    this._cursor = null;
-    this._healthAt = 0;
+    // a service that is away is told by the source
+    if (!(error instanceof RequestError) || error.trouble === 'refused') {
+      this._problem = messageOf(error);
+    }
     this._changed.emit();
   }
 
-  private async ask<T>(path: string, query: Query, signal?: AbortSignal): Promise<T> {
-    const answer = await requestAPI<T>(this.settings, path, query, { signal });
-    this._skew = answer.skew;
-    return answer.data;
-  }
-
   private readonly _changed = new Signal<this, void>(this);
+  private readonly _groupingChosen = new Signal<this, Grouping>(this);
+  private readonly _revealed = new Signal<this, string>(this);
   private readonly _rows = new Map<string, DispatchRow>();
-  private readonly _found = new Set<string>();
+  private readonly _children = new Map<string, Set<string>>();
+  private readonly _childCount = new Map<string, number>();
   private readonly _cancelling = new Set<string>();
-  private _link: Link = 'loading';
-  private _problem = '';
-  private _health: Health | null = null;
-  private _healthAt = 0;
+  private readonly _open = new Set<string>();
+  /** Rows that were heard of since the last snapshot was begun. */
+  private readonly _touched = new Set<string>();
+  private _running = this.pager();
+  private _past = new Map<string, Pager>();
+  private _placed = new Set<string>();
+  private _held: Set<string> | null = null;
   private _totals: Totals = { all: 0, running: 0, failed: 0 };
-  private _filter: Filter = { text: '', state: 'all' };
-  private _older: string | null = null;
-  private _cursor: number | null = null;
-  private _skew = 0;
+  private _pastTotal = 0;
+  private _groups: Group[] = [];
+  private _choseGroups = false;
+  private _filter: Filter = EVERYTHING;
+  private _grouping: Grouping = 'day';
+  private _loaded = false;
+  private _problem = '';
+  private _renaming: string | null = null;
+  private _generation = 0;
   private _searchTimer = 0;
-  private _follower: AbortController | null = null;
+  private _countTimer = 0;
+  private _following: IDisposable | null = null;
   private _disposed = false;
 }
 
-/** What of a dispatch is searched, in lower case. */
-function told(row: DispatchRow): string {
-  const parts = [row.dispatch_id, row.name, row.label, row.lattice, row.error, row.notebook, ...row.tags];
-  return parts.join('\n').toLowerCase();
+/** A request that does something. */
+export function post(body: object, method = 'POST'): RequestInit {
+  return { method, body: JSON.stringify(body) };
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise(resolve => {
-    const timer = window.setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => {
-      window.clearTimeout(timer);
-      resolve();
-    });
-  });
+/** What of a dispatch is searched, in lower case: as the service searches. */
+function told(row: DispatchRow): string {
+  const { dispatch_id, name, label, lattice, notebook, note, tags, inputs, error } = row;
+  const parts = [dispatch_id, name, label, lattice, notebook, note, ...tags, ...Object.values(inputs), error];
+  return parts.join('\n').toLowerCase();
 }

@@ -2,7 +2,7 @@ import { Clipboard } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
-import { CovalentModel } from './model';
+import { ListProps } from './list';
 
 const ENABLE = 'jupyter server extension enable covalent_jupyter';
 
@@ -19,30 +19,67 @@ def squares(n):
 
 ct.dispatch(squares)(4)`;
 
-interface Props {
-  model: CovalentModel;
-  trans: TranslationBundle;
+interface Props extends Pick<ListProps, 'model' | 'service' | 'trans'> {
+  /** One line above a list that is still there. */
+  brief?: boolean;
 }
 
 /** What stands where the list would be when there is none: why, and the one useful action. */
-export function Notice({ model, trans }: Props): JSX.Element {
+export function Notice(props: Props): JSX.Element | null {
+  return props.brief ? <Brief {...props} /> : <Whole {...props} />;
+}
+
+/** The list may be old: what is wrong. */
+function Brief({ model, service, trans }: Props): JSX.Element | null {
+  switch (model.link) {
+    case 'stopped':
+      return service.doing ? null : (
+        <div className="jp-Covalent-brief" role="status">
+          <span>{service.problem || trans.__('The service is stopped; the list may be old.')}</span>
+          <Start service={service} trans={trans} />
+        </div>
+      );
+    case 'unreachable':
+    case 'refused':
+      return (
+        <div className="jp-Covalent-brief" role="status">
+          <span>
+            {model.link === 'refused'
+              ? model.problem
+              : trans.__('The Jupyter server does not answer; the list may be old. What runs goes on.')}
+          </span>
+          <Again service={service} trans={trans} />
+        </div>
+      );
+    default:
+      return null;
+  }
+}
+
+function Whole(props: Props): JSX.Element {
+  const { model, service, trans } = props;
   switch (model.link) {
     case 'loading':
-      return <Words>{trans.__('Looking for dispatches…')}</Words>;
-    case 'starting':
-      return (
+      return model.problem ? (
         <Words>
-          <p>{trans.__('The service is starting. This takes a few seconds; the list appears by itself.')}</p>
+          <p>{trans.__('The list cannot be read.')}</p>
           <p className="jp-Covalent-mute">{model.problem}</p>
+          <Again service={service} trans={trans} />
         </Words>
+      ) : (
+        <Words>{trans.__('Looking for dispatches…')}</Words>
       );
+    case 'starting':
+      return <Starting problem={model.problem} trans={trans} />;
+    case 'stopped':
+      return <Stopped {...props} />;
     case 'missing':
       return (
         <Words>
           <p>{trans.__('This Jupyter server does not know Covalent. In its environment, run')}</p>
           <Code text={ENABLE} trans={trans} />
           <p>{trans.__('and start the server again.')}</p>
-          <Again model={model} trans={trans} />
+          <Again service={service} trans={trans} />
         </Words>
       );
     case 'unreachable':
@@ -55,37 +92,74 @@ export function Notice({ model, trans }: Props): JSX.Element {
               : trans.__('The Jupyter server does not answer. Dispatches go on without it.')}
           </p>
           <p className="jp-Covalent-mute">{model.problem}</p>
-          <Again model={model} trans={trans} />
+          <Again service={service} trans={trans} />
         </Words>
       );
     default:
-      return model.totals.all > 0 ? (
-        <Words>
-          <p>{trans.__('No dispatch matches.')}</p>
-          <button
-            className="jp-Covalent-button"
-            onClick={() => model.setFilter({ text: '', state: 'all' })}
-          >
-            {trans.__('Show all')}
-          </button>
-        </Words>
-      ) : (
-        <Words>
-          <p>{trans.__('Nothing was dispatched yet. Try this in a notebook:')}</p>
-          <Code text={EXAMPLE} trans={trans} />
-        </Words>
-      );
+      return <Empty {...props} />;
   }
+}
+
+function Starting({ problem, trans }: { problem: string; trans: TranslationBundle }): JSX.Element {
+  return (
+    <Words>
+      <p>{trans.__('The service is starting. This takes a few seconds; the list appears by itself.')}</p>
+      {problem && <p className="jp-Covalent-mute">{problem}</p>}
+    </Words>
+  );
+}
+
+function Stopped({ service, trans }: Props): JSX.Element {
+  if (service.doing === 'starting') {
+    return <Starting problem="" trans={trans} />;
+  }
+  return (
+    <Words>
+      {service.problem ? (
+        <>
+          <p>{trans.__('The service cannot be started.')}</p>
+          <p className="jp-Covalent-mute">{service.problem}</p>
+        </>
+      ) : (
+        <p>{trans.__('The service is stopped. It starts by itself when something is dispatched.')}</p>
+      )}
+      <Start service={service} trans={trans} />
+    </Words>
+  );
+}
+
+function Empty({ model, trans }: Props): JSX.Element {
+  return model.isFiltered || model.totals.all > 0 ? (
+    <Words>
+      <p>{trans.__('No dispatch matches.')}</p>
+      <button className="jp-Covalent-button" onClick={() => model.showAll()}>
+        {trans.__('Show all')}
+      </button>
+    </Words>
+  ) : (
+    <Words>
+      <p>{trans.__('Nothing was dispatched yet. Try this in a notebook:')}</p>
+      <Code text={EXAMPLE} trans={trans} />
+    </Words>
+  );
 }
 
 function Words({ children }: { children: React.ReactNode }): JSX.Element {
   return <div className="jp-Covalent-notice">{children}</div>;
 }
 
-function Again({ model, trans }: Props): JSX.Element {
+function Again({ service, trans }: Pick<Props, 'service' | 'trans'>): JSX.Element {
   return (
-    <button className="jp-Covalent-button" onClick={() => model.refresh()}>
+    <button className="jp-Covalent-button" onClick={() => service.feed.refresh()}>
       {trans.__('Try again')}
+    </button>
+  );
+}
+
+function Start({ service, trans }: Pick<Props, 'service' | 'trans'>): JSX.Element {
+  return (
+    <button className="jp-Covalent-button" onClick={() => service.startService().catch(() => undefined)}>
+      {trans.__('Start')}
     </button>
   );
 }

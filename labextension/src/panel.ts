@@ -1,5 +1,5 @@
-import { ReactWidget, SidePanel } from '@jupyterlab/ui-components';
 import { TranslationBundle } from '@jupyterlab/translation';
+import { ReactWidget, SidePanel } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
 import { Message } from '@lumino/messaging';
 import { Panel } from '@lumino/widgets';
@@ -9,11 +9,15 @@ import { Header } from './header';
 import { covalentIcon } from './icon';
 import { Dispatches } from './list';
 import { CovalentModel } from './model';
+import { ServiceModel } from './service';
+import { View } from './view';
 
-/** The sidebar. It lets its model ask only while somebody can see the answer. */
+/** The sidebar. It lets its models ask only while somebody can see the answer. */
 export class CovalentPanel extends SidePanel {
   constructor(
     readonly model: CovalentModel,
+    readonly service: ServiceModel,
+    readonly view: View,
     commands: CommandRegistry,
     trans: TranslationBundle
   ) {
@@ -24,48 +28,56 @@ export class CovalentPanel extends SidePanel {
     this.addClass('jp-Covalent');
     this.node.setAttribute('role', 'region');
     this.node.setAttribute('aria-label', trans.__('Covalent dispatches'));
-    const props = { model, commands, trans };
+    const props = { model, service, view, commands, trans };
     this.header.addWidget(ReactWidget.create(React.createElement(Header, props)));
     const list = ReactWidget.create(React.createElement(Dispatches, props));
     list.addClass('jp-Covalent-content');
     this.addWidget(list);
-    document.addEventListener('visibilitychange', this._onVisibility);
   }
 
   dispose(): void {
-    if (this.isDisposed) {
-      return;
+    if (!this.isDisposed) {
+      this.model.dispose();
+      this.service.dispose();
+      super.dispose();
     }
-    document.removeEventListener('visibilitychange', this._onVisibility);
-    this.model.dispose();
-    super.dispose();
   }
 
   protected onAfterAttach(msg: Message): void {
     super.onAfterAttach(msg);
-    this._onVisibility();
+    if (this.isVisible) {
+      this.begin();
+    }
   }
 
   protected onAfterShow(msg: Message): void {
     super.onAfterShow(msg);
-    this._onVisibility();
+    this.begin();
   }
 
   protected onBeforeHide(msg: Message): void {
     super.onBeforeHide(msg);
-    this.model.stop();
+    this.end();
   }
 
   protected onBeforeDetach(msg: Message): void {
-    this.model.stop();
+    this.end();
     super.onBeforeDetach(msg);
   }
 
-  private readonly _onVisibility = (): void => {
-    if (this.isVisible && document.visibilityState !== 'hidden') {
-      this.model.start();
-    } else {
-      this.model.stop();
-    }
-  };
+  protected onActivateRequest(msg: Message): void {
+    super.onActivateRequest(msg);
+    this.node.querySelector<HTMLElement>('.jp-Covalent-tree, input[type=search]')?.focus();
+  }
+
+  private begin(): void {
+    this.model.start();
+    this.service.start();
+    this.service.wake();
+  }
+
+  private end(): void {
+    this.model.stop();
+    this.service.stop();
+  }
 }

@@ -21,6 +21,9 @@ export async function requestAPI<T>(
   init: RequestInit = {}
 ): Promise<Answer<T>> {
   const response = await ask(settings, path, query, init);
+  if (response.status === 204) {
+    throw new RequestError('stopped', 204, 'the Covalent service does not run');
+  }
   const body = parsed(await response.text());
   if (body === undefined) {
     throw new RequestError('missing', response.status, 'the answer is not JSON');

@@ -1,93 +1,178 @@
-import { CommandRegistry } from '@lumino/commands';
 import { TranslationBundle } from '@jupyterlab/translation';
+import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { CommandIDs } from './commands';
-import { clock, dateAndTime, elapsed, reason } from './format';
+import { clock, dateAndTime, elapsed, nameOf, reason } from './format';
 import { hasEnded, State, stateOf } from './states';
 import { Counts, DispatchRow } from './types';
 
-interface Props {
+/** What a row can have done; none of it is done by the row. */
+export interface RowActions {
+  copyId(id: string): Promise<void>;
+  cancel(id: string): void;
+  toggle(id: string): void;
+  rename(id: string, label: string): void;
+  endRename(): void;
+}
+
+export interface RowProps {
   row: DispatchRow;
-  idLength: number;
-  now: number;
+  level: number;
+  children: number;
+  open: boolean;
+  selected: boolean;
+  active: boolean;
+  renaming: boolean;
   cancelling: boolean;
-  commands: CommandRegistry;
+  idLength: number;
+  /** The inputs that tell it from the runs around it. */
+  inputs: readonly [string, string][];
+  showTags: boolean;
+  /** Seconds since the epoch; 0 for one that has ended, which needs no clock. */
+  now: number;
+  style: React.CSSProperties;
+  actions: RowActions;
   trans: TranslationBundle;
 }
 
-/** One dispatch: sign, name, id; bar while it runs; one line of figures; a click opens the rest. */
-export function Row(props: Props): JSX.Element {
-  const { row, idLength, trans } = props;
-  const [open, setOpen] = React.useState(false);
+/** One dispatch: sign, name, inputs, id; a bar while it runs; one line of figures. User text is text here, never markup. */
+export const Row = React.memo(function Row(props: RowProps): JSX.Element {
+  const { row, level, children, open, selected, active, renaming, style, actions, trans } = props;
   const state = stateOf(row, trans);
-  const name = row.label || row.name || row.lattice;
+  const name = nameOf(row);
+  const id = row.dispatch_id;
+  const tree = children > 0 ? { 'aria-expanded': open } : {};
   return (
-    <li className="jp-Covalent-row" data-dispatch={row.dispatch_id} data-status={row.status}>
+    <div
+      id={`jp-Covalent-row-${id}`}
+      className={`jp-Covalent-row${selected ? ' jp-mod-selected' : ''}${active ? ' jp-mod-active' : ''}`}
+      role="treeitem"
+      aria-level={level}
+      aria-selected={selected}
+      aria-label={spoken(props, state)}
+      {...tree}
+      data-dispatch={id}
+      data-status={row.status}
+      style={{ ...style, paddingLeft: 12 + 16 * (level - 1) }}
+    >
       <div className="jp-Covalent-rowTop">
         <Sign state={state} />
-        <button
-          className="jp-Covalent-name"
-          aria-expanded={open}
-          title={name}
-          onClick={() => setOpen(!open)}
-        >
-          {name}
-        </button>
-        <IdButton {...props} length={idLength} />
+        {renaming ? (
+          <NameInput name={name} trans={trans} onDone={label => actions.rename(id, label)} onCancel={actions.endRename} />
+        ) : (
+          <span className="jp-Covalent-name" title={told(row, trans)}>
+            {name}
+          </span>
+        )}
+        <Inputs inputs={props.inputs} />
+        {children > 0 && <Toggle {...props} />}
+        <IdButton {...props} />
       </div>
       {!hasEnded(row) && <Bar counts={row.counts} trans={trans} />}
       <Figures {...props} />
-      {open && <Detail row={row} trans={trans} />}
-    </li>
+    </div>
   );
-}
+});
 
 function Sign({ state }: { state: State }): JSX.Element {
   return (
-    <span
-      className={`jp-Covalent-sign jp-mod-${state.colour}`}
-      role="img"
-      aria-label={state.word}
-      title={state.word}
-    >
+    <span className={`jp-Covalent-sign jp-mod-${state.colour}`} role="img" aria-label={state.word} title={state.word}>
       {state.sign}
     </span>
   );
 }
 
-function CancelButton({ row, cancelling, commands, trans }: Props): JSX.Element | null {
-  if (hasEnded(row)) {
-    return null;
-  }
+function Inputs({ inputs }: { inputs: RowProps['inputs'] }): JSX.Element {
+  const text = inputs.map(([name, value]) => `${name}=${value}`).join(', ');
+  return (
+    <span className="jp-Covalent-inputs" title={text}>
+      {text}
+    </span>
+  );
+}
+
+/** Shows and hides the runs of sublattices. */
+function Toggle({ row, open, children, actions, trans }: RowProps): JSX.Element {
+  const words = trans._n('%1 sublattice', '%1 sublattices', children);
+  const Icon = open ? caretDownIcon : caretRightIcon;
   return (
     <button
-      className="jp-Covalent-cancel"
-      disabled={cancelling}
-      onClick={() => void commands.execute(CommandIDs.cancel, { dispatch_id: row.dispatch_id })}
+      className="jp-Covalent-toggle"
+      tabIndex={-1}
+      title={words}
+      aria-label={words}
+      onClick={event => {
+        event.stopPropagation();
+        actions.toggle(row.dispatch_id);
+      }}
     >
-      {cancelling ? trans.__('Cancelling') : trans.__('Cancel')}
+      {children}
+      <Icon.react tag="span" />
     </button>
   );
 }
 
-function IdButton({ row, length, commands, trans }: Props & { length: number }): JSX.Element {
+function IdButton({ row, idLength, actions, trans }: RowProps): JSX.Element {
   const [copied, setCopied] = React.useState(false);
-  const copy = async () => {
-    await commands.execute(CommandIDs.copyId, { dispatch_id: row.dispatch_id });
+  const copy = async (event: React.MouseEvent) => {
+    event.stopPropagation();
+    await actions.copyId(row.dispatch_id);
     setCopied(true);
   };
   return (
     <button
       className="jp-Covalent-id"
+      tabIndex={-1}
       title={copied ? trans.__('Copied: %1', row.dispatch_id) : trans.__('Copy %1', row.dispatch_id)}
-      onClick={() => void copy()}
-      onBlur={() => setCopied(false)}
+      onClick={event => void copy(event)}
       onMouseLeave={() => setCopied(false)}
     >
-      {row.dispatch_id.slice(0, length)}
+      {row.dispatch_id.slice(0, idLength)}
       {copied && <span className="jp-Covalent-copied">{trans.__('copied')}</span>}
     </button>
+  );
+}
+
+interface NameInputProps {
+  name: string;
+  trans: TranslationBundle;
+  onDone: (name: string) => void;
+  onCancel: () => void;
+}
+
+function NameInput({ name, trans, onDone, onCancel }: NameInputProps): JSX.Element {
+  const [text, setText] = React.useState(name);
+  const over = React.useRef(false);
+  const end = (action: () => void) => {
+    if (!over.current) {
+      over.current = true;
+      action();
+    }
+  };
+  return (
+    <input
+      className="jp-Covalent-nameInput"
+      aria-label={trans.__('Name of the dispatch')}
+      value={text}
+      maxLength={1000}
+      ref={node => {
+        if (node && document.activeElement !== node && !over.current) {
+          node.focus();
+          node.select();
+        }
+      }}
+      onChange={event => setText(event.target.value)}
+      onClick={event => event.stopPropagation()}
+      onBlur={() => end(() => (text === name ? onCancel() : onDone(text)))}
+      onKeyDown={event => {
+        event.stopPropagation();
+        if (event.key === 'Enter') {
+          end(() => onDone(text));
+        } else if (event.key === 'Escape') {
+          end(onCancel);
+        }
+      }}
+    />
   );
 }
 
@@ -113,39 +198,56 @@ function Bar({ counts, trans }: { counts: Counts; trans: TranslationBundle }): J
   );
 }
 
-function Figures(props: Props): JSX.Element {
-  const { row, now, trans } = props;
-  const { counts } = row;
+function Figures(props: RowProps): JSX.Element {
+  const { row, now, showTags, trans } = props;
+  const { counts, status } = row;
   const began = row.started ?? row.created;
   const ended = hasEnded(row);
-  const spent = elapsed((row.ended ?? now) - began);
   const absolute = trans.__('Started %1', dateAndTime(began));
+  const failed = counts.failed ?? 0;
   return (
     <div className="jp-Covalent-figures">
-      <span className={row.status === 'FAILED' ? 'jp-mod-failed jp-Covalent-reason' : ''} title={row.error}>
+      <span className={status === 'FAILED' ? 'jp-mod-failed jp-Covalent-reason' : 'jp-Covalent-summary'} title={row.error}>
         {summary(row, trans)}
       </span>
-      {row.status !== 'CANCELLED' && row.status !== 'FAILED' && (
+      {(status === 'COMPLETED' || !ended) && (
         <span className="jp-Covalent-number" title={absolute}>
-          {spent}
+          {elapsed((row.ended ?? now) - began)}
         </span>
       )}
-      {!ended && (counts.failed ?? 0) > 0 && (
-        <span className="jp-mod-failed">{trans.__('%1 failed', counts.failed)}</span>
-      )}
-      {ended && row.status === 'COMPLETED' && (counts.failed ?? 0) > 0 && (
-        <span className="jp-mod-failed">{trans.__('with %1 failed', counts.failed)}</span>
-      )}
+      {failed > 0 && status !== 'FAILED' && <span className="jp-mod-failed">{trans.__('%1 failed', failed)}</span>}
       {ended && (
         <span className="jp-Covalent-number" title={absolute}>
           {clock(row.ended ?? began)}
         </span>
       )}
-      {row.tags.map(tag => (
-        <span key={tag}>#{tag}</span>
-      ))}
-      <CancelButton {...props} />
+      {showTags && row.tags.length > 0 && (
+        <span className="jp-Covalent-tags" title={tagsOf(row)}>
+          {tagsOf(row)}
+        </span>
+      )}
+      {!ended && <CancelButton {...props} />}
     </div>
+  );
+}
+
+function tagsOf(row: DispatchRow): string {
+  return row.tags.map(tag => `#${tag}`).join(' ');
+}
+
+function CancelButton({ row, cancelling, actions, trans }: RowProps): JSX.Element {
+  return (
+    <button
+      className="jp-Covalent-cancel"
+      tabIndex={-1}
+      disabled={cancelling}
+      onClick={event => {
+        event.stopPropagation();
+        actions.cancel(row.dispatch_id);
+      }}
+    >
+      {cancelling ? trans.__('Cancelling') : trans.__('Cancel')}
+    </button>
   );
 }
 
@@ -166,38 +268,21 @@ function summary(row: DispatchRow, trans: TranslationBundle): string {
   }
 }
 
-/** What the row has no room for. User text is text here, never markup. */
-function Detail({ row, trans }: { row: DispatchRow; trans: TranslationBundle }): JSX.Element {
-  const inputs = Object.entries(row.inputs);
-  return (
-    <div className="jp-Covalent-detail">
-      {row.error && <pre className="jp-mod-failed">{row.error}</pre>}
-      {inputs.length > 0 && (
-        <table>
-          <tbody>
-            {inputs.map(([name, value]) => (
-              <tr key={name}>
-                <th scope="row">{name}</th>
-                <td title={value}>{value}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      )}
-      <dl>
-        <dt>{trans.__('Id')}</dt>
-        <dd className="jp-Covalent-code">{row.dispatch_id}</dd>
-        <dt>{trans.__('Started')}</dt>
-        <dd>{dateAndTime(row.started ?? row.created)}</dd>
-        {row.ended !== null && <dt>{trans.__('Ended')}</dt>}
-        {row.ended !== null && <dd>{dateAndTime(row.ended)}</dd>}
-        {row.notebook && <dt>{trans.__('Notebook')}</dt>}
-        {row.notebook && <dd title={row.notebook}>{row.notebook.split('/').pop()}</dd>}
-        {row.environment.python && <dt>{trans.__('Python')}</dt>}
-        {row.environment.python && (
-          <dd title={row.environment.prefix}>{row.environment.python}</dd>
-        )}
-      </dl>
-    </div>
-  );
+/** What a screen reader says of a row. */
+function spoken({ row, inputs, trans }: RowProps, state: State): string {
+  const given = inputs.map(([name, value]) => `${name}=${value}`);
+  return [nameOf(row), ...given, state.word, summary(row, trans), ...row.tags].join(', ');
+}
+
+/** What a row has no room for. */
+function told(row: DispatchRow, trans: TranslationBundle): string {
+  const inputs = Object.entries(row.inputs).map(([name, value]) => `${name} = ${value}`);
+  const lines = [nameOf(row), ...inputs];
+  if (row.notebook) {
+    lines.push(trans.__('Notebook: %1', row.notebook));
+  }
+  if (row.note) {
+    lines.push(trans.__('Note: %1', row.note));
+  }
+  return lines.join('\n');
 }

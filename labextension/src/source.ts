@@ -9,6 +9,8 @@ export type Trouble =
   | 'missing'
   /** The extension is there; the service behind it is not (yet). */
   | 'starting'
+  /** No service runs, and nothing has asked for one. */
+  | 'stopped'
   /** The Jupyter server itself does not answer. */
   | 'unreachable'
   /** The request was refused; the message says why. */

@@ -59,6 +59,8 @@ export interface DispatchRow {
   environment: Record<string, string>;
   output?: Produced | null;
   note: string;
+  /** Of what somebody wants to be told: "" (not said), "off", "end" or "failure". */
+  notify?: string;
 }
 
 /** What people see of a value. */
@@ -215,6 +217,55 @@ export interface DispatchList {
   total: number;
   /** Pass it as `before` for the page of older ones. */
   next: string | null;
+  /** Of those that have any: how many runs of sublattices. */
+  children?: Record<string, number>;
+}
+
+/** Dispatches that share a lattice or a notebook (`key`). */
+export interface Group {
+  key: string;
+  total: number;
+  running: number;
+  failed: number;
+  /** When the newest of them was dispatched. */
+  newest: number;
+}
+
+/** Answer of `summary`. */
+export interface Summary {
+  states: Record<string, number>;
+  groups: Group[];
+}
+
+/** One executor of one host, as `executors` lists them. */
+export interface ExecutorState {
+  host: string;
+  name: string;
+  slots: number;
+  workers: number;
+  state: string;
+  message: string;
+  packs: number;
+  info: Record<string, unknown>;
+}
+
+/** Answer of `disk`: bytes. */
+export interface Disk {
+  store: string;
+  total: number;
+  parts: Record<string, number>;
+  free: number;
+  budget: number;
+  dispatches: { dispatch_id: string; lattice: string; bytes: number }[];
+  lattices: { lattice: string; bytes: number }[];
+}
+
+/** Answer of `config`. */
+export interface Config {
+  settings: Record<string, unknown>;
+  /** Where each setting comes from: "default", a file, a variable. */
+  sources: Record<string, string>;
+  help: Record<string, string>;
 }
 
 export interface ElectronList {

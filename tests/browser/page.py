@@ -62,7 +62,15 @@ class LabPage:
 
     def row(self, name: str) -> Locator:
         """The row of the dispatch that bears this name."""
-        return self.rows.filter(has=self.page.get_by_role("button", name=name, exact=True))
+        return self.rows.filter(has=self.page.locator(".jp-Covalent-name").get_by_text(name, exact=True))
+
+    @property
+    def headings(self) -> Locator:
+        return self.panel.locator(".jp-Covalent-heading")
+
+    def choose(self, item: str) -> None:
+        """An entry of the menu that is open."""
+        self.page.get_by_role("menuitem", name=re.compile(rf"^{re.escape(item)}")).click()
 
     @property
     def health(self) -> Locator:

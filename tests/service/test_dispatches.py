@@ -228,6 +228,8 @@ def test_dispatches_are_counted_by_state_and_in_groups(ask: Client, idle_interpr
     assert ask("GET", f"summary?q={mark}&notebook=y/a.ipynb").json()["groups"] == []
     assert ask("GET", f"dispatches?q={mark}&notebook=y/a.ipynb").json()["total"] == 2
     assert ask("GET", f"dispatches?q={mark}&notebook=/y/a.ipynb").json()["total"] == 0
+    assert ask("GET", f"dispatches?q={mark}&notebook=none").json()["total"] == 0
+    assert ask("GET", "dispatches?notebook=none").json()["total"] > 0
     assert ask("GET", "summary?by=colour").status == 400
     for dispatch_id in ids:
         ask("POST", f"dispatches/{dispatch_id}/cancel", {})

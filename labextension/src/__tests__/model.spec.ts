@@ -1,187 +1,176 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
+import { Feed } from '../feed';
+import { itemsOf } from '../items';
 import { CovalentModel } from '../model';
-import { DispatchRow } from '../types';
-import { Asked, LoopbackServer, row, Said } from './server';
+import { LoopbackServer, row } from './server';
+import { FakeService } from './service';
 
-const HEALTH = { ok: true, version: '0.1.0', pid: 1, store: '/s', host: 'h', started: 0, running: 0, problem: '' };
+const PATIENCE = { timeout: 10_000 };
+const WORDS = { running: 'Running', today: 'Today', yesterday: 'Yesterday', noNotebook: 'No notebook' };
 
-/** As much of the service as the model asks: rows, and one answer of the feed at a time. */
-class Service {
-  rows: DispatchRow[] = [];
-  seq = 10;
-  down: Said | null = null;
-
-  /** Answer the waiting poll. */
-  tell(changes: object): void {
-    this.pending.push({ body: { seq: this.seq, next: null, reset: false, dispatches: [], electrons: [], deleted: [], ...changes } });
-    this.wake();
-  }
-
-  answer = async (asked: Asked): Promise<Said> => {
-    const path = asked.path.replace(/^.*\/covalent\//, '');
-    if (this.down) {
-      return this.down;
-    }
-    if (path === 'health') {
-      return { body: HEALTH };
-    }
-    if (path === 'dispatches') {
-      return { body: this.list(asked) };
-    }
-    if (path === 'events') {
-      while (this.pending.length === 0) {
-        await new Promise<void>(resolve => (this.wake = resolve));
-      }
-      return this.pending.shift() as Said;
-    }
-    return { body: { cancelled: [] } };
-  };
-
-  private list(asked: Asked): object {
-    const { q, status, limit, before } = Object.fromEntries(asked.query);
-    const all = this.rows
-      .filter(r => !status || status.split(',').includes(r.status))
-      .filter(r => !q || r.name.includes(q))
-      .sort((a, b) => b.created - a.created);
-    const from = before ? Number(before) : 0;
-    const page = all.slice(from, from + Number(limit));
-    const next = from + page.length < all.length ? String(from + page.length) : null;
-    return { dispatches: page, seq: this.seq, total: all.length, next };
-  }
-
-  private pending: Said[] = [];
-  private wake: () => void = () => undefined;
-}
-
-let service: Service;
+let service: FakeService;
 let server: LoopbackServer;
+let feed: Feed;
 let model: CovalentModel;
 
 beforeEach(async () => {
-  service = new Service();
+  service = new FakeService();
   server = new LoopbackServer(service.answer);
-  model = new CovalentModel(await server.start());
+  feed = new Feed(await server.start());
+  model = new CovalentModel(feed);
 });
 
 afterEach(async () => {
   model.dispose();
+  feed.dispose();
   await server.stop();
 });
 
-function until(condition: () => boolean): Promise<void> {
-  return new Promise(resolve => {
-    const look = () => {
-      if (condition()) {
-        model.changed.disconnect(look);
-        resolve();
-      }
-    };
-    model.changed.connect(look);
-    look();
-  });
-}
+const until = (condition: () => unknown) => vi.waitFor(() => expect(condition()).toBeTruthy(), PATIENCE);
+const items = () => itemsOf(model, WORDS);
+const ids = () => items().flatMap(item => (item.kind === 'row' ? [item.row.dispatch_id] : []));
+const many = (count: number) => Array.from({ length: count }, (_, i) => row(`x${i}`, { created: i + 1 }));
+const running = { status: 'RUNNING', ended: null } as const;
 
-const ids = () => model.visible().map(r => r.dispatch_id);
+async function online(): Promise<void> {
+  model.start();
+  await until(() => model.link === 'online');
+}
 
 describe('CovalentModel', () => {
   it('lists what is under way first, then newest first, and counts', async () => {
     service.rows = [
       row('old', { created: 1 }),
       row('new', { created: 9, status: 'FAILED' }),
-      row('run', { created: 5, status: 'RUNNING', ended: null })
+      row('run', { created: 5, ...running })
     ];
-    model.start();
-    await until(() => model.link === 'online');
+    await online();
     expect(ids()).toEqual(['run', 'new', 'old']);
     expect(model.totals).toEqual({ all: 3, running: 1, failed: 1 });
-    expect(model.health?.version).toBe('0.1.0');
   });
 
-  it('takes in changes after the sequence number it has, and drops what was deleted', async () => {
+  it('takes in changes, moves what has ended, and drops what was deleted', async () => {
     service.rows = [row('a'), row('b')];
-    model.start();
-    await until(() => model.link === 'online');
-    service.rows.push(row('c', { created: 2000, status: 'RUNNING', ended: null, seq: 11 }));
-    service.seq = 12;
-    service.tell({ dispatches: [service.rows[2]], deleted: ['a'] });
-    await until(() => ids().includes('c'));
+    await online();
+    const c = { created: 2000, ...running };
+    service.rows.push(row('c', { ...c, seq: 11 }));
+    service.tell({ seq: 12, dispatches: [row('c', { ...c, seq: 11 })], deleted: ['a'] });
+    await until(() => ids().join() === 'c,b');
+    expect(items()[0]).toMatchObject({ kind: 'heading', title: 'Running' });
+    service.rows[2] = row('c', { created: 2000, seq: 13 });
+    service.tell({ seq: 13, dispatches: [service.rows[2]] });
+    await until(() => model.running.ids.length === 0);
     expect(ids()).toEqual(['c', 'b']);
-    service.tell({ dispatches: [row('c', { created: 2000, seq: 13 })] });
-    await until(() => model.row('c')?.status === 'COMPLETED');
-    const asked = server.asked.filter(a => a.path.endsWith('/events')).map(a => a.query.get('after'));
-    expect(asked.slice(0, 2)).toEqual(['10', '12']);
+    await until(() => model.totals.running === 0);
   });
 
   it('never goes back to an older state', async () => {
     service.rows = [row('a', { seq: 5 })];
-    model.start();
-    await until(() => model.link === 'online');
-    service.tell({ dispatches: [row('a', { seq: 4, status: 'RUNNING' }), row('b', { seq: 6 })] });
+    await online();
+    service.tell({ dispatches: [row('a', { seq: 4, ...running }), row('b', { seq: 6 })] });
     await until(() => ids().includes('b'));
     expect(model.row('a')?.status).toBe('COMPLETED');
   });
 
-  it('leaves runs of sublattices to their parents', async () => {
-    service.rows = [row('a')];
-    model.start();
-    await until(() => model.link === 'online');
-    service.tell({ dispatches: [row('child', { parent_id: 'a', root_id: 'a' }), row('b')] });
-    await until(() => ids().includes('b'));
-    expect(ids()).not.toContain('child');
+  it('nests runs of sublattices under their parents', async () => {
+    service.rows = [row('a'), row('a1', { parent_id: 'a', root_id: 'a', parent_node: 1, lattice: 'inner' })];
+    service.children = { a: 1 };
+    await online();
+    expect(ids()).toEqual(['a']);
+    model.setOpen('a', true);
+    await until(() => ids().length === 2);
+    service.tell({ dispatches: [row('a0', { parent_id: 'a', root_id: 'a', parent_node: 0, seq: 12 })] });
+    await until(() => ids().length === 3);
+    expect(ids()).toEqual(['a', 'a0', 'a1']);
+    expect(items().at(-1)).toMatchObject({ level: 2 });
   });
 
   it('takes a fresh snapshot after a gap', async () => {
     service.rows = [row('a')];
-    model.start();
-    await until(() => model.link === 'online');
+    await online();
     service.rows = [row('b')];
     service.tell({ reset: true });
-    await until(() => ids().includes('b'));
-    expect(ids()).toEqual(['b']);
+    await until(() => ids().join() === 'b');
   });
 
-  it('says that the service is starting, and comes back by itself', async () => {
-    service.down = { status: 503, body: { message: 'the service is starting' } };
-    model.start();
-    await until(() => model.link === 'starting');
-    expect(model.problem).toBe('the service is starting');
+  it('keeps what it has while the service is away', async () => {
     service.rows = [row('a')];
+    await online();
+    service.down = { status: 503, body: { message: 'waiting for the lock' } };
+    server.dropAll();
+    await until(() => model.link === 'starting');
+    expect(model.problem).toBe('waiting for the lock');
+    expect(ids()).toEqual(['a']);
     service.down = null;
     await until(() => model.link === 'online');
-    expect(ids()).toEqual(['a']);
     expect(model.problem).toBe('');
   });
 
-  it('searches what it knows at once, and asks the service for the rest', async () => {
-    service.rows = Array.from({ length: 70 }, (_, i) => row(`x${i}`, { created: i }));
-    service.rows.push(row('relax1', { name: 'relax', created: -5 }), row('seen', { name: 'relax', created: 500 }));
-    model.start();
-    await until(() => model.link === 'online');
-    expect(model.hasOlder).toBe(true);
+  it('searches in the service', async () => {
+    service.rows = [...many(300), row('relax1', { name: 'relax', created: -5 })];
+    await online();
     model.setFilter({ text: 'relax' });
-    expect(ids()).toEqual(['seen']);
-    await until(() => ids().length === 2);
-    expect(ids()).toEqual(['seen', 'relax1']);
+    await until(() => ids().join() === 'relax1');
+    expect(model.totals.all).toBe(1);
+    service.tell({ dispatches: [row('other', { seq: 20 }), row('also', { seq: 20, name: 'Relax 2', created: 7 })] });
+    await until(() => ids().includes('also'));
+    expect(ids()).not.toContain('other');
+    model.showAll();
+    await until(() => ids().length > 100);
   });
 
-  it('shows older ones page by page', async () => {
-    service.rows = Array.from({ length: 70 }, (_, i) => row(`x${i}`, { created: i }));
-    model.start();
-    await until(() => model.link === 'online');
-    expect(ids().length).toBe(60);
-    await model.showOlder();
-    expect(ids().length).toBe(70);
-    expect(model.hasOlder).toBe(false);
+  it('fetches page by page, and knows how long the list is', async () => {
+    service.rows = many(450);
+    await online();
+    expect(ids()).toHaveLength(200);
+    expect(items().at(-1)).toMatchObject({ kind: 'gap', count: 250 });
+    await Promise.all([model.more(''), model.more('')]);
+    expect(ids()).toHaveLength(400);
+    await model.more('');
+    expect(ids()).toHaveLength(450);
+    expect(items().at(-1)?.kind).toBe('row');
+    const asked = server.asked.length;
+    await model.more('');
+    expect(server.asked.length).toBe(asked);
+  });
+
+  it('groups by lattice, fetches the groups that are open, and selects all that they show', async () => {
+    service.rows = [...many(250), row('f', { lattice: 'fit', created: 900, status: 'FAILED' })];
+    model.setGrouping('lattice');
+    await online();
+    await until(() => ids().join() === 'f');
+    expect(items().map(item => item.kind === 'heading' && [item.title, item.count, item.open])).toEqual([
+      ['fit', 1, true], false, ['experiment', 250, false]
+    ]);
+    model.setOpen('experiment', true);
+    await model.more('experiment');
+    expect(ids()).toHaveLength(201);
+    await model.selectAll();
+    expect(model.selection.ids.size).toBe(251);
+    model.setFilter({ state: 'failed' });
+    await until(() => ids().length === 1);
+    expect(items()).toHaveLength(2);
+  });
+
+  it('moves nothing while it is held, and shows the new states', async () => {
+    service.rows = [row('run', { created: 5, ...running }), row('old', { created: 1 })];
+    await online();
+    model.hold();
+    service.tell({ dispatches: [row('run', { created: 5, seq: 11 }), row('new', { created: 9, seq: 11, ...running })] });
+    await until(() => model.row('run')?.status === 'COMPLETED');
+    expect(ids()).toEqual(['run', 'old']);
+    expect(model.held).toBe(1);
+    model.release();
+    expect(ids()).toEqual(['new', 'run', 'old']);
+    expect(model.held).toBe(0);
   });
 
   it('cancels, and says so until the dispatch has ended', async () => {
-    service.rows = [row('run', { status: 'RUNNING', ended: null })];
-    model.start();
-    await until(() => model.link === 'online');
+    service.rows = [row('run', running)];
+    await online();
     await model.cancel('run');
-    const asked = server.asked.find(a => a.path.endsWith('/dispatches/run/cancel'));
-    expect(asked).toMatchObject({ method: 'POST', body: '{"nodes":null}' });
+    expect(service.done).toEqual([{ method: 'POST', path: 'dispatches/run/cancel', body: { nodes: null } }]);
     expect(model.isCancelling('run')).toBe(true);
     service.tell({ dispatches: [row('run', { status: 'CANCELLED', seq: 20 })] });
     await until(() => model.row('run')?.status === 'CANCELLED');
@@ -189,22 +178,53 @@ describe('CovalentModel', () => {
   });
 
   it('hands on why a cancel was refused', async () => {
-    service.rows = [row('run', { status: 'RUNNING', ended: null })];
-    model.start();
-    await until(() => model.link === 'online');
+    service.rows = [row('run', running)];
+    await online();
     service.down = { status: 409, body: { message: 'it has finished' } };
     await expect(model.cancel('run')).rejects.toThrow('it has finished');
     expect(model.isCancelling('run')).toBe(false);
   });
 
   it('asks nothing once it was stopped', async () => {
-    model.start();
-    await until(() => model.link === 'online');
+    await online();
     model.stop();
+    await vi.waitFor(() => expect(server.open).toBe(0), PATIENCE);
     const before = server.asked.length;
-    service.tell({ dispatches: [row('late')] });
     await new Promise(resolve => setTimeout(resolve, 400));
     expect(server.asked.length).toBe(before);
-    expect(ids()).toEqual([]);
+  });
+});
+
+describe('Selection', () => {
+  const order = ['a', 'b', 'c', 'd', 'e'];
+  const chosen = () => [...model.selection.ids].sort().join('');
+
+  it('is made by clicks', () => {
+    const { selection } = model;
+    selection.only('b');
+    selection.extend('d', order);
+    expect(chosen()).toBe('bcd');
+    selection.extend('a', order);
+    expect(chosen()).toBe('ab');
+    selection.toggle('e');
+    selection.toggle('b');
+    expect(chosen()).toBe('ae');
+    expect(selection.active).toBe('b');
+    selection.drop(['a', 'b']);
+    expect([chosen(), selection.active]).toEqual(['e', null]);
+  });
+
+  it('is made by keys', () => {
+    const { selection } = model;
+    selection.move(1, order, false);
+    expect(selection.active).toBe('a');
+    selection.move(2, order, true);
+    expect(chosen()).toBe('abc');
+    selection.move(99, order, false);
+    expect(chosen()).toBe('e');
+    selection.all(order);
+    expect(chosen()).toBe('abcde');
+    selection.clear();
+    expect([chosen(), selection.active]).toEqual(['', 'e']);
   });
 });

@@ -3,48 +3,61 @@ import { CommandRegistry } from '@lumino/commands';
 import { Widget } from '@lumino/widgets';
 import { afterEach, expect, it, vi } from 'vitest';
 
+import { CommandIDs } from '../commands';
+import { Feed } from '../feed';
 import { CovalentModel } from '../model';
 import { CovalentPanel } from '../panel';
+import { ServiceModel } from '../service';
+import { View } from '../view';
 import { LoopbackServer, row, Said } from './server';
+import { FakeService } from './service';
 
 /** A busy machine takes its time. */
 const PATIENCE = { timeout: 10_000 };
 
 let server: LoopbackServer;
 let panel: CovalentPanel;
+let feed: Feed;
+let commands: CommandRegistry;
 
-async function show(answer: (path: string) => Said | Promise<Said>): Promise<HTMLElement> {
-  server = new LoopbackServer(asked => answer(asked.path.replace(/^.*\/covalent\//, '')));
-  const model = new CovalentModel(await server.start());
-  panel = new CovalentPanel(model, new CommandRegistry(), nullTranslator.load('covalent_jupyter'));
+async function show(answer: LoopbackServer['answer']): Promise<HTMLElement> {
+  server = new LoopbackServer(answer);
+  feed = new Feed(await server.start());
+  const trans = nullTranslator.load('covalent_jupyter');
+  commands = new CommandRegistry();
+  panel = new CovalentPanel(new CovalentModel(feed), new ServiceModel(feed), new View(), commands, trans);
   Widget.attach(panel, document.body);
   return panel.node;
 }
 
 afterEach(async () => {
   panel.dispose();
+  feed.dispose();
   await server.stop();
 });
 
-function service(rows: object[]) {
-  return (path: string): Said | Promise<Said> => {
-    if (path === 'events') {
-      return new Promise(() => undefined);
-    }
-    const health = { ok: true, version: '0.1.0', pid: 1, store: '/s', host: 'h', started: 0, running: 0 };
-    return { body: path === 'health' ? health : { dispatches: rows, seq: 1, total: rows.length, next: null } };
-  };
+function withRows(...rows: FakeService['rows']): LoopbackServer['answer'] {
+  const service = new FakeService();
+  service.rows = rows;
+  return service.answer;
 }
 
+const rowsIn = (node: HTMLElement, count: number) =>
+  vi.waitFor(() => {
+    const found = [...node.querySelectorAll<HTMLElement>('.jp-Covalent-row')];
+    expect(found).toHaveLength(count);
+    return found;
+  }, PATIENCE);
+
 it('draws rows with sign, word, id and the first line of the error, as text', async () => {
+  const counts = { total: 34, completed: 18, running: 3, failed: 1 };
   const node = await show(
-    service([
-      row('7e059a13', { status: 'RUNNING', ended: null, counts: { total: 34, completed: 18, running: 3, failed: 1 } }),
-      row('e5e2aaaa', { status: 'FAILED', name: '<b>relax</b>', error: '\nValueError in split: bad\nmore' })
-    ])
+    withRows(
+      row('7e059a13', { status: 'RUNNING', ended: null, counts }),
+      row('e5e2aaaa', { status: 'FAILED', name: '<b>relax</b>', error: '\nsplit (3): ValueError: bad\nmore' })
+    )
   );
-  await vi.waitFor(() => expect(node.querySelectorAll('.jp-Covalent-row')).toHaveLength(2), PATIENCE);
-  const [running, failed] = node.querySelectorAll('.jp-Covalent-row');
+  const [running, failed] = await rowsIn(node, 2);
   expect(running.querySelector('.jp-Covalent-sign')?.getAttribute('aria-label')).toBe('running');
   expect(running.textContent).toContain('18 of 34');
   expect(running.textContent).toContain('1 failed');
@@ -55,12 +68,70 @@ it('draws rows with sign, word, id and the first line of the error, as text', as
   expect(failed.textContent).not.toContain('more');
   expect(failed.querySelector('.jp-Covalent-id')?.textContent).toBe('e5e2');
   expect(failed.querySelector('.jp-Covalent-cancel')).toBeNull();
+  expect(failed.getAttribute('aria-label')).toBe('<b>relax</b>, failed, ValueError in split: bad');
+});
+
+it('shows the inputs in which runs differ, and tags', async () => {
+  const node = await show(
+    withRows(
+      row('aaaa1111', { created: 9, inputs: { C: '0.1', gamma: '7' }, tags: ['iris', 'paper'] }),
+      row('bbbb1111', { created: 8, inputs: { C: '1', gamma: '7' } })
+    )
+  );
+  const [first, second] = await rowsIn(node, 2);
+  expect(first.querySelector('.jp-Covalent-inputs')?.textContent).toBe('C=0.1');
+  expect(second.querySelector('.jp-Covalent-inputs')?.textContent).toBe('C=1');
+  expect(first.querySelector('.jp-Covalent-tags')?.textContent).toBe('#iris #paper');
+});
+
+it('draws only what is in sight', async () => {
+  const node = await show(withRows(...Array.from({ length: 1000 }, (_, i) => row(`id${i}`, { created: 2000 - i }))));
+  await vi.waitFor(() => expect(node.querySelectorAll('.jp-Covalent-row').length).toBeGreaterThan(10), PATIENCE);
+  expect(node.querySelectorAll('.jp-Covalent-row').length).toBeLessThan(60);
+  expect(node.querySelector('.jp-Covalent-chips')?.textContent).toContain('All 1000');
+});
+
+it('is used by the keyboard', async () => {
+  const node = await show(withRows(row('aaaa', { created: 3 }), row('bbbb', { created: 2 }), row('cccc', { created: 1 })));
+  await rowsIn(node, 3);
+  const tree = node.querySelector<HTMLElement>('[role=tree]') as HTMLElement;
+  const press = (key: string, more: object = {}) =>
+    tree.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true, ...more }));
+  const selected = () =>
+    [...node.querySelectorAll<HTMLElement>('[aria-selected=true]')].map(found => found.dataset.dispatch);
+  press('ArrowDown');
+  await vi.waitFor(() => expect(selected()).toEqual(['aaaa']), PATIENCE);
+  press('ArrowDown', { shiftKey: true });
+  await vi.waitFor(() => expect(selected()).toEqual(['aaaa', 'bbbb']), PATIENCE);
+  expect(tree.getAttribute('aria-activedescendant')).toBe('jp-Covalent-row-bbbb');
+  press('End');
+  await vi.waitFor(() => expect(selected()).toEqual(['cccc']), PATIENCE);
+  press('Escape');
+  await vi.waitFor(() => expect(selected()).toEqual([]), PATIENCE);
+});
+
+it('edits a name where it stands', async () => {
+  const node = await show(withRows(row('aaaa')));
+  const named = vi.fn();
+  commands.addCommand(CommandIDs.rename, { execute: args => named(args) });
+  await rowsIn(node, 1);
+  panel.model.renaming = 'aaaa';
+  const input = await vi.waitFor(() => {
+    const found = node.querySelector<HTMLInputElement>('.jp-Covalent-nameInput');
+    expect(found).not.toBeNull();
+    return found as HTMLInputElement;
+  }, PATIENCE);
+  expect(input.value).toBe('experiment');
+  input.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true }));
+  await vi.waitFor(() => expect(named).toHaveBeenCalledWith({ dispatch_id: 'aaaa', label: 'experiment' }), PATIENCE);
+  await vi.waitFor(() => expect(node.querySelector('.jp-Covalent-nameInput')).toBeNull(), PATIENCE);
 });
 
 it('shows a first example where nothing was dispatched', async () => {
-  const node = await show(service([]));
+  const node = await show(withRows());
   await vi.waitFor(() => expect(node.textContent).toContain('Nothing was dispatched yet'), PATIENCE);
   expect(node.textContent).toContain('import covalent_jupyter as ct');
+  expect(node.textContent).toContain('1.2 GB kept');
 });
 
 it('says what to run where the server extension is missing', async () => {
@@ -73,4 +144,20 @@ it('says that the service is starting', async () => {
   const node = await show(() => ({ status: 503, body: { message: 'waiting for the lock' } }));
   await vi.waitFor(() => expect(node.textContent).toContain('The service is starting'), PATIENCE);
   expect(node.textContent).toContain('waiting for the lock');
+});
+
+it('starts a service when it is opened, and says so if that fails', async () => {
+  let starts = 0;
+  const service = withRows(row('aaaa'));
+  let broken: Said | null = { status: 503, body: { message: 'the disk is full' } };
+  const node = await show(asked => {
+    const looks = asked.query.get('no_start') === '1';
+    starts += looks ? 0 : 1;
+    return broken ? (looks ? { status: 204, body: '' } : broken) : service(asked);
+  });
+  await vi.waitFor(() => expect(node.textContent).toContain('the disk is full'), PATIENCE);
+  expect(starts).toBe(1);
+  broken = null;
+  node.querySelector<HTMLElement>('.jp-Covalent-notice button')?.click();
+  await rowsIn(node, 1);
 });
