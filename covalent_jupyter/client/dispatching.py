@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from .. import config
 from ..errors import BuildError, CovalentError
-from ..model import Manifest, Status
+from ..model import DispatchRow, Manifest, Status
 from ..workflow import Electron, Lattice, build, recorded_call
 from .explain import Explanation, explain_reuse
 from .fetching import check_id
@@ -21,7 +23,7 @@ from .result import Result
 from .submit import mark, submit
 from .tables import Facts
 from .values import Values
-from .waiting import completion_order, wait_for
+from .waiting import completion_order, in_thread, still_running, wait_for
 
 log = logging.getLogger(__name__)
 
@@ -239,8 +241,39 @@ def find_definition(name: str, file: str) -> Lattice | None:
     return None
 
 
-def as_completed(dispatch_ids: Iterable[str], timeout: float | None = None) -> Iterator[DispatchId]:
-    """The ids in the order in which their dispatches end. NotFinished names those left after ``timeout`` seconds."""
-    rest = connect()
-    for row in completion_order(rest, [check_id(i) for i in dispatch_ids], timeout):
-        yield DispatchId(row.dispatch_id, rest)
+class AsCompleted(Iterator[DispatchId]):
+    """Ids of dispatches in the order in which these end; ``for`` and ``async for``."""
+
+    def __init__(self, rest: Rest, dispatch_ids: Sequence[str], timeout: float | None) -> None:
+        self._rest = rest
+        self._ids = dispatch_ids
+        self._timeout = timeout
+        self._rows = completion_order(rest, dispatch_ids, timeout)
+
+    def __next__(self) -> DispatchId:
+        return DispatchId(next(self._rows).dispatch_id, self._rest)
+
+    async def __aiter__(self) -> AsyncIterator[DispatchId]:
+        left = dict.fromkeys(self._ids)
+        try:
+            async for row in in_thread(self._in_thread, "covalent-as-completed"):
+                left.pop(row.dispatch_id, None)
+                yield DispatchId(row.dispatch_id, self._rest)
+        except asyncio.CancelledError:
+            if "ipykernel" in sys.modules and left:  # Ctrl-C in a cell
+                print(still_running(left), file=sys.stderr)
+            raise
+
+    def _in_thread(self, stop: threading.Event) -> Iterator[DispatchRow]:
+        try:
+            yield from completion_order(self._rest, self._ids, self._timeout, stop)
+        finally:
+            self._rest.disconnect()
+
+
+def as_completed(dispatch_ids: Iterable[str], timeout: float | None = None) -> AsCompleted:
+    """The ids in the order in which their dispatches end, with ``for`` or, while other tasks go on, ``async for``.
+
+    NotFinished names those left after ``timeout`` seconds.
+    """
+    return AsCompleted(connect(), [check_id(i) for i in dispatch_ids], timeout)

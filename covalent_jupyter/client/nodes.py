@@ -114,8 +114,9 @@ def _with_inputs(manifest: Manifest, name: str, named: list[int], inside: str) -
     first = dict(inputs_of(manifest.nodes[named[0]]))
     for key in wanted:
         if not any(key in dict(inputs_of(manifest.nodes[n])) for n in named):
-            near = difflib.get_close_matches(key, first, 1)
-            guess = f" (did you mean {near[0]!r}?)" if near else ""
+            lower = {name.lower(): name for name in first}
+            near = difflib.get_close_matches(key.lower(), lower, 1)
+            guess = f" (did you mean {lower[near[0]]!r}?)" if near else ""
             raise NotFound(f"{name} has no input {plain(key)!r}{guess}; it has {', '.join(first) or 'none'}")
     found = [n for n in named if _fits(manifest.nodes[n], wanted)]
     if found:

@@ -6,17 +6,21 @@ import asyncio
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 from ..errors import NotFinished, NotFound
 from ..model import DispatchRow
 from .display import plain
 from .rest import EventsAnswer, Rest
 
+_T = TypeVar("_T")
+
 #: seconds that one long poll waits at the service
 POLL = 20.0
 _WHOLE_ID = 36  # characters; a beginning of an id must be looked up first
+#: seconds between two turns of a kernel's event loop in which something is awaited
+GLANCE = 0.5
 #: seconds between polls that came back at once with nothing
 PAUSE = 0.05
 
@@ -52,12 +56,21 @@ def wait_for(
         if stopped is not None:
             stopped()
         begin = "" if stopped is not None else "\n"
-        print(
-            f'{begin}Stopped waiting; {plain(name)} {known[:8]} runs on. Cancel it with ct.cancel("{known}").',
-            file=sys.stderr,
-        )
+        print(begin + _runs_on(name, known), file=sys.stderr)
         raise KeyboardInterrupt from None  # without the twelve frames of a wait on a socket
     return row
+
+
+def _runs_on(name: str, dispatch_id: str) -> str:
+    return f'Stopped waiting; {plain(name)} {dispatch_id[:8]} runs on. Cancel it with ct.cancel("{dispatch_id}").'
+
+
+def still_running(ids: Iterable[str]) -> str:
+    """What somebody is told who waits for several no more."""
+    shown = [i[:8] for i in ids]
+    more = f" and {len(shown) - 10} more" if len(shown) > 10 else ""
+    runs = "run" if len(shown) > 1 else "runs"
+    return f'Stopped waiting; {", ".join(shown[:10])}{more} {runs} on. Cancel it with ct.cancel("{shown[0]}").'
 
 
 def _end_of(rest: Rest, dispatch_id: str, deadline: float | None) -> DispatchRow:
@@ -142,9 +155,20 @@ async def ended(rest: Rest, dispatch_id: str) -> DispatchRow:
     # a thread of its own, not the loop's pool: a hundred of these may wait for hours
     threading.Thread(target=run, name=f"covalent-wait-{dispatch_id[:8]}", daemon=True).start()
     try:
-        return await future
+        await _awake(future)
+        return future.result()
+    except asyncio.CancelledError:
+        if "ipykernel" in sys.modules:  # Ctrl-C in a cell that awaits
+            print(_runs_on("the dispatch", dispatch_id), file=sys.stderr)
+        raise
     finally:
         stop.set()
+
+
+async def _awake(future: asyncio.Future[Any]) -> None:
+    """Wait for it, and let the loop turn now and then: a kernel's Ctrl-C is seen only when it does."""
+    while not future.done():
+        await asyncio.wait({future}, timeout=GLANCE if "ipykernel" in sys.modules else None)
 
 
 def _resolve(future: asyncio.Future[DispatchRow], call: Callable[[Any], None], outcome: Any) -> None:
@@ -152,22 +176,81 @@ def _resolve(future: asyncio.Future[DispatchRow], call: Callable[[Any], None], o
         call(outcome)
 
 
-def completion_order(rest: Rest, dispatch_ids: Iterable[str], timeout: float | None = None) -> Iterator[DispatchRow]:
+async def in_thread(make: Callable[[threading.Event], Iterator[_T]], name: str) -> AsyncIterator[_T]:
+    """What an iterator gives that blocks, while the event loop goes on; it runs in a thread of its own.
+
+    The event that ``make`` is given is set when nobody listens any more.
+    """
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
+    stop = threading.Event()
+
+    def tell(kind: str, value: Any = None) -> None:
+        try:
+            loop.call_soon_threadsafe(queue.put_nowait, (kind, value))
+        except RuntimeError:
+            stop.set()  # the loop is closed, nobody listens any more
+
+    def run() -> None:
+        try:
+            for item in make(stop):
+                tell("item", item)
+                if stop.is_set():
+                    return
+            tell("end")
+        except BaseException as error:  # border of the thread: whatever it was goes to the awaiting task
+            tell("error", error)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    try:
+        while True:
+            coming = asyncio.ensure_future(queue.get())
+            try:
+                await _awake(coming)
+            finally:
+                coming.cancel()
+            kind, value = coming.result()
+            if kind == "error":
+                raise value
+            if kind == "end":
+                return
+            yield value
+    finally:
+        stop.set()
+
+
+def completion_order(
+    rest: Rest, dispatch_ids: Iterable[str], timeout: float | None = None, stop: threading.Event | None = None
+) -> Iterator[DispatchRow]:
     """Rows of these dispatches in the order in which they end; one feed for all of them.
 
-    Raises NotFinished naming those that run after ``timeout`` seconds.
+    Raises NotFinished naming those that run after ``timeout`` seconds. Ctrl-C stops the waiting and says how to cancel
+    those that run.
     """
+    left: dict[str, DispatchRow] = {}
+    try:
+        yield from _as_they_end(rest, dispatch_ids, timeout, stop, left)
+    except KeyboardInterrupt:
+        if left:
+            print(f"\n{still_running(left)}", file=sys.stderr)
+        raise KeyboardInterrupt from None
+
+
+def _as_they_end(
+    rest: Rest, dispatch_ids: Iterable[str], timeout: float | None, stop: threading.Event | None,
+    open_rows: dict[str, DispatchRow],
+) -> Iterator[DispatchRow]:  # fmt: skip
     deadline = None if timeout is None else time.monotonic() + timeout
     rows = {row.dispatch_id: row for row in map(rest.dispatch, dispatch_ids)}
-    open_rows: dict[str, DispatchRow] = {}
     after = min((row.seq for row in rows.values()), default=0)
     for row in sorted(rows.values(), key=lambda r: r.ended or 0.0):
         if row.status.ended:
             yield row
         else:
             open_rows[row.dispatch_id] = row
-    while open_rows:
-        wait = POLL if deadline is None else min(POLL, deadline - time.monotonic())
+    while open_rows and not (stop is not None and stop.is_set()):
+        longest = POLL if stop is None else 2.0  # an abandoned wait lets go of its connection soon
+        wait = longest if deadline is None else min(longest, deadline - time.monotonic())
         if wait <= 0:
             names = ", ".join(f"{r.name} {r.dispatch_id[:8]}" for r in open_rows.values())
             raise NotFinished(f"still running after {timeout or 0:g} s: {names}")

@@ -22,9 +22,9 @@ from ..client.tables import Facts, Table, disk, dispatches
 from ..model import DispatchRow, Status
 from . import debugging
 from .line import Option, Parser, literal, text_of, variable_name, whole
-from .outside import fetch
+from .outside import TAG, fetch
 from .plainly import raised
-from .session import bind, chosen, newest, stay
+from .session import bind, chosen, stay
 
 Found = Mapping[str, Any]
 _ID_LIKE = re.compile(r"[0-9a-f]{4}[0-9a-f-]*|latest|last")
@@ -243,9 +243,10 @@ def _fetch(shell: Any, rest: Rest, found: Found) -> None:
 def _newest_cell(rest: Rest) -> DispatchRow:
     """The newest cell that ran outside; of this notebook, where that is known."""
     notebook = os.environ.get("JPY_SESSION_NAME", "")
-    page = rest.dispatches(limit=200, parent="none", **({"notebook": notebook} if notebook else {}))
-    found = next((row for row in page.dispatches if row.lattice == "cell"), None)
-    return found if found is not None else newest(rest)
+    page = rest.dispatches(limit=1, parent="none", tag=TAG, **({"notebook": notebook} if notebook else {}))
+    if not page.dispatches:
+        raise UsageError("%covalent fetch: no cell was run with %%dispatch yet")
+    return page.dispatches[0]
 
 
 def _command(

@@ -63,14 +63,12 @@ def _values(shell: Any, flag: str) -> list[str]:
 
 def _words(shell: Any, command: str, given: list[str]) -> list[str]:
     """Ids, and electrons of the dispatch that is named, or of the newest one."""
-    rest = connect()
-    if rest.connector.find() is None:  # a Tab starts no service
-        return []
-    given = [w for w in given if not w.startswith("-")]
     if command == "cluster":
         return ["restart", "scale", "close"]
-    if command in ("disk", "config", "list"):
+    rest = connect()
+    if command in ("disk", "config", "list") or rest.connector.find() is None:  # a Tab starts no service
         return []
+    given = [w for w in given if not w.startswith("-")]
     found: list[str] = []
     if not given:
         rows = rest.dispatches(limit=OFFERED, parent="none").dispatches

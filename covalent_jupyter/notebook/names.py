@@ -148,7 +148,7 @@ class _Reader:
         self.assigns.append(name)
 
     def read(self, names: Iterable[str], defined: set[str]) -> None:
-        self.reads.update(n for n in names if n not in defined)
+        self.reads.update(n for n in names if n not in defined and not n.startswith("__"))
 
 
 def _as_read(target: ast.expr) -> list[ast.expr]:

@@ -332,13 +332,22 @@ def _show_one(figure: Any, *_: Any, **__: Any) -> None:
 
 
 def _mend_ipython(module: Any) -> None:
-    for function in (display, update_display, publish_display_data, clear_output):
-        setattr(module, function.__name__, function)
-    module.DisplayHandle = Handle
+    ours = {f.__name__: f for f in (display, update_display, publish_display_data, clear_output)}
+    _replace(module, {**ours, "DisplayHandle": Handle})
 
 
 def _mend_pyplot(module: Any) -> None:
-    module.show = show_figures
+    _replace(module, {"show": show_figures})
+
+
+def _replace(module: Any, ours: dict[str, Any]) -> None:
+    """Replace functions of a module, also where others that were loaded before have them by ``from ... import``."""
+    theirs = {name: vars(module).get(name) for name in ours}
+    for other in list(sys.modules.values()):
+        names = getattr(other, "__dict__", {})
+        for name, function in theirs.items():
+            if function is not None and names.get(name) is function:
+                names[name] = ours[name]
 
 
 def _mend_figure(module: Any) -> None:

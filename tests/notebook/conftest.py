@@ -11,6 +11,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from ..client.world import world
+from .kernels import Kernel
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -76,3 +77,12 @@ def shell(bare_shell: Shell) -> Shell:
     bare_shell.run("import covalent_jupyter as ct")
     bare_shell.said()
     return bare_shell
+
+
+@pytest.fixture(scope="module")
+def kernel(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    found = Kernel(str(tmp_path_factory.mktemp("notebook")))
+    try:
+        yield found
+    finally:
+        found.close()
