@@ -1,19 +1,22 @@
-"""What a figure of a dispatch needs, fetched: its manifest, its electrons, and the insides of open sublattices."""
+"""What figures of a dispatch need, fetched: its manifest, its electrons, their attempts, the insides of sublattices."""
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..model import DispatchRow, ElectronRow
-from ..notebook.graph import Subject, graph_figure, is_down
+from ..notebook.graph import Attempt, Subject, graph_figure, is_down, timeline_figure
+from .nodes import find_nodes
 from .rest import Rest
 
 #: rows that one request fetches
 PAGE = 10_000
-#: sublattices that one figure opens
+#: sublattices that one figure opens, and whose electrons one timeline has
 OPENED = 60
+TIMED = 200
 
 Open = bool | str | int | Sequence[str | int]
 
@@ -35,13 +38,58 @@ def draw(
         opened, inner = None, _inner(rest, rows, [OPENED], deeper=True)
     else:
         addresses: Iterable[str | int] = () if open is False else (open,) if isinstance(open, (str, int)) else open
-        nodes = list(dict.fromkeys(n for address in addresses for n in subject.find(address)))
+        nodes = list(dict.fromkeys(n for address in addresses for n in find_nodes(manifest, address)))
         inner = _inner(rest, {n: rows[n] for n in nodes if n in rows}, [OPENED], deeper=False)
         opened = list(inner)
     title = f"{row.name} {row.dispatch_id[:4]}"
     return graph_figure(
         subject._replace(inner=inner), title=title, find=find, opened=opened, collapse=collapse, down=down
     )
+
+
+def timeline(rest: Rest, row: DispatchRow, *, sublattices: bool = True) -> Any:
+    """The timeline of a dispatch as it is now; see :meth:`.result.Result.timeline`."""
+    rows = electron_rows(rest, row.dispatch_id)
+    found = _attempts(rest, row.dispatch_id, "", rows)
+    if sublattices and any(electron.child for electron in rows.values()):
+        page = rest.dispatches(root=row.root_id, limit=TIMED + 1)
+        inner = [r for r in page.dispatches if r.dispatch_id != row.dispatch_id and r.parent_id is not None]
+        if page.total > TIMED + 1:
+            warnings.warn(f"the timeline has {len(inner)} of {page.total - 1} sublattices", stacklevel=3)
+        for child in _below(row.dispatch_id, inner):
+            found += _attempts(rest, child.dispatch_id, child.name, electron_rows(rest, child.dispatch_id))
+    title = f"{row.name} {row.dispatch_id[:4]}"
+    return timeline_figure(found, title=title, began=row.created, now=time.time())
+
+
+def _below(dispatch_id: str, rows: Sequence[DispatchRow]) -> list[DispatchRow]:
+    """Those that ran as parts of a dispatch, directly or not."""
+    parents, found = {dispatch_id}, []
+    for row in sorted(rows, key=lambda r: r.created):
+        if row.parent_id in parents:
+            parents.add(row.dispatch_id)
+            found.append(row)
+    return found
+
+
+def _attempts(rest: Rest, dispatch_id: str, within: str, rows: dict[int, ElectronRow]) -> list[Attempt]:
+    found: list[Attempt] = []
+    while True:
+        page = rest.attempts(dispatch_id, offset=len(found), limit=PAGE)
+        found += [_attempt(a, within, rows.get(a["node"])) for a in page["attempts"]]
+        if not page["attempts"] or len(found) >= page["total"]:
+            return found
+
+
+def _attempt(a: dict[str, Any], within: str, row: ElectronRow | None) -> Attempt:
+    started, ended, duration = a["started"], a["ended"], a["duration"]
+    if row is not None and row.child and started is not None and duration is not None:
+        ended = started + duration  # only the building of a sublattice takes a worker
+    error = f"{a['error_type']}: {a['error_message']}" if a["error_type"] else ""
+    return Attempt(
+        a["name"], a["node"], a["attempt"], a["status"], a["queued"], started, ended, duration, a["worker"],
+        a["executor"], error, within,
+    )  # fmt: skip
 
 
 def electron_rows(rest: Rest, dispatch_id: str) -> dict[int, ElectronRow]:

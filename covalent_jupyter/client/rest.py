@@ -276,6 +276,10 @@ class Rest:
         """The electron's row with ``inputs, source, options``, as JSON."""
         return _object(self.request("GET", f"dispatches/{_safe(dispatch_id)}/electrons/{int(node)}").json())
 
+    def attempts(self, dispatch_id: str, **query: Any) -> dict[str, Any]:
+        """One page of the attempts of its electrons: ``offset, limit, node``."""
+        return _object(self.request("GET", f"dispatches/{_safe(dispatch_id)}/attempts", query=query).json())
+
     def graph(self, dispatch_id: str) -> dict[str, Any]:
         return _object(self.request("GET", f"dispatches/{_safe(dispatch_id)}/graph").json())
 

@@ -296,6 +296,14 @@ class Result:
             self._rest, self.refresh().row, find=find, open=open, collapse=collapse, direction=direction
         )
 
+    def timeline(self, sublattices: bool = True) -> Any:
+        """Who ran what when, as it is now: a ``plotly.graph_objects.Figure`` with a lane for each worker.
+
+        Every attempt is a bar: the user's function, then what it took beside that (values in and out). Above, how many
+        were waiting for a place and under way. ``sublattices`` includes their electrons.
+        """
+        return drawing.timeline(self._rest, self.refresh().row, sublattices=sublattices)
+
     # display
 
     def __repr__(self) -> str:

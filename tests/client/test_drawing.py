@@ -16,7 +16,7 @@ from .flows import add, failing, gated, inner, outer
 
 
 def legend(figure: Any) -> list[str]:
-    return [trace.name for trace in figure.data if trace.showlegend]
+    return [trace.name for trace in figure.data if trace.showlegend is not False and trace.name]
 
 
 def hovers(figure: Any) -> list[str]:
@@ -64,5 +64,44 @@ class TestDraw:
 
     def test_what_is_not_there_is_named(self) -> None:
         result = ct.dispatch_sync(nested)(3)
-        with pytest.raises(NotFound, match="nested has no electron 'sub'"):
+        with pytest.raises(NotFound, match="no electron is called 'sub'"):
             result.draw(open=["sub"])
+
+
+@ct.electron(retries=1)
+def lucky_later(value: int) -> int:
+    if ct.get_context().attempt == 1:
+        raise ValueError("not at first")
+    return value
+
+
+@ct.lattice
+def retried(value: int) -> Any:
+    return lucky_later(value), ct.electron(inner)(value)
+
+
+class TestTimeline:
+    def test_attempts_and_sublattices_on_their_workers(self) -> None:
+        result = ct.dispatch_sync(retried)(1)
+        figure = result.timeline()
+        entries = legend(figure)
+        assert "✓ completed (4)" in entries and "✕ failed (1)" in entries
+        texts = hovers(figure)
+        assert any("not at first" in text for text in texts) and any("attempt 2" in text for text in texts)
+        assert sum("of inner" in text for text in texts) == 2
+        workers = {e.worker for e in result.electrons}
+        assert workers <= set(figure.layout.yaxis.ticktext)
+        assert len(hovers(result.timeline(sublattices=False))) == 3
+
+    def test_while_it_runs(self, tmp_path: Path) -> None:
+        gate = tmp_path / "gate"
+        dispatched = ct.dispatch(gated)(str(gate))
+        try:
+            while ct.get_result(dispatched).electrons[0].status != ct.status.RUNNING:
+                dispatched.wait(0.05)
+            figure = ct.get_result(dispatched).timeline()
+            assert "◐ running (1)" in legend(figure)
+            assert any("so far" in text for text in hovers(figure))
+        finally:
+            gate.touch()
+        dispatched.wait(60)

@@ -170,7 +170,7 @@ class TestLatticeDraw:
     def test_mistakes(self) -> None:
         with pytest.raises(InvalidRequest, match='"right" or "down", not \'up\''):
             search.draw(1, direction="up")
-        with pytest.raises(NotFound, match="search has no electron 'tran'"):
+        with pytest.raises(NotFound, match="no electron is called 'tran'; did you mean 'train'"):
             search.draw(1, find="tran")
         with pytest.raises(ct.BuildError, match=r"has no parameter 'counts'.*signature"):
             search.draw(1, counts=3)

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from covalent_jupyter.client.display import sign_of
-from covalent_jupyter.errors import NotFound
-from covalent_jupyter.model import Lit, Node, Status, dependencies
+from covalent_jupyter.model import Status, dependencies
 from covalent_jupyter.notebook.graph.canvas import arrange
 from covalent_jupyter.notebook.graph.layout import layered
 from covalent_jupyter.notebook.graph.picture import picture
@@ -97,23 +96,6 @@ class TestWords:
         found = manifest(["a", "b", "c"], [[], [0], [0, 1]])
         labels = {(a.start, a.end): a.label for a in picture(Subject(found)).arrows}
         assert labels == {(0, 1): "", (0, 2): "p0", (1, 2): "p1"}
-
-    @pytest.mark.parametrize(
-        ("address", "nodes"),
-        [(2, [2]), ("2", [2]), ("train", [1, 2, 3]), ("train[x=2]", [2]), ("train [x = 2]", [2]), ("SCO", [4, 5, 6])],
-    )
-    def test_find(self, address: int | str, nodes: list[int]) -> None:
-        assert Subject(manifest(*fan(3))).find(address) == nodes
-
-    def test_find_compares_text_with_and_without_quotes(self) -> None:
-        found = manifest(["a", "a"], [[], []])
-        found.nodes[0] = Node(0, "a", args=[Lit("svm")], params=("kind",))
-        assert Subject(found).find("a[kind=svm]") == Subject(found).find("a[kind='svm']") == [0]
-
-    @pytest.mark.parametrize("address", ["nobody", "train[x=99]", 99, "a[b"])
-    def test_what_is_not_there_is_named(self, address: int | str) -> None:
-        with pytest.raises(NotFound, match=r"graph has no electron"):
-            Subject(manifest(*fan(3))).find(address)
 
 
 class TestSublattices:

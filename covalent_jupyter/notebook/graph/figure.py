@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ...client.display import duration_text, sign_of
+from ...client.nodes import find_nodes
 from ...model import ElectronRow
 from .canvas import Canvas, Line, Rectangle, arrange, curve, detail_of, title_of
 from .picture import ATTENTION, Box, Look, picture
@@ -58,7 +59,7 @@ def graph_figure(
 
     ``find`` names electrons to zoom to; the other arguments are those of :func:`.picture.picture`.
     """
-    wanted = set(subject.find(find)) if find is not None else set()
+    wanted = set(find_nodes(subject.manifest, find)) if find is not None else set()
     seen = picture(subject, collapse=collapse, apart=_few(wanted), opened=opened)
     return _Figure(subject, arrange(seen, down=down), wanted, title).made()
 

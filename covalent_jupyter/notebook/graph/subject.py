@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ...errors import NotFound
 from ...model import ElectronRow, Input, Lit, Manifest, Node, Ref, Tpl, dependencies, refs_of
 
 #: characters of an input's text
 SHORT = 60
 #: before the names of electrons whose values are taken
 _FROM = "←"
-
-_ADDRESS = re.compile(r"(?P<name>.+?)\s*(?:\[(?P<inputs>.*)\])?\s*\Z", re.S)
 
 
 class Subject(NamedTuple):
@@ -81,37 +77,6 @@ class Subject(NamedTuple):
                 if len(known) == 1:  # of score(train(C=0.1)): C=0.1
                     found[number] = known.pop()
         return found
-
-    def find(self, address: int | str) -> list[int]:
-        """Nodes by id, by name, as ``train[C=0.1]``, or by a part of the name. NotFound if there are none."""
-        nodes = self.manifest.nodes
-        if isinstance(address, int) or address.strip().isdecimal():
-            if 0 <= int(address) < len(nodes):
-                return [int(address)]
-            raise NotFound(f"{self.manifest.name} has no electron {address}: it has {len(nodes)}, from 0")
-        match = _ADDRESS.match(address.strip())
-        name = match["name"] if match else address
-        wanted = _pairs(match["inputs"]) if match and match["inputs"] else {}
-        found = [i for i, node in enumerate(nodes) if node.name == name]
-        found = found or [i for i, node in enumerate(nodes) if name.lower() in node.name.lower()]
-        found = [i for i in found if self._has(nodes[i], wanted)]
-        if not found:
-            known = ", ".join(list(dict.fromkeys(node.name for node in nodes))[:20])
-            raise NotFound(
-                f"{self.manifest.name} has no electron {address!r}: give an id, a name or name[parameter=value]; "
-                f"the names are {known or 'none'}"
-            )
-        return found
-
-    def _has(self, node: Node, wanted: Mapping[str, str]) -> bool:
-        if not wanted:
-            return True
-        inputs = self.inputs(node)
-        return all(inputs.get(p) in (text, repr(text)) for p, text in wanted.items())
-
-
-def _pairs(text: str) -> dict[str, str]:
-    return {k.strip(): v.strip() for k, _, v in (part.partition("=") for part in text.split(",")) if k.strip()}
 
 
 def _cut(text: str) -> str:
