@@ -13,6 +13,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from . import executor
+    from .client.compare import compare
     from .client.control import covalent_start, covalent_stop, is_covalent_running
     from .client.dispatching import as_completed, cancel, dispatch, dispatch_sync, redispatch
     from .client.fetching import get_result, get_result_manager, latest
@@ -59,7 +60,7 @@ __all__ = [
     "DispatchCancelled", "DispatchError", "DispatchFailed", "DispatchId", "ElectronCrashed", "ElectronError",
     "ElectronInterrupted", "ElectronTimeout", "EncodeError", "Failed", "File", "MemoryLimitExceeded", "NotFinished",
     "NotFound", "Result", "ServiceError", "ServiceUnavailable", "Status", "Sweep", "TransportableObject", "VersionMismatch",
-    "__version__", "as_completed", "cancel", "completed", "covalent_start", "covalent_stop", "debug", "disk", "dispatch",
+    "__version__", "as_completed", "cancel", "compare", "completed", "covalent_start", "covalent_stop", "debug", "disk", "dispatch",
     "dispatch_sync", "dispatches", "electron", "executor", "get_config", "get_context", "get_result",
     "get_result_manager", "get_sweep", "grid", "install_as_covalent", "is_covalent_running", "latest", "lattice", "progress",
     "redispatch", "reload_config", "report", "set_config", "sql", "status", "sweep", "wait", "zip",
@@ -93,6 +94,7 @@ _HOMES = {
     "dispatches": "client.tables",
     "sql": "client.tables",
     "disk": "client.tables",
+    "compare": "client.compare",
     "grid": "client.points",
     "zip": "client.points",
     "sweep": "client.sweep",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import warnings
@@ -9,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from ..errors import InvalidRequest
 from ..model import DispatchRow, Status
 from .display import html_table, size_text, text_table, took
 from .electrons import moment
 from .rest import connect
+from .when import moment_of
 
 #: rows that a table shows of itself
 SHOWN = 60
@@ -73,33 +76,84 @@ def row_dict(row: DispatchRow) -> dict[str, Any]:
 def dispatches(
     limit: int = 100,
     *,
-    status: str | Status | None = None,
     name: str | None = None,
+    status: str | Status | Sequence[str | Status] | None = None,
+    since: Any = None,
+    until: Any = None,
+    tags: str | Sequence[str] = (),
+    text: str | None = None,
     lattice: str | None = None,
     notebook: str | None = None,
     tag: str | None = None,
     parent: str | None = None,
+    sublattices: bool = False,
+    values: bool | None = None,
     pandas: bool | None = None,
 ) -> Any:
     """Past and present runs, newest first: a DataFrame where pandas is installed (``pandas=False``: a :class:`Table`).
 
-    ``name`` finds text in names and ids, ``lattice`` is the name of the lattice; sublattices' runs are
-    listed by ``parent``.
+    ``name`` is text in the name, ``text`` text in name, note or id; ``status`` one or several; ``since`` and ``until`` (of
+    the dispatch) a datetime, a date, ``"2 days"``, ``"yesterday"``; ``tags`` all that a run must bear; ``lattice`` the
+    name of the lattice. Runs of sublattices are listed with ``sublattices``, or by their ``parent``.
+    ``values`` gives inputs and scalar results columns of their own, by default where all runs are of one lattice.
     """
     rest = connect()
-    rows: list[dict[str, Any]] = []
+    asked = {
+        "status": _statuses(status), "name": name, "q": text, "lattice": lattice, "notebook": notebook,
+        "tags": ",".join([*([tags] if isinstance(tags, str) else tags), *([tag] if tag else [])]) or None,
+        "since": None if since is None else moment_of(since), "until": None if until is None else moment_of(until),
+        "parent": parent or (None if sublattices else "none"),
+    }  # fmt: skip
+    rows: list[DispatchRow] = []
     before: Any = None
     while len(rows) < limit:
-        page = rest.dispatches(
-            limit=min(limit - len(rows), 500), before=before,
-            status=str(Status(status)) if status is not None else None,
-            q=name, lattice=lattice, notebook=notebook, tag=tag, parent=parent,
-        )  # fmt: skip
-        rows += [row_dict(row) for row in page.dispatches]
+        page = rest.dispatches(limit=min(limit - len(rows), 500), before=before, **asked)
+        rows += page.dispatches
         before = page.next
         if before is None or not page.dispatches:
             break
-    return table_of(rows, COLUMNS, pandas)
+    one = len({row.lattice for row in rows}) == 1
+    return _runs_table(rows, pandas) if (one if values is None else values) else _plain_table(rows, pandas)
+
+
+def _statuses(given: str | Status | Sequence[str | Status] | None) -> str | None:
+    if given is None:
+        return None
+    several = [given] if isinstance(given, str) else given
+    try:
+        return ",".join(str(Status(str(s).upper())) for s in several)
+    except ValueError:
+        raise InvalidRequest(f"status is one or several of {', '.join(Status)}, not {given!r}") from None
+
+
+def _plain_table(rows: Sequence[DispatchRow], pandas: bool | None) -> Any:
+    return table_of([row_dict(row) for row in rows], COLUMNS, pandas)
+
+
+def _runs_table(rows: Sequence[DispatchRow], pandas: bool | None) -> Any:
+    """A column for each input and each scalar result; a name that is taken gets ``input_`` or ``result_`` before it."""
+    inputs = {n: f"input_{n}" if n in COLUMNS else n for row in rows for n in row.inputs}
+    taken = {*COLUMNS, *inputs.values()}
+    results = {n: f"result_{n}" if n in taken else n for row in rows for n in row.results}
+    found = []
+    for row in rows:
+        flat = row_dict(row)
+        flat.update((inputs[n], scalar_of(text)) for n, text in row.inputs.items())
+        flat.update((results[n], value) for n, value in row.results.items())
+        found.append(flat)
+    around = [c for c in COLUMNS if c != "inputs"]
+    at = around.index("status") + 1
+    columns = [*around[:at], *inputs.values(), *results.values(), *around[at:]]
+    return table_of([{c: row.get(c) for c in columns} for row in found], columns, pandas)
+
+
+def scalar_of(text: str) -> Any:
+    """The number, truth value, None or text that ``text`` is the repr of; else the text itself."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+    return value if value is None or isinstance(value, (bool, int, float, str)) else text
 
 
 def sql(query: str, max_rows: int = 10_000, *, pandas: bool | None = None) -> Any:

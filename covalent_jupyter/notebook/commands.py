@@ -101,7 +101,7 @@ def _list(shell: Any, rest: Rest, found: Found) -> Any:
     if "here" in found and not here:
         raise UsageError("%covalent list --here: Jupyter does not say which notebook this is")
     return dispatches(
-        found.get("limit", 20), status=found.get("status"), name=found.get("text"), lattice=found.get("lattice"),
+        found.get("limit", 20), status=found.get("status"), text=found.get("text"), lattice=found.get("lattice"),
         tag=found.get("tag"), notebook=here,
     )  # fmt: skip
 

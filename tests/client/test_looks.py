@@ -18,6 +18,7 @@ from covalent_jupyter.client.display import (
     width_of,
 )
 from covalent_jupyter.client.tables import Table
+from covalent_jupyter.errors import InvalidRequest
 
 from . import flows
 
@@ -82,7 +83,7 @@ def test_a_table_without_pandas() -> None:
     frame = ct.dispatches(limit=2)
     assert list(frame.dispatch_id) == [row["dispatch_id"] for row in table] and frame.electrons.dtype.kind == "i"
     assert [row["dispatch_id"] for row in ct.dispatches(limit=5, status="COMPLETED", pandas=False)]
-    with pytest.raises(ValueError, match="SLEEPING"):
+    with pytest.raises(InvalidRequest, match="SLEEPING"):
         ct.dispatches(status="SLEEPING")
 
 
