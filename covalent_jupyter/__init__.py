@@ -131,11 +131,19 @@ def __getattr__(name: str) -> Any:
     elif name in _HOMES:
         module_name, attribute = _HOMES[name], name
     else:
-        raise AttributeError(f"module 'covalent_jupyter' has no attribute {name!r}")
+        raise AttributeError(_absent(name))
     module = importlib.import_module(f".{module_name}", __name__)
     value = module if attribute is None else getattr(module, attribute)
     globals()[name] = value
     return value
+
+
+def _absent(name: str) -> str:
+    """Why there is no such name; special ones are asked for often, and by nobody who reads it."""
+    if name.startswith("__"):
+        return f"module 'covalent_jupyter' has no attribute {name!r}"
+    absent = importlib.import_module(".absent", __name__)
+    return str(absent.explain(__name__, name, __all__, absent.NAMES))
 
 
 def __dir__() -> list[str]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import sys
+from importlib.machinery import ModuleSpec
+from typing import Any
 
+from .absent import NAMES as ABSENT
 from .errors import ConfigError
 
 #: Covalent's module -> ours
@@ -24,3 +27,16 @@ def install_as_covalent() -> None:
         )
     for name, ours in NAMES.items():
         sys.modules[name] = importlib.import_module(ours)
+    if not any(isinstance(finder, _Absent) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Absent())
+
+
+class _Absent:
+    """Says of ``covalent.triggers`` and the like what there is instead."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        top, _, rest = name.partition(".")
+        if top != "covalent" or name in NAMES or sys.modules.get("covalent") is not sys.modules["covalent_jupyter"]:
+            return None
+        reason = ABSENT.get(rest.split(".")[0], "it has the names of `import covalent as ct` and of covalent.executor")
+        raise ModuleNotFoundError(f"covalent-jupyter has no module {name}: {reason}", name=name)

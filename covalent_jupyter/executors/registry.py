@@ -6,6 +6,7 @@ import difflib
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from ..absent import SHORT_NAMES
 from ..errors import ConfigError
 from .objects import DaskExecutor, Executor, LocalExecutor
 
@@ -26,6 +27,8 @@ def by_name(name: str) -> Executor:
     if built_in is not None:
         return built_in()
     point = _plugins().get(name)
+    if point is None and name.lower() in SHORT_NAMES:
+        raise ConfigError(f"there is no executor {name!r}, which Covalent has: {SHORT_NAMES[name.lower()]}")
     if point is None:
         known = names()
         close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)

@@ -180,6 +180,9 @@ class Manifest(Struct, omit_defaults=True):
     group: str = ""  # dispatches of one group (an id) count together for ``max_running``
     version: int = 1
 
+    def __repr__(self) -> str:
+        return f"<Manifest of {self.name}: {len(self.nodes)} nodes, dispatch {self.dispatch_id}>"
+
 
 def dependencies(node: Node) -> set[int]:
     """Ids of the nodes that must have a value before ``node`` may run."""

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ..absent import OPTIONS as ABSENT
 from ..errors import ConfigError
 from .deps import as_bash, as_calls, as_modules, as_pip
 
@@ -45,6 +46,8 @@ def checked(given: dict[str, Any], owner: str, *, only: Iterable[str] | None = N
     names = tuple(_CHECKS) if only is None else tuple(only)
     result = {}
     for name, value in given.items():
+        if name in ABSENT:
+            raise ConfigError(f"{owner}: there is no option {name!r}, which Covalent has: {ABSENT[name]}")
         if name not in names:
             raise ConfigError(
                 f"{owner}: there is no option {name!r}{suggest(name, names)}; options are {', '.join(names)}"
