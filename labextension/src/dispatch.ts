@@ -148,7 +148,8 @@ export class DispatchModel implements IDisposable {
   want(...wants: Want[]): void {
     const fresh = wants.filter(want => !this._wants.has(want));
     fresh.forEach(want => this._wants.add(want));
-    if (this._following && fresh.length > 0) {
+    const rests = !this._started && this._presence === 'here';
+    if ((this._following || rests) && fresh.length > 0) {
       void this._fetch(fresh);
     }
   }

@@ -1,6 +1,7 @@
 import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 
 import { Feed } from './feed';
+import { outputPlugin } from './output/plugin';
 import { pagePlugin } from './page/plugin';
 import { notificationPlugin, runningPlugin, statusPlugin, watcherPlugin } from './running';
 import { sidebarPlugin } from './sidebar';
@@ -23,5 +24,6 @@ export default [
   runningPlugin,
   statusPlugin,
   notificationPlugin,
-  pagePlugin
+  pagePlugin,
+  outputPlugin
 ];

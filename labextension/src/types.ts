@@ -185,6 +185,26 @@ export interface Graph {
   inputs?: Record<string, string>;
 }
 
+/** Answer of `dispatches/{id}/result`: the electrons whose values the lattice returns. */
+export interface ResultOf {
+  status: Status;
+  parts: ResultPart[];
+  /** Parts that there are, told or not. */
+  total: number;
+  /** The one part is all that was returned. */
+  whole: boolean;
+}
+
+export interface ResultPart {
+  node: number;
+  name: string;
+  /** The piece of its value: "[0].score"; "" is all of it. */
+  path: string;
+  status: Status;
+  preview: Preview | null;
+  child: string | null;
+}
+
 /** What a running attempt has printed so far: read it by offset. */
 export interface LiveLog {
   dispatch_id: string;

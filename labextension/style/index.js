@@ -1,3 +1,4 @@
 import './base.css';
 import './views.css';
 import './page.css';
+import './output.css';

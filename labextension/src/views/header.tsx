@@ -113,17 +113,23 @@ function HeaderActions({ row, place }: { row: DispatchRow; place: Props['place']
   return (
     <span className="cv-actions">
       {actions.cancel && !ended && <Button onClick={() => actions.cancel!(id)}>{trans.__('Cancel')}</Button>}
+      {place === 'notebook' && redispatch && ended && row.status !== 'COMPLETED' && (
+        <Button onClick={() => redispatch(id, 'failed')} title={trans.__('Every completed electron keeps its value')}>
+          {trans.__('Run failed again')}
+        </Button>
+      )}
+      {place === 'notebook' && ended && (
+        <MenuButton label={<>{trans.__('Redispatch')} ▾</>} title={trans.__('Redispatch')} items={again} />
+      )}
       {place === 'notebook' && actions.open && (
         <Button onClick={() => actions.open!(id)} title={trans.__('Open the page of this dispatch')}>
           {trans.__('Open')}
         </Button>
       )}
       {place === 'page' && (
-        <>
-          <MenuButton label={<>{trans.__('Redispatch')} ▾</>} title={trans.__('Redispatch')} items={again} />
-          <MenuButton label="⋯" title={trans.__('More actions')} items={more} />
-        </>
+        <MenuButton label={<>{trans.__('Redispatch')} ▾</>} title={trans.__('Redispatch')} items={again} />
       )}
+      <MenuButton label="⋯" title={trans.__('More actions')} items={more} />
     </span>
   );
 }

@@ -1,0 +1,101 @@
+import * as React from 'react';
+
+import { DispatchRow } from '../types';
+import { Actions, SurroundingsProvider, Trans, useTrans } from '../views/context';
+import { ElectronTable, TableView, USUAL_VIEW } from '../views/electrons';
+import { Header } from '../views/header';
+import { useModel } from '../views/hooks';
+import { Empty } from '../views/parts';
+import { Tab, TabPanel, Tabs } from '../views/tabs';
+import { Memory } from './memory';
+import { NowView } from './now';
+import { ResultView } from './result';
+
+interface Props {
+  memory: Memory;
+  trans: Trans;
+  actions: Actions;
+}
+
+/** The panel of a dispatch below a cell: alive while there is a service, still where there is none. */
+export function NotebookPanel({ memory, trans, actions }: Props): JSX.Element {
+  useModel(memory);
+  const { shown, again } = memory;
+  const surroundings = React.useMemo(
+    () => ({ trans, actions: memory.isStill ? lookOnly(actions) : actions, source: shown.source }),
+    [trans, actions, shown, memory.isStill]
+  );
+  return (
+    <SurroundingsProvider value={surroundings}>
+      <div className="jp-CovalentView cv-notebookPanel" data-dispatch={shown.id} data-status={shown.row?.status}>
+        <Head memory={memory} />
+        <Body memory={memory} />
+      </div>
+      {again && <NotebookPanel memory={again} trans={trans} actions={actions} />}
+    </SurroundingsProvider>
+  );
+}
+
+/** What makes sense without a service. */
+function lookOnly(actions: Actions): Actions {
+  return { copy: actions.copy, insertCell: actions.insertCell, sanitize: actions.sanitize };
+}
+
+function Head({ memory }: { memory: Memory }): JSX.Element {
+  const trans = useTrans();
+  const { shown } = memory;
+  const words = memory.words(trans);
+  return (
+    <>
+      <Header model={shown} place="notebook" />
+      {words && (
+        <div className={`cv-word cv-${memory.isStill ? 'mute' : 'warn'}`} role="status" title={memory.why}>
+          {words}
+        </div>
+      )}
+    </>
+  );
+}
+
+function Body({ memory }: { memory: Memory }): JSX.Element {
+  const trans = useTrans();
+  const { shown } = memory;
+  useModel(shown);
+  const [chosen, setChosen] = React.useState<string | null>(null);
+  const [view, setView] = React.useState<TableView>(USUAL_VIEW);
+  const [node, setNode] = React.useState<number | null>(null);
+  const prefix = React.useId();
+  const { row } = shown;
+  if (!row) {
+    return <Empty>{shown.problem || trans.__('Looking for dispatch %1…', shown.id.slice(0, 8))}</Empty>;
+  }
+  const tabs = tabsFor(row, trans);
+  const tab = tabs.some(t => t.id === chosen) ? chosen! : usual(row);
+  return (
+    <>
+      <Tabs tabs={tabs} chosen={tab} onChoose={setChosen} label={trans.__('Views of the dispatch')} prefix={prefix} />
+      <div className={`cv-notebookBody cv-tab-${tab}`}>
+        <TabPanel prefix={prefix} chosen={tab}>
+          {tab === 'now' && <NowView model={shown} onMore={setChosen} />}
+          {tab === 'electrons' && (
+            <ElectronTable model={shown} chosen={node} onChoose={setNode} view={view} onView={setView} />
+          )}
+          {tab === 'result' && <ResultView model={shown} />}
+        </TabPanel>
+      </div>
+    </>
+  );
+}
+
+function tabsFor(row: DispatchRow, trans: Trans): Tab[] {
+  return [
+    { id: 'now', label: trans.__('Now') },
+    { id: 'electrons', label: trans.__('Electrons') },
+    { id: 'result', label: trans.__('Result') }
+  ];
+}
+
+/** What is looked at until somebody chooses: what goes on, and then what came of it. */
+function usual(row: DispatchRow): string {
+  return row.status === 'COMPLETED' ? 'result' : 'now';
+}

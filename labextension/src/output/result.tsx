@@ -1,0 +1,112 @@
+import * as React from 'react';
+
+import { DispatchModel } from '../dispatch';
+import { Preview, ResultOf, ResultPart } from '../types';
+import { useActions, useSurroundings, useTrans } from '../views/context';
+import { isEnded } from '../views/figures';
+import { useAnswer, useModel } from '../views/hooks';
+import { Button, Code, CopyButton, Empty } from '../views/parts';
+import { sanitize } from './sanitize';
+
+const BASE64 = /^[A-Za-z0-9+/=\s]+$/;
+
+/** What the lattice returned, as pictures, tables and text of the electrons whose values are in it. */
+export function ResultView({ model }: { model: DispatchModel }): JSX.Element {
+  useModel(model);
+  const trans = useTrans();
+  const { source } = useSurroundings();
+  const status = model.row?.status;
+  const ask = () => source.request<ResultOf>(`dispatches/${model.id}/result`);
+  const { data, problem } = useAnswer(ask, [model, model.id, status, model.row?.counts.completed]);
+  if (!data) {
+    return <Empty>{problem || trans.__('Looking…')}</Empty>;
+  }
+  const there = data.parts.filter(part => part.preview !== null || part.child !== null);
+  if (there.length === 0) {
+    return <Empty>{without(model, trans)}</Empty>;
+  }
+  return (
+    <div className="cv-result">
+      {there.map((part, index) => (
+        <Part key={index} part={part} named={!(data.whole && data.total === 1)} />
+      ))}
+      {data.total > data.parts.length && (
+        <p className="cv-mute">{trans.__('and %1 more parts', data.total - data.parts.length)}</p>
+      )}
+      {status === 'COMPLETED' && <Fetch id={model.id} />}
+    </div>
+  );
+}
+
+function without(model: DispatchModel, trans: { __(m: string, ...a: any[]): string }): string {
+  const { row } = model;
+  if (row && !isEnded(row.status)) {
+    return trans.__('What is returned appears here as soon as it is there.');
+  }
+  return row?.status === 'COMPLETED'
+    ? trans.__('It returned nothing that electrons made.')
+    : trans.__('There is no result: nothing that is returned was completed.');
+}
+
+function Part({ part, named }: { part: ResultPart; named: boolean }): JSX.Element {
+  const trans = useTrans();
+  const { open } = useActions();
+  return (
+    <section className="cv-part">
+      {named && (
+        <h4>
+          {part.name}
+          {part.path && <span className="cv-mono cv-mute">{part.path}</span>} <span className="cv-mute">{part.node}</span>
+        </h4>
+      )}
+      {part.preview ? (
+        <Rich preview={part.preview} />
+      ) : (
+        part.child &&
+        open && (
+          <button className="cv-link" onClick={() => open(part.child!)}>
+            {trans.__('the run of this sublattice')}
+          </button>
+        )
+      )}
+    </section>
+  );
+}
+
+/** A value as its picture, its table, or its text; nothing in it can act. */
+export function Rich({ preview }: { preview: Preview }): JSX.Element {
+  const { mime = {}, type, shape, repr } = preview;
+  const picture = mime['image/png'];
+  const table = React.useMemo(() => (mime['text/html'] ? sanitize(mime['text/html']) : ''), [mime['text/html']]);
+  const about = [type, shape].filter(Boolean).join(' · ');
+  return (
+    <>
+      {picture && BASE64.test(picture) ? (
+        <img className="cv-picture" alt={repr} src={`data:image/png;base64,${picture}`} />
+      ) : /[^\s<>]/.test(table.replace(/<[^>]*>/g, '')) ? (
+        <div className="cv-rich" dangerouslySetInnerHTML={{ __html: table }} />
+      ) : (
+        <Code text={repr} />
+      )}
+      {about !== type || !['int', 'float', 'bool', 'str', 'NoneType'].includes(type) ? (
+        <div className="cv-mute cv-about">{about}</div>
+      ) : null}
+    </>
+  );
+}
+
+function Fetch({ id }: { id: string }): JSX.Element {
+  const trans = useTrans();
+  const { insertCell } = useActions();
+  const code = `ct.get_result("${id}").value`;
+  return (
+    <div className="cv-fetch">
+      {insertCell && (
+        <Button onClick={() => insertCell(code)} title={code}>
+          {trans.__('Fetch it into the notebook')}
+        </Button>
+      )}
+      <CopyButton text={code}>{trans.__('Copy code that fetches it')}</CopyButton>
+    </div>
+  );
+}
