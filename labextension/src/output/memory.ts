@@ -68,14 +68,16 @@ export class Memory implements IDisposable {
     if (presence === 'deleted') {
       return trans.__('deleted');
     }
-    if (link === 'online' || link === 'loading') {
-      return '';
-    }
     if (this.isStill) {
-      return trans.__('as of %1; the service cannot be reached', when);
+      return this._live.problem ? trans.__('as of %1; the service cannot be reached', when) : '';
     }
     const { row } = this._live;
-    return row && isEnded(row.status) ? '' : trans.__('The service cannot be reached; the panel goes on as soon as it can.');
+    if (!row || isEnded(row.status)) {
+      return '';
+    }
+    return link === 'online' || link === 'loading'
+      ? this.source.problem
+      : trans.__('The service cannot be reached; the panel goes on as soon as it can.');
   }
 
   /** Follow it, while somebody may look. */

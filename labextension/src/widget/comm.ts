@@ -140,7 +140,8 @@ export class CommSource implements ISource, IDisposable {
   }
 
   private readonly _hear = (said: Said, buffers: DataView[] = []): void => {
-    void this._take(said, buffers[0]);
+    // one after the other: a short message is unpacked sooner than a long one before it
+    this._taken = this._taken.then(() => this._take(said, buffers[0]));
   };
 
   private async _take(said: Said, data: DataView | undefined): Promise<void> {
@@ -208,6 +209,7 @@ export class CommSource implements ISource, IDisposable {
   private readonly _open = new Map<string, Open>();
   private readonly _followers = new Set<{ id: string; tell: (changes: Changes) => void }>();
   private readonly _linkChanged = new Signal<this, void>(this);
+  private _taken: Promise<void> = Promise.resolve();
   private _link: Link = 'loading';
   private _problem = '';
   private _skew = 0;
@@ -222,6 +224,6 @@ const PAGE = Math.random().toString(36).slice(2, 10);
 let count = 0;
 
 async function unpacked(data: DataView): Promise<string> {
-  const stream = new Blob([data as unknown as BlobPart]).stream().pipeThrough(new DecompressionStream('deflate'));
+  const stream = new Response(data as unknown as BodyInit).body!.pipeThrough(new DecompressionStream('deflate'));
   return new Response(stream).text();
 }

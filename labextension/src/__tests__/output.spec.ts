@@ -1,0 +1,164 @@
+import { nullTranslator } from '@jupyterlab/translation';
+import { Widget } from '@lumino/widgets';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+
+import { Feed } from '../feed';
+import { Bundle, MIME, readBundle } from '../output/bundle';
+import { DispatchOutput } from '../output/renderer';
+import { sanitize } from '../output/sanitize';
+import { StillSource } from '../output/still';
+import { electron, ID } from './rows';
+import { Asked, LoopbackServer, row, Said } from './server';
+
+const PATIENCE = { timeout: 10_000 };
+const HOSTILE = '<img src=x onerror="window.hacked = true">';
+
+let server: LoopbackServer | null = null;
+let feed: Feed | null = null;
+let output: DispatchOutput | null = null;
+
+function bundle(change: Partial<Bundle> = {}): Bundle {
+  return {
+    version: 1,
+    dispatch_id: ID,
+    store_id: 'ours',
+    as_of: 1_700_000_000,
+    row: row(ID, { name: `kept ${HOSTILE}`, status: 'RUNNING', ended: null }),
+    electrons: [electron(3, { name: HOSTILE, status: 'FAILED', error: { type: 'ValueError', message: HOSTILE } })],
+    graph: null,
+    result: null,
+    more: 0,
+    ...change
+  };
+}
+
+async function show(answer: (path: string, asked: Asked) => Said | Promise<Said>, kept = bundle()): Promise<HTMLElement> {
+  server = new LoopbackServer(asked => answer(asked.path.replace(/^.*\/covalent\//, ''), asked));
+  feed = new Feed(await server.start());
+  output = new DispatchOutput(feed, nullTranslator.load('covalent_jupyter'), memory => ({
+    cancel: async id => {
+      await feed!.request(`dispatches/${id}/cancel`, {}, { method: 'POST', body: '{"nodes":null}' });
+    },
+    redispatch: (id, reuse) => memory.redispatch(id, reuse)
+  }));
+  Widget.attach(output, document.body);
+  const data = { [MIME]: JSON.parse(JSON.stringify(kept)) };
+  await output.renderModel({ data, metadata: {}, trusted: false, setData: () => undefined });
+  return output.node;
+}
+
+afterEach(async () => {
+  output?.dispose();
+  feed?.dispose();
+  await server?.stop();
+  output = feed = server = null;
+});
+
+/** A service that knows this dispatch. */
+function service(status: 'RUNNING' | 'FAILED' | 'COMPLETED', name = 'experiment') {
+  const ended = status === 'RUNNING' ? null : 1010;
+  return (path: string, asked: Asked): Said | Promise<Said> => {
+    const [, id, part] = path.split('/');
+    const known = row(id ?? ID, { name, status, ended, seq: 5 });
+    if (path === 'events') {
+      return new Promise(() => undefined);
+    }
+    if (path === 'dispatches') {
+      return { body: { dispatches: [], seq: 5, total: 1, next: null } };
+    }
+    if (part === 'redispatch') {
+      return { status: 201, body: { dispatch_id: 'abcd0000-0000-4000-8000-000000000000' } };
+    }
+    const parts = [{ node: 0, name: 'best', path: '', status, preview: { type: 'float', repr: '42.5' }, child: null }];
+    const answers: Record<string, unknown> = {
+      electrons: { electrons: [electron(0, { status, name: 'best' })], total: 1, seq: 5 },
+      graph: { nodes: [[0, 'best', 'electron', status, null]], edges: [], inputs: {} },
+      result: { status, parts: status === 'COMPLETED' ? parts : [], total: 1, whole: true },
+      cancel: { cancelled: [0] }
+    };
+    return { body: asked.method === 'POST' ? answers[part] : part ? answers[part] : known };
+  };
+}
+
+describe('an output that is a dispatch', () => {
+  it('shows what the notebook kept where nobody answers, and user text as text', async () => {
+    const node = await show(() => ({ status: 502, body: { message: 'the service starts' } }));
+    await vi.waitFor(() => expect(node.textContent).toContain('the service cannot be reached'), PATIENCE);
+    expect(node.textContent).toContain(HOSTILE);
+    expect(node.textContent).toContain('as of ');
+    expect(node.querySelector('img')).toBeNull();
+    expect(node.textContent).toContain(`ValueError: ${HOSTILE}`);
+    // nobody can be asked to stop it
+    expect([...node.querySelectorAll('button')].map(b => b.textContent)).not.toContain('Cancel');
+  });
+
+  it('is alive where the service knows it, and cancels by REST', async () => {
+    const node = await show(service('RUNNING', 'live one'));
+    await vi.waitFor(() => expect(node.querySelector('.cv-title')?.textContent).toBe('live one'), PATIENCE);
+    expect(node.textContent).not.toContain('as of');
+    const cancel = [...node.querySelectorAll('button')].find(b => b.textContent === 'Cancel')!;
+    cancel.click();
+    await vi.waitFor(
+      () => expect(server!.asked.some(a => a.method === 'POST' && a.path.endsWith(`${ID}/cancel`))).toBe(true),
+      PATIENCE
+    );
+  });
+
+  it('says so where the id is of another store', async () => {
+    const answer = (path: string): Said =>
+      path === 'health'
+        ? { body: { ok: true, store_id: 'theirs' } }
+        : path === 'dispatches'
+          ? { body: { dispatches: [], seq: 1, total: 0, next: null } }
+          : { status: 404, body: { message: `no dispatch '${ID}'` } };
+    const node = await show(answer);
+    await vi.waitFor(() => expect(node.textContent).toContain('from another store'), PATIENCE);
+    expect(node.textContent).toContain(HOSTILE);
+  });
+
+  it('shows the result when it has completed, and a new run below', async () => {
+    const node = await show(service('COMPLETED'));
+    await vi.waitFor(() => expect(node.querySelector('.cv-result')?.textContent).toContain('42.5'), PATIENCE);
+    await vi.waitFor(() => expect(node.querySelector('.cv-title')?.textContent).toBe('experiment'), PATIENCE);
+    [...node.querySelectorAll('button')].find(b => b.textContent?.startsWith('Redispatch'))!.click();
+    await vi.waitFor(() => expect(node.querySelector('[role=menuitem]')).not.toBeNull(), PATIENCE);
+    node.querySelector<HTMLElement>('[role=menuitem]')!.click();
+    await vi.waitFor(() => expect(node.querySelectorAll('.cv-notebookPanel')).toHaveLength(2), PATIENCE);
+    expect(server!.asked.find(a => a.path.endsWith('redispatch'))?.body).toBe('{"reuse":"none"}');
+  });
+
+  it('is no dispatch where the JSON is none', async () => {
+    const node = await show(service('COMPLETED'), { dispatch_id: '../../x' } as Bundle);
+    await vi.waitFor(() => expect(node.textContent).toContain('names no dispatch'), PATIENCE);
+  });
+});
+
+it('reads bundles that anybody may have written', () => {
+  for (const data of [null, 7, 'x', {}, { dispatch_id: 5 }, { dispatch_id: 'ABCD' }]) {
+    expect(readBundle(data)).toBeNull();
+  }
+  const odd = { ...bundle(), row: { name: 5 }, electrons: [null, { node: 'x' }], graph: [], result: 'y' };
+  expect(readBundle(odd)).toMatchObject({ row: null, electrons: [], graph: null, result: null });
+});
+
+it('asks nothing of anybody for what the notebook kept', async () => {
+  const source = new StillSource(bundle());
+  const page = await source.request<{ total: number }>(`dispatches/${ID}/electrons`, { status: 'FAILED' });
+  expect(page.total).toBe(1);
+  await expect(source.request(`dispatches/${ID}/cancel`, {}, { method: 'POST' })).rejects.toThrow('not saved');
+  await expect(source.request('dispatches/ffff/graph')).rejects.toThrow('not saved');
+  expect(source.now()).toBe(1_700_000_000);
+});
+
+it.each([
+  ['<b onclick="x()">bold</b>', '<b>bold</b>'],
+  [HOSTILE, ''],
+  ['<script>x()</script><style>*{}</style>a', 'a'],
+  ['<a href="javascript:x()">link</a>', 'link'],
+  ['<table class="dataframe"><tr><td colspan="2" style="x">1</td></tr></table>', '<table><tbody><tr><td colspan="2">1</td></tr></tbody></table>'],
+  ['<svg><g onload=x()><desc><b>in</b></desc></g></svg>', ''],
+  ['<math><mtext><table><mglyph><style><img src=x onerror=x()>', ''],
+  ['1 < 2 & 3', '1 &lt; 2 &amp; 3']
+])('leaves nothing in %s that acts', (html, clean) => {
+  expect(sanitize(html)).toBe(clean);
+});
