@@ -18,6 +18,7 @@ export default defineConfig({
     target: 'es2020',
     cssCodeSplit: false,
     reportCompressedSize: false,
+    rolldownOptions: { output: { minify: true } }, // a library keeps its white space otherwise
     lib: { entry: 'lib/widget/bundle.js', formats: ['es'], fileName: () => 'panel.js', cssFileName: 'panel' }
   }
 });

@@ -141,7 +141,9 @@ export class CommSource implements ISource, IDisposable {
 
   private readonly _hear = (said: Said, buffers: DataView[] = []): void => {
     // one after the other: a short message is unpacked sooner than a long one before it
-    this._taken = this._taken.then(() => this._take(said, buffers[0]));
+    this._taken = this._taken
+      .then(() => this._take(said, buffers[0]))
+      .catch(error => console.warn('covalent-jupyter: a message of the kernel was not understood', error));
   };
 
   private async _take(said: Said, data: DataView | undefined): Promise<void> {
