@@ -118,7 +118,7 @@ describe('an output that is a dispatch', () => {
 
   it('shows the result when it has completed, and a new run below', async () => {
     const node = await show(service('COMPLETED'));
-    await vi.waitFor(() => expect(node.querySelector('.cv-result')?.textContent).toContain('42.5'), PATIENCE);
+    await vi.waitFor(() => expect(node.querySelector('.cv-returned')?.textContent).toContain('42.5'), PATIENCE);
     await vi.waitFor(() => expect(node.querySelector('.cv-title')?.textContent).toBe('experiment'), PATIENCE);
     [...node.querySelectorAll('button')].find(b => b.textContent?.startsWith('Redispatch'))!.click();
     await vi.waitFor(() => expect(node.querySelector('[role=menuitem]')).not.toBeNull(), PATIENCE);

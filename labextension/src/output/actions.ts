@@ -1,33 +1,22 @@
 import { JupyterFrontEnd } from '@jupyterlab/application';
-import { Clipboard, Notification } from '@jupyterlab/apputils';
-import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
+import { Sanitizer } from '@jupyterlab/apputils';
+import { TranslationBundle } from '@jupyterlab/translation';
 
-import { CommandIDs } from '../commands';
+import { actionsOf } from '../page/actions';
 import { ISource } from '../source';
-import { Actions, Trans } from '../views/context';
+import { Actions } from '../views/context';
 import { Memory } from './memory';
+import { sanitize } from './sanitize';
 
-/** What can be done in this front end: its commands, where it has them; cancel and redispatch go to the service itself. */
-export function actionsFor(app: JupyterFrontEnd, memory: Memory, source: ISource, trans: Trans): Actions {
-  const { commands } = app;
-  const run = (id: string, args: ReadonlyPartialJSONObject) => commands.execute(id, args);
-  const has = (id: string) => commands.hasCommand(id);
+/** What can be done from an output: what the page can; cancel goes to the service itself, a new run is shown below. */
+export function actionsFor(app: JupyterFrontEnd, memory: Memory, source: ISource, trans: TranslationBundle): Actions {
   return {
+    ...actionsOf(app.commands, source, new Sanitizer(), trans),
     cancel: async (id, nodes) => {
       const body = JSON.stringify({ nodes: nodes ?? null });
       await source.request(`dispatches/${id}/cancel`, {}, { method: 'POST', body });
     },
     redispatch: (id, reuse) => memory.redispatch(id, reuse),
-    copy: text => Clipboard.copyToSystem(text),
-    complain: message => void Notification.error(trans.__('That did not work: %1', message)),
-    ...(has(CommandIDs.openDispatch) && {
-      open: (dispatch_id: string, node?: number) =>
-        void run(CommandIDs.openDispatch, node === undefined ? { dispatch_id } : { dispatch_id, node })
-    }),
-    ...(has(CommandIDs.insertCell) && {
-      insertCell: async (code: string) => {
-        await run(CommandIDs.insertCell, { code });
-      }
-    })
+    sanitize
   };
 }

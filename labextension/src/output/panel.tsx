@@ -2,11 +2,16 @@ import * as React from 'react';
 
 import { DispatchRow } from '../types';
 import { Actions, SurroundingsProvider, Trans, useTrans } from '../views/context';
+import { Details } from '../views/details';
 import { ElectronTable, TableView, USUAL_VIEW } from '../views/electrons';
+import { Errors } from '../views/errors';
+import { Chosen, GraphView } from '../views/graph/graph';
 import { Header } from '../views/header';
 import { useModel } from '../views/hooks';
+import { Logs } from '../views/logs';
 import { Empty } from '../views/parts';
 import { Tab, TabPanel, Tabs } from '../views/tabs';
+import { Timeline } from '../views/timeline';
 import { Memory } from './memory';
 import { NowView } from './now';
 import { ResultView } from './result';
@@ -69,33 +74,58 @@ function Body({ memory }: { memory: Memory }): JSX.Element {
   if (!row) {
     return <Empty>{shown.problem || trans.__('Looking for dispatch %1…', shown.id.slice(0, 8))}</Empty>;
   }
-  const tabs = tabsFor(row, trans);
+  const tabs = tabsFor(row, memory.isStill, trans);
   const tab = tabs.some(t => t.id === chosen) ? chosen! : usual(row);
+  const pick = (next: Chosen | null) => setNode(next && next.dispatch === shown.id ? next.node : null);
+  const detailed = node !== null && tab !== 'now' && tab !== 'result' && !memory.isStill;
   return (
     <>
       <Tabs tabs={tabs} chosen={tab} onChoose={setChosen} label={trans.__('Views of the dispatch')} prefix={prefix} />
-      <div className={`cv-notebookBody cv-tab-${tab}`}>
+      <div className={`cv-notebookBody cv-tab-${tab} ${detailed ? 'cv-withDetails' : ''}`}>
         <TabPanel prefix={prefix} chosen={tab}>
           {tab === 'now' && <NowView model={shown} onMore={setChosen} />}
+          {tab === 'graph' && (
+            <GraphView
+              model={shown}
+              chosen={node === null ? null : { dispatch: shown.id, node }}
+              onChoose={pick}
+              wheelZooms={false}
+            />
+          )}
           {tab === 'electrons' && (
             <ElectronTable model={shown} chosen={node} onChoose={setNode} view={view} onView={setView} />
           )}
+          {tab === 'timeline' && <Timeline model={shown} chosen={node} onChoose={setNode} />}
+          {tab === 'logs' && <Logs model={shown} chosen={node} onChoose={setNode} />}
+          {tab === 'errors' && <Errors model={shown} chosen={node} onChoose={setNode} />}
           {tab === 'result' && <ResultView model={shown} />}
         </TabPanel>
+        {detailed && (
+          <div className="cv-notebookSide">
+            <Details key={node} model={shown} node={node} onClose={() => setNode(null)} onChoose={setNode} />
+          </div>
+        )}
       </div>
     </>
   );
 }
 
-function tabsFor(row: DispatchRow, trans: Trans): Tab[] {
-  return [
+/** What was saved in a notebook has no times and no logs. */
+function tabsFor(row: DispatchRow, still: boolean, trans: Trans): Tab[] {
+  const failed = row.counts.failed ?? 0;
+  const tabs: (Tab | false)[] = [
     { id: 'now', label: trans.__('Now') },
+    { id: 'graph', label: trans.__('Graph') },
     { id: 'electrons', label: trans.__('Electrons') },
+    !still && { id: 'timeline', label: trans.__('Timeline') },
+    !still && { id: 'logs', label: trans.__('Logs') },
+    failed > 0 && { id: 'errors', label: trans.__('Errors'), count: failed, tone: 'failed' },
     { id: 'result', label: trans.__('Result') }
   ];
+  return tabs.filter((tab): tab is Tab => tab !== false);
 }
 
 /** What is looked at until somebody chooses: what goes on, and then what came of it. */
 function usual(row: DispatchRow): string {
-  return row.status === 'COMPLETED' ? 'result' : 'now';
+  return row.status === 'COMPLETED' ? 'result' : row.status === 'FAILED' && row.counts.failed ? 'errors' : 'now';
 }

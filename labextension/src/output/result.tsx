@@ -1,14 +1,12 @@
 import * as React from 'react';
 
 import { DispatchModel } from '../dispatch';
-import { Preview, ResultOf, ResultPart } from '../types';
+import { ResultOf, ResultPart } from '../types';
 import { useActions, useSurroundings, useTrans } from '../views/context';
 import { isEnded } from '../views/figures';
 import { useAnswer, useModel } from '../views/hooks';
-import { Button, Code, CopyButton, Empty } from '../views/parts';
-import { sanitize } from './sanitize';
-
-const BASE64 = /^[A-Za-z0-9+/=\s]+$/;
+import { Button, CopyButton, Empty } from '../views/parts';
+import { PreviewView } from '../views/preview';
 
 /** What the lattice returned, as pictures, tables and text of the electrons whose values are in it. */
 export function ResultView({ model }: { model: DispatchModel }): JSX.Element {
@@ -26,7 +24,7 @@ export function ResultView({ model }: { model: DispatchModel }): JSX.Element {
     return <Empty>{without(model, trans)}</Empty>;
   }
   return (
-    <div className="cv-result">
+    <div className="cv-returned">
       {there.map((part, index) => (
         <Part key={index} part={part} named={!(data.whole && data.total === 1)} />
       ))}
@@ -60,7 +58,7 @@ function Part({ part, named }: { part: ResultPart; named: boolean }): JSX.Elemen
         </h4>
       )}
       {part.preview ? (
-        <Rich preview={part.preview} />
+        <PreviewView preview={part.preview} />
       ) : (
         part.child &&
         open && (
@@ -70,28 +68,6 @@ function Part({ part, named }: { part: ResultPart; named: boolean }): JSX.Elemen
         )
       )}
     </section>
-  );
-}
-
-/** A value as its picture, its table, or its text; nothing in it can act. */
-export function Rich({ preview }: { preview: Preview }): JSX.Element {
-  const { mime = {}, type, shape, repr } = preview;
-  const picture = mime['image/png'];
-  const table = React.useMemo(() => (mime['text/html'] ? sanitize(mime['text/html']) : ''), [mime['text/html']]);
-  const about = [type, shape].filter(Boolean).join(' · ');
-  return (
-    <>
-      {picture && BASE64.test(picture) ? (
-        <img className="cv-picture" alt={repr} src={`data:image/png;base64,${picture}`} />
-      ) : /[^\s<>]/.test(table.replace(/<[^>]*>/g, '')) ? (
-        <div className="cv-rich" dangerouslySetInnerHTML={{ __html: table }} />
-      ) : (
-        <Code text={repr} />
-      )}
-      {about !== type || !['int', 'float', 'bool', 'str', 'NoneType'].includes(type) ? (
-        <div className="cv-mute cv-about">{about}</div>
-      ) : null}
-    </>
   );
 }
 

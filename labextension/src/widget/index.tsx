@@ -4,6 +4,7 @@ import { createRoot } from 'react-dom/client';
 import { readBundle } from '../output/bundle';
 import { Memory } from '../output/memory';
 import { NotebookPanel } from '../output/panel';
+import { sanitize } from '../output/sanitize';
 import { ISource } from '../source';
 import { Actions, plainTrans } from '../views/context';
 import { CommSource, WidgetModel } from './comm';
@@ -66,6 +67,7 @@ function actions(memory: Memory, source: ISource, el: HTMLElement): Actions {
     },
     redispatch: (id, reuse) => memory.redispatch(id, reuse),
     copy: text => navigator.clipboard.writeText(text),
+    sanitize,
     complain: message => {
       const line = document.createElement('div');
       line.setAttribute('role', 'alert');
