@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import linecache
-import sys
 from collections.abc import Iterator
 
 from ..errors import (
@@ -17,6 +16,7 @@ from ..errors import (
     MemoryLimitExceeded,
 )
 from ..model import DispatchRow, ElectronRow, Error, Frame, Output
+from ..workflow.capture import cell_of
 from .display import plain
 from .rest import Rest
 from .values import Values
@@ -42,20 +42,19 @@ def frames_text(frames: list[Frame], indent: str = "    ") -> str:
     chosen = [f for f in frames if f.user] or frames
     lines = []
     for frame in chosen[-8:]:
-        lines.append(f"{indent}{short_place(frame.file, frame.line)}, in {frame.function}")
+        lines.append(f"{indent}{short_place(frame.file, frame.line, frame.place)}, in {frame.function}")
         text = frame.text or linecache.getline(frame.file, frame.line)
         if text:
             lines.append(f"{indent}    {text.strip()}")
     return "\n".join(lines)
 
 
-def short_place(file: str, line: int) -> str:
-    """``model.py, line 3`` with its folder; for a notebook's cell ``Cell In[5], line 3`` where it is this kernel's."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    name = shell.compile.format_code_name(file) if shell is not None else None
-    if name is not None:
-        return f"{name[0]} {name[1]}, line {line}"
+def short_place(file: str, line: int, place: str = "") -> str:
+    """``model.py, line 3`` with its folder; for a notebook's cell ``Cell In[5], line 3``, where that was recorded as
+    ``place`` or the cell is this kernel's."""
+    cell = place or cell_of(file)
+    if cell:
+        return f"{cell}, line {line}"
     if "ipykernel_" in file or file.startswith("<ipython-input"):
         return f"the notebook's cell, line {line}"
     return f"{file}, line {line}"

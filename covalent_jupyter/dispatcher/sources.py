@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import msgspec
 
-from ..model import Error, FunctionDef, Manifest
+from ..model import Error, Frame, FunctionDef, Manifest
 
 
 def with_source(error: Error, manifest: Manifest) -> Error:
-    """The error with the text of its frames filled in from the recorded source, where it is missing."""
-    if all(frame.text for frame in error.frames):
+    """The error with its frames told from the recorded sources: the text where it is missing, the cell's number."""
+    if all(frame.text and not frame.user for frame in error.frames):
         return error
-    frames = [
-        frame if frame.text else msgspec.structs.replace(frame, text=_line(manifest, frame.file, frame.line))
-        for frame in error.frames
-    ]
-    return msgspec.structs.replace(error, frames=frames)
+    return msgspec.structs.replace(error, frames=[_told(frame, manifest) for frame in error.frames])
 
 
-def _line(manifest: Manifest, file: str, line: int) -> str:
+def _told(frame: Frame, manifest: Manifest) -> Frame:
     function: FunctionDef
+    text, place = frame.text, frame.place
     for function in (*manifest.functions, manifest.lattice):
-        if function.file == file and function.line and function.source:
+        if function.file == frame.file and function.line and function.source:
+            place = place or function.place
             lines = function.source.splitlines()
-            if function.line <= line < function.line + len(lines):
-                return lines[line - function.line].strip()
-    return ""
+            if not text and function.line <= frame.line < function.line + len(lines):
+                text = lines[frame.line - function.line].strip()
+    return frame if (text, place) == (frame.text, frame.place) else msgspec.structs.replace(frame, text=text, place=place)

@@ -64,6 +64,7 @@ class FunctionDef(Struct, omit_defaults=True):
     source: str = ""
     file: str = ""
     line: int = 0
+    place: str = ""  # what people call the file, where that is a notebook's cell: "Cell In[5]"
     signature: str = ""
     doc: str = ""
     captured: dict[str, str] = {}  # name of a captured global or closure variable -> short repr

@@ -55,6 +55,7 @@ class Frame(Struct, array_like=True, frozen=True):
     function: str
     text: str = ""
     user: bool = True
+    place: str = ""  # what people call the file, where that is a notebook's cell: "Cell In[5]"
 
 
 class Error(Struct, omit_defaults=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import linecache
+import sys
 from collections.abc import Iterable
 from functools import partial
 from types import FunctionType, MethodType
@@ -76,6 +77,7 @@ class Capture:
             source=source,
             file=file,
             line=line,
+            place=cell_of(file),
             signature=signature_of(function),
             doc=(inspect.getdoc(plain_function(function)) or "")[:_DOC],
             captured=shown,
@@ -187,6 +189,14 @@ def source_of(function: Any) -> tuple[str, str, int]:
         return "".join(parts)[:_SOURCE], file, line
     except (OSError, TypeError, SyntaxError, IndexError):
         return "", getattr(code, "co_filename", ""), getattr(code, "co_firstlineno", 0)
+
+
+def cell_of(file: str) -> str:
+    """``Cell In[5]`` for the file that IPython makes of a cell, "" for any other."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    name = shell.compile.format_code_name(file) if shell is not None else None
+    return " ".join(name) if name is not None else ""
 
 
 class _Shown:

@@ -79,7 +79,7 @@ export interface Preview {
 }
 
 /** One frame of a traceback: file, line, function, the line's text, whether it is the user's own code. */
-export type Frame = [string, number, string, string?, boolean?];
+export type Frame = [string, number, string, string?, boolean?, string?];
 
 export interface ElectronError {
   /** "ValueError" */

@@ -112,11 +112,11 @@ export function ErrorView({ error }: { error: ElectronError }): JSX.Element {
 
 function FrameView({ frame }: { frame: Frame }): JSX.Element {
   const trans = useTrans();
-  const [file, line, name, text] = frame;
+  const [file, line, name, text, , place] = frame;
   return (
     <li>
       <div className="cv-place" title={file}>
-        {trans.__('%1, line %2, in %3', file.split('/').pop() ?? file, line, name)}
+        {trans.__('%1, line %2, in %3', place || (file.split('/').pop() ?? file), line, name)}
       </div>
       {text && <Source text={text.trim()} />}
     </li>
