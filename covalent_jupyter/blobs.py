@@ -230,7 +230,9 @@ def check_bytes(data: Buffer, digest: str, way_out: str) -> None:
     """StoreDamaged, with what to do about it, unless these are the bytes of ``digest``."""
     if hashlib.sha256(data).hexdigest() != digest:
         size = memoryview(data).nbytes
-        raise StoreDamaged(f"blob {digest} ({size} bytes) does not have the contents that it was stored with; {way_out}")
+        raise StoreDamaged(
+            f"blob {digest} ({size} bytes) does not have the contents that it was stored with; {way_out}"
+        )
 
 
 def map_blob(root: str | os.PathLike[str], digest: str, *, trusted_for: float = math.inf) -> memoryview:

@@ -24,6 +24,7 @@ import msgspec
 from jupyter_core.paths import jupyter_config_dir, jupyter_config_path
 
 from .errors import ConfigError
+from .model.notify import problem_with_target
 
 SECTION = "Covalent"
 FILE = "covalent_config"
@@ -92,6 +93,10 @@ OPTIONS: dict[str, Option] = {
         "a `still` table, or `auto`: what the front end has.",
         choices=("auto", "page", "widget", "still"),
     ),
+    "on_finish": Option(
+        str, "", "Command or address (`https://...`) that is told when a dispatch ends, and when its first electron fails."
+    ),
+    "notify_timeout": Option(float, 30.0, "Seconds that such a command or address is given.", minimum=0.1),
     "service_log_level": Option(str, "INFO", "Of the service's log.", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
 }  # fmt: skip
 
@@ -237,6 +242,8 @@ def check(name: str, value: Any, source: str = "") -> Any:
         if found is None:
             raise ConfigError(f"{name} cannot be {value!r}{where}: it is one of {', '.join(option.choices)}")
         return found
+    if name == "on_finish" and value and (problem := problem_with_target(value, name)):
+        raise ConfigError(f"{problem}{where}")
     if option.minimum is not None and value is not None and value < option.minimum:
         raise ConfigError(f"{name} cannot be {value!r}{where}: it is at least {option.minimum:g}")
     return value

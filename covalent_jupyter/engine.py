@@ -25,6 +25,7 @@ from .model.events import (
     GivenBack,
     Launched,
     MetricsReported,
+    Noticed,
     RetryDue,
     Skipped,
     Started,
@@ -35,6 +36,9 @@ from .model.outputs import produced_by
 
 #: An electron that was cut off this often by the death of workers, not by its own fault, fails.
 MAX_INTERRUPTIONS = 10
+#: Seconds of running after which people should hear of an electron that was cut off, and how much they hear.
+LONG = 600.0
+MAX_NOTICES = 20
 
 _NEW, _QUEUED, _RUNNING = Status.NEW_OBJECT, Status.DISPATCHING, Status.RUNNING
 _COMPLETED, _FAILED, _CANCELLED, _SKIPPED = Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.SKIPPED
@@ -116,6 +120,7 @@ class DispatchRun:
         self.output: Produced | None = None
         self.error = ""
         self.note = ""
+        self.notices: list[str] = []
         self.cancel_requested = False
         self.unfinished = len(self.nodes)
         self.counts = dict.fromkeys(Status, 0)
@@ -396,6 +401,9 @@ def _again(run: DispatchRun, node_id: int, status: str, when: float, error: Erro
 def _interruption(run: DispatchRun, node_id: int, outcome: Outcome) -> list[int]:
     state = run.nodes[node_id]
     state.interruptions += 1
+    if outcome.started and outcome.finished - outcome.started > LONG and len(run.notices) < MAX_NOTICES:
+        minutes = round((outcome.finished - outcome.started) / 60)
+        run.notices.append(f"{run.manifest.nodes[node_id].name} ({node_id}) was cut off after {minutes} minutes")
     if state.cancel:
         _end(run, node_id, _CANCELLED, outcome.finished)
         return [node_id]
@@ -479,6 +487,10 @@ def _annotated(run: DispatchRun, event: Annotated) -> None:
         run.note = event.note
 
 
+def _noticed(run: DispatchRun, event: Noticed) -> None:
+    run.notices.append(event.text)
+
+
 def _closed(run: DispatchRun, event: Closed) -> None:
     run.status, run.output, run.error, run.ended = event.status, event.output, event.error, event.time
     for ready in run.ready:
@@ -489,7 +501,7 @@ _FOLDS: dict[type, Callable[[DispatchRun, Any], list[int] | None]] = {
     Submitted: _submitted, TakenOver: _taken_over, Launched: _launched, Started: _started, MetricsReported: _metrics_reported,
     Finished: _finished,
     GivenBack: _given_back, RetryDue: _retry_due, Skipped: _skipped, CancelRequested: _cancel_requested,
-    Cancelled: _cancelled, ChildEnded: _child_ended, Annotated: _annotated, Closed: _closed,
+    Cancelled: _cancelled, ChildEnded: _child_ended, Annotated: _annotated, Noticed: _noticed, Closed: _closed,
 }  # fmt: skip
 
 

@@ -176,7 +176,18 @@ def dispatch_row(run: DispatchRun) -> DispatchRow:
         note=run.note,
         preview=preview_of(run),
         results=results_of(run),
+        notify=_notify_of(m),
+        notices=list(run.notices),
     )
+
+
+def _notify_of(manifest: Manifest) -> str:
+    """Who wants to hear of the end, for those who show it."""
+    if manifest.notify is None:
+        return ""
+    if manifest.notify is False:
+        return "off"
+    return "failure" if manifest.notify == "failure" else "end"
 
 
 def _environment(manifest: Manifest) -> dict[str, str]:

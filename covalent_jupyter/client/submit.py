@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import BuildError, MissingBlobs
 from ..model import Digest, Manifest
+from ..model.notify import problem_with
 from ..model.wire import pack_body
 from ..workflow.build import Built
 from .rest import Rest
@@ -71,7 +72,9 @@ def mark(manifest: Manifest, *, name: str | None, tags: Sequence[str], seed: int
         except TypeError:
             raise BuildError(f"seed is a whole number, not {seed!r}") from None
     if notify is not None:
-        manifest.client = {**manifest.client, "notify": str(notify)}
+        if problem := problem_with(notify):
+            raise BuildError(problem)
+        manifest.notify = notify
     notebook = os.environ.get("JPY_SESSION_NAME", "")
     if notebook and not manifest.notebook:
         manifest.notebook = notebook

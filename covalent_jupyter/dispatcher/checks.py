@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..errors import InvalidRequest
 from ..model import Input, Lit, Manifest, Ref, Tpl, Val, dependencies, refs_of
+from ..model.notify import FAILURE, Notify, is_address, problem_with, words_of
 
 
 class Limits(NamedTuple):
@@ -53,6 +55,9 @@ def check_manifest(
         raise InvalidRequest(f"max_running is at least 1, not {manifest.max_running}")
     if manifest.group and not _ID.match(manifest.group):
         raise InvalidRequest(f"group must be a lower-case UUID, not {manifest.group[:60]!r}")
+    problem = problem_with(manifest.notify) or _missing_program(manifest.notify)
+    if problem:
+        raise InvalidRequest(problem)
     for what, text in (("name", manifest.name), ("label", manifest.label), *(("a tag", t) for t in manifest.tags)):
         if len(text) > MAX_TEXT:
             raise InvalidRequest(f"{what} has more than {MAX_TEXT} characters")
@@ -137,3 +142,16 @@ def _check_ref(manifest: Manifest, where: str, ref: Ref) -> None:
 def _need(manifest: Manifest, digest: str, where: str) -> None:
     if digest not in manifest.blobs:
         raise InvalidRequest(f"{where} names blob {digest[:12]!r}, which is not in the manifest's list of blobs")
+
+
+def _missing_program(notify: Notify) -> str:
+    """What to say when the command that is to be told is none."""
+    if not isinstance(notify, str) or notify == FAILURE or is_address(notify):
+        return ""
+    program = words_of(notify)[0]
+    if shutil.which(program) is not None:
+        return ""
+    return (
+        f'notify: there is no program {program[:200]!r} where the service runs. notify is True, False, "failure", a '
+        "command, or an address (https://...)"
+    )

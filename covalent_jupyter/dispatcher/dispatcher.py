@@ -45,6 +45,7 @@ from ..model.events import (
     ChildEnded,
     Finished,
     MetricsReported,
+    Noticed,
     RetryDue,
     Reused,
     Started,
@@ -61,6 +62,7 @@ from .metrics import metrics_of
 from .placement import HostsPort, Placement
 from .reading import Reading
 from .sources import with_source
+from .telling import NotifierPort, Telling
 from .upkeep import Upkeep
 from .variables import Variables
 
@@ -90,9 +92,14 @@ class Dispatcher:
             self._ledger, self._reading, self._variables, executor_options=executor_options, clock=clock
         )
         self._placement.on_settle(self._flush)
+        self._telling = Telling(self._ledger)
         self._upkeep = Upkeep(self._ledger, self._reading, clock)
         self.bus = self._ledger.bus
         self.runs = self._ledger.runs
+
+    def attach_notifier(self, notifier: NotifierPort) -> None:
+        """Who is told of failures and ends; once, before anything else."""
+        self._telling.notifier = notifier
 
     def attach(self, hosts: HostsPort) -> None:
         """Gives the dispatcher its executor hosts; once, before anything else."""
@@ -482,6 +489,16 @@ class Dispatcher:
         await self._ledger.durable()
         return dispatch_row(run)
 
+    async def notice(self, dispatch_id: str, text: str) -> None:
+        """Something that people should be told about a dispatch. NotFound if it was deleted."""
+        run = self.runs.get(dispatch_id)
+        if run is None:
+            await self._upkeep.annotate(dispatch_id, Noticed(text))
+            return
+        self._ledger.step(run, Noticed(text))
+        self._flush()
+        await self._ledger.durable()
+
     async def delete(self, ids: list[str]) -> dict[str, Any]:
         """Forgets ended dispatches with their sublattices; frees what nothing else refers to."""
         return await self._upkeep.delete(ids)
@@ -519,6 +536,7 @@ class Dispatcher:
                 self._variables.load(dispatch_id, manifest.environment.variables)
         for run in self.runs.values():
             self._placement.recover(run)
+            self._telling.recovered(run)
         crashpoint("recovery.replayed")
         self._flush()
         return ids
@@ -537,6 +555,7 @@ class Dispatcher:
         for run in self._ledger.touched.values():
             if run.ended is not None:
                 self._retire(run)
+            self._telling.look(run)
         return self._ledger.flush()
 
     def _settle(self) -> None:

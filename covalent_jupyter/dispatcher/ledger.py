@@ -67,6 +67,10 @@ class Ledger:
         """What electrons reported; the event that counts it goes into the same batch."""
         self._batch.metrics.extend(metrics)
 
+    def set(self, settings: dict[str, str | None]) -> None:
+        """Settings of the store that change with this turn."""
+        self._batch.settings.update(settings)
+
     def drop_references(self, run: DispatchRun, digests: list[str]) -> None:
         """The dispatch does not need these values any more."""
         self._batch.dereferences.extend((run.dispatch_id, digest) for digest in digests)

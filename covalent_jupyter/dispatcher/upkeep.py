@@ -14,7 +14,7 @@ from .. import blobs
 from ..crashpoint import crashpoint
 from ..errors import Conflict, InvalidRequest, NotFound
 from ..model import ENDED, DispatchRow, Status
-from ..model.events import Annotated, encode_event, kind_of
+from ..model.events import Annotated, Noticed, encode_event, kind_of
 from ..store import Batch
 from .ledger import Ledger
 from .reading import Reading
@@ -35,17 +35,16 @@ class Upkeep:
         self._clock = clock
         self._collecting: set[asyncio.Future[int]] = set()
 
-    async def annotate(self, dispatch_id: str, event: Annotated) -> DispatchRow:
+    async def annotate(self, dispatch_id: str, event: Annotated | Noticed) -> DispatchRow:
+        """What people wrote on it, or should be told about it."""
         await self._ledger.durable()
         row = await self._reading.run(self._store.dispatch, dispatch_id)
         if row is None:
             raise NotFound(f"no dispatch '{dispatch_id}'")
-        if event.label is not None:
-            row.label, row.name = event.label, event.label or row.lattice
-        if event.tags is not None:
-            row.tags = event.tags
-        if event.note is not None:
-            row.note = event.note
+        if isinstance(event, Noticed):
+            row.notices.append(event.text)
+        else:
+            _write(row, event)
         await self._ledger.append(Batch(events=[(dispatch_id, kind_of(event), encode_event(event))], dispatches=[row]))
         return row
 
@@ -135,3 +134,12 @@ class Upkeep:
             shutil.rmtree(logs, ignore_errors=True)
             shutil.rmtree(folder / "work" / dispatch_id, ignore_errors=True)
         return freed + self._remove(digests, JUST_TOUCHED)
+
+
+def _write(row: DispatchRow, event: Annotated) -> None:
+    if event.label is not None:
+        row.label, row.name = event.label, event.label or row.lattice
+    if event.tags is not None:
+        row.tags = event.tags
+    if event.note is not None:
+        row.note = event.note

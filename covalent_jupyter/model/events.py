@@ -120,6 +120,12 @@ class Annotated(Struct, tag="annotated"):
     note: str | None
 
 
+class Noticed(Struct, tag="noticed"):
+    """Something that people should be told about the dispatch."""
+
+    text: str
+
+
 class Closed(Struct, tag="closed"):
     """The dispatch ended."""
 
@@ -143,6 +149,7 @@ Event = (
     | Cancelled
     | ChildEnded
     | Annotated
+    | Noticed
     | Closed
 )
 

@@ -75,5 +75,6 @@ class Housekeeping:
         value that is there touches it before relying on it.
         """
         live = named_in_spools(Path(self._store.folder) / "spool")
+        self._store.lay_out_inputs()
         values, freed = self._store.gc(live, untouched)
         return Swept(values, freed, self._store.compact_ended(time.time() - keep_events))

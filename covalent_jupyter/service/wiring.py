@@ -14,6 +14,7 @@ from ..paths import connection_file
 from ..store import Store
 from .hosts import Hosts
 from .housekeeping import Housekeeping
+from .notifier import Notifier
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ class Parts:
             connection_file=connection_file(Path(store.folder)), listener=self.dispatcher, blob_root=Path(store.blob_root),
         )  # fmt: skip
         self.dispatcher.attach(self.hosts)
+        self.notifier = Notifier(store, self.dispatcher, lambda: self.settings)
+        self.dispatcher.attach_notifier(self.notifier)
         self.housekeeping = Housekeeping(store, lambda: float(self.settings.collect_every))
         self._sweeping: asyncio.Task[None] | None = None
 
@@ -58,6 +61,7 @@ class Parts:
         found = await self.dispatcher.recover()
         if found:
             log.info("%d unfinished dispatches taken up", len(found))
+        await self.notifier.recover()
         port = await self.hosts.start()
         self._sweeping = asyncio.create_task(self.housekeeping.keep())
         return port
@@ -82,6 +86,7 @@ class Parts:
         """Waits for the last commits, then lets go of everything. Hosts that go on are taken up by the next service."""
         if self._sweeping is not None:
             self._sweeping.cancel()
+        await self.notifier.close()
         await self.hosts.close(stop_hosts=stop_hosts)
         try:
             await asyncio.wait_for(self.dispatcher.close(), _LAST_COMMITS)

@@ -369,6 +369,11 @@ def reusable(cursor: Cursor, dispatch_id: str) -> list[Reusable]:
     return result
 
 
+def settings(cursor: Cursor, prefix: str) -> dict[str, str]:
+    found = cursor.execute("SELECT name, value FROM setting WHERE starts_with(name, ?)", [prefix]).fetchall()
+    return dict(found)
+
+
 def setting(cursor: Cursor, name: str) -> str | None:
     row = cursor.execute("SELECT value FROM setting WHERE name = ?", [name]).fetchone()
     return None if row is None else str(row[0])

@@ -307,6 +307,10 @@ class Store:
     def setting(self, key: str) -> str | None:
         return self._database.read(lambda c: queries.setting(c, key))
 
+    def settings(self, prefix: str) -> dict[str, str]:
+        """All settings whose names start with ``prefix``."""
+        return self._database.read(lambda c: queries.settings(c, prefix))
+
     def sql(self, query: str, *, max_rows: int = 1000, timeout: float = 30.0) -> Table:
         """One SELECT over the views of ``views.py``. InvalidRequest says what is wrong."""
         return sql.run(self._database, query, max_rows=max_rows, timeout=timeout)
