@@ -1,4 +1,4 @@
-"""Where things lie. Nothing here creates a folder."""
+"""Where things lie. Nothing here creates a folder, but for the one on a local disk."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ import hashlib
 import os
 from pathlib import Path
 
+from .place import is_network, local_folder
+
 
 def default_store_dir() -> Path:
-    """The user's store: ``$COVALENT_STORE_DIR``, else ``covalent`` in Jupyter's data directory."""
+    """The user's store: ``$COVALENT_STORE_DIR``, else ``covalent`` in Jupyter's data directory; where that is on a network file system,
+    and holds no store yet, a folder of this machine on a local disk."""
     given = os.environ.get("COVALENT_STORE_DIR")
     if given:
         return Path(given).expanduser().absolute()
     from jupyter_core.paths import jupyter_data_dir
 
-    return Path(jupyter_data_dir()) / "covalent"
+    shared = Path(jupyter_data_dir()) / "covalent"
+    if is_network(shared) and not (shared / "store.duckdb").exists():
+        return local_folder() or shared
+    return shared
 
 
 def runtime_dir() -> Path:

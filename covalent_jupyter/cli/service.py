@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any
 
 from .. import config, launch
@@ -13,6 +14,7 @@ from ..client.display import ago_text, plain, size_text
 from ..client.rest import Rest, connect
 from ..errors import ConfigError, InvalidRequest, ServiceUnavailable
 from ..model import ConnectionFile
+from ..place import network_warning
 from .output import Out
 
 NOT_RUNNING = 3  # exit code of ``status``, as of systemd's
@@ -29,6 +31,9 @@ def start(options: argparse.Namespace, out: Out) -> int:
     fresh = before is None or before.pid != file.pid
     out.data({**_public(file), "started": fresh, "running": True})
     out.say(f"{'Started' if fresh else 'It runs already'}: process {file.pid}, {file.url}, store {plain(file.store)}")
+    warning = network_warning(Path(file.store), Path(config.load().blob_root or file.store))
+    if warning:
+        out.say(plain(warning), "err")
     return 0
 
 
@@ -71,6 +76,7 @@ def status(options: argparse.Namespace, out: Out) -> int:
         ("process", found["pid"]), ("url", found["url"]), ("store", found["store"]),
         ("since", ago_text(found["since"])),
         ("runs", f"{found['dispatches']} under way"),
+        ("place", found["place_text"]),
         ("store answers", f"write {found['write_ms']:.1f} ms, read {found['read_ms']:.1f} ms"),
     ])  # fmt: skip
     if found["problem"]:
@@ -82,11 +88,11 @@ def status(options: argparse.Namespace, out: Out) -> int:
 
 def state_of_service() -> dict[str, Any]:
     """Keys: ``running`` (bool), ``ok, url, pid, version, protocol, store, store_id, host, since``, ``dispatches``
-    (under way), ``write_ms, read_ms, problem, warnings, client``; None where there is no service."""
+    (under way), ``write_ms, read_ms, problem, warnings, place, place_text, client``; None where there is no service."""
     chosen = settings()
     empty: dict[str, Any] = {"running": False, "ok": False, "url": None, "pid": None, "version": None, "protocol": None,
              "store": str(chosen.store_dir), "store_id": None, "host": None, "since": None, "dispatches": 0,
-             "write_ms": None, "read_ms": None, "problem": "", "warnings": [], "client": __version__}  # fmt: skip
+             "write_ms": None, "read_ms": None, "problem": "", "warnings": [], "place": "", "place_text": "", "client": __version__}  # fmt: skip
     rest = connect()
     found: Endpoint | None = rest.connector.find()
     if found is None:
@@ -95,6 +101,7 @@ def state_of_service() -> dict[str, Any]:
     return {
         **empty, "running": True, "ok": bool(health.get("ok")), "url": found.url, "since": health.get("started"),
         "dispatches": health.get("running", 0), "warnings": health.get("warnings", []),
+        "place": health.get("place", ""), "place_text": health.get("place_text", ""),
         **{k: health.get(k) for k in ("pid", "version", "protocol", "store", "store_id", "host", "problem")},
         **{k: health.get(k) for k in ("write_ms", "read_ms")},
     }  # fmt: skip

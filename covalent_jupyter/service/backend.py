@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 from ..config import Settings
 from ..model import ConnectionFile, DispatchRow, wire
 from ..model.work import LogGrew
+from ..place import Place
 from ..store import Store
 
 P = ParamSpec("P")
@@ -85,6 +86,8 @@ class Context:
     activity: Activity = field(default_factory=Activity)
     stopping: bool = False
     warnings: tuple[str, ...] = ()
+    disk_warning: Callable[[], str] = lambda: ""  # what is to be said of the disk at present
+    place: Place = Place("", "")  # what the service lives in
     idle_exit: float | None = None  # from the command line; it wins over the setting
 
     @property

@@ -8,6 +8,8 @@ from typing import Any
 
 from ..store import Store
 
+#: Part of the budget above which it is said.
+WARN_AT = 0.8
 #: Part of the store -> what lies there.
 _PARTS = {"logs": "logs", "spool": "spool", "work": "work", "uploads": "uploads", "hosts": "hosts"}
 
@@ -28,6 +30,16 @@ def usage(store: Store) -> dict[str, Any]:
         "store": str(folder), "total": total, "parts": parts, "free": free, "budget": (free + total) // 5,
         "dispatches": found_in_store["dispatches"], "lattices": found_in_store["lattices"],
     }  # fmt: skip
+
+
+def budget_warning(total: int, budget: int) -> str:
+    """What to say of a store that takes ``total`` bytes of its ``budget``; ``""`` below 80%."""
+    if total <= WARN_AT * budget:
+        return ""
+    return (
+        f"the store takes {total / 1e9:.1f} GB, {100 * total / max(budget, 1):.0f}% of its budget (a fifth of what was free): "
+        "`jupyter covalent disk` says what takes it, `jupyter covalent purge --older-than 30d` frees some"
+    )
 
 
 def _size(folder: Path) -> int:

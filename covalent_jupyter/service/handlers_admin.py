@@ -51,7 +51,8 @@ class Health(Handler):
                 store_id=context.store.store_id, host=socket.gethostname(), started=connection.started,
                 running=context.dispatcher.running(), seq=context.dispatcher.bus.seq, write_ms=write_ms,
                 read_ms=read_ms, problem=problem, idle_timeout=context.idle_timeout,
-                warnings=list(context.warnings),
+                warnings=[*context.warnings, *filter(None, [context.disk_warning()])],
+                place=context.place.kind, place_text=context.place.text,
             )
         )  # fmt: skip
 

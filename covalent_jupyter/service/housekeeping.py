@@ -6,12 +6,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from ..errors import StoreError
 from ..lastwords import named_in_spools
 from ..store import Store
+from .disk import budget_warning, usage
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -39,10 +41,13 @@ class Housekeeping:
         self._store = store
         self._every = every
         self._woken = asyncio.Event()
+        self.disk_warning = ""  # as of the last sweep
 
     async def keep(self) -> None:
         """Until cancelled."""
         pause = FIRST
+        with suppress(OSError, StoreError):
+            await asyncio.to_thread(self.look_at_disk)
         while True:
             await self._wait(min(pause, self._every() or pause))
             if not self._every():
@@ -77,4 +82,10 @@ class Housekeeping:
         live = named_in_spools(Path(self._store.folder) / "spool")
         self._store.lay_out_inputs()
         values, freed = self._store.gc(live, untouched)
+        self.look_at_disk()
         return Swept(values, freed, self._store.compact_ended(time.time() - keep_events))
+
+    def look_at_disk(self) -> None:
+        """Whether the store takes more of the disk than it should; blocks."""
+        found = usage(self._store)
+        self.disk_warning = budget_warning(found["total"], found["budget"])

@@ -22,6 +22,7 @@ from ..crashpoint import crashpoint
 from ..errors import CovalentError, StoreLocked
 from ..model import PROTOCOL, ConnectionFile
 from ..paths import default_store_dir
+from ..place import network_warning, surroundings
 from ..store import Store
 from .app import make_application, serve
 from .backend import Context, Pools
@@ -119,7 +120,8 @@ async def _serve(store: Store, settings: config.Settings, options: argparse.Name
             store, parts.dispatcher, connection, settings, pools, Path(store.folder) / "unfinished",
             shutdown=lambda reason, stop_hosts: lifecycle.stop(reason, stop_hosts), cluster=parts.cluster,
             configure=parts.configure,
-            idle_exit=options.idle_exit,
+            idle_exit=options.idle_exit, warnings=_warnings(store), place=surroundings(),
+            disk_warning=lambda: parts.housekeeping.disk_warning,
         )  # fmt: skip
         if parts.dispatcher.running():
             context.marker.touch()
@@ -138,6 +140,14 @@ async def _serve(store: Store, settings: config.Settings, options: argparse.Name
         await lifecycle.run()
     finally:
         pools.close()
+
+
+def _warnings(store: Store) -> tuple[str, ...]:
+    """What is to be said of this store as long as the service runs."""
+    found = network_warning(Path(store.folder), Path(store.blob_root))
+    if found:
+        log.warning("%s", found)
+    return (found,) if found else ()
 
 
 def _connection(store: Store, port: int, host_port: int, token: str) -> ConnectionFile:

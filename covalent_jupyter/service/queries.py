@@ -175,6 +175,8 @@ class Health(Struct):
     problem: str
     idle_timeout: float = 0.0
     warnings: list[str] = []
+    place: str = ""  # what the service lives in: hub, job, container, session, laptop or machine
+    place_text: str = ""  # what that means for runs, in a sentence
 
 
 class Created(Struct):

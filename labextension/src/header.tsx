@@ -151,6 +151,7 @@ function detail({ model, service, trans }: Props): string {
     trans.__('Version %1, process %2 on %3, since %4', health.version, health.pid, health.host, dateAndTime(health.started)),
     trans.__('Store: %1', health.store),
     trans.__('Closing this tab, the notebook or its kernel stops nothing.'),
+    health.place_text ? trans.__('It %1.', health.place_text) : '',
     idle > 0 ? trans.__('When nothing runs and nobody looks, it goes after %1 minutes.', Math.round(idle / 60)) : '',
     ...(health.warnings ?? [])
   ]

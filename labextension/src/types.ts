@@ -229,6 +229,9 @@ export interface Health {
   /** Seconds without need after which the service goes; 0: never. */
   idle_timeout: number;
   warnings?: string[];
+  /** What the service lives in, and what that means for runs: "lives in a login session ...". */
+  place?: string;
+  place_text?: string;
 }
 
 export interface DispatchList {

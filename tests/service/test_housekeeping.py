@@ -13,10 +13,14 @@ import pytest
 from covalent_jupyter import blobs
 from covalent_jupyter.model import Outcome, Output, Status
 from covalent_jupyter.model.wire import encode
+from covalent_jupyter.place import surroundings
+from covalent_jupyter.service.disk import budget_warning
 from covalent_jupyter.service.housekeeping import Housekeeping, Swept
 from covalent_jupyter.spool import SpoolWriter
 from covalent_jupyter.store import Batch, Store
 from tests.store.records import dispatch
+
+from .conftest import Client
 
 
 def old_blob(store: Store, data: bytes) -> str:
@@ -92,3 +96,18 @@ async def test_it_happens_by_itself_and_can_be_switched_off(tmp_path: Path) -> N
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+
+def test_a_store_near_its_budget_is_told_of(tmp_path: Path) -> None:
+    assert budget_warning(800, 1000) == "" == budget_warning(0, 0)
+    assert "takes 0.9 GB, 90% of its budget" in budget_warning(900_000_000, 1_000_000_000)
+    with Store.open(tmp_path) as store:
+        keeper = Housekeeping(store, lambda: 0.0)
+        keeper.look_at_disk()
+        assert keeper.disk_warning == "", "a new store on a disk with room"
+
+
+def test_health_says_what_the_service_lives_in(ask: Client) -> None:
+    health = ask("GET", "health").json()
+    assert health["place"] == surroundings().kind and health["place_text"] == surroundings().text
+    assert health["warnings"] == []
