@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from . import executor
     from .client.compare import compare
     from .client.control import covalent_start, covalent_stop, is_covalent_running
-    from .client.dispatching import as_completed, cancel, dispatch, dispatch_sync, redispatch
+    from .client.dispatching import annotate, as_completed, cancel, dispatch, dispatch_sync, redispatch
     from .client.fetching import get_result, get_result_manager, latest
     from .client.handle import DispatchId
     from .client.points import grid, zip
     from .client.result import Result
     from .client.sweep import Sweep, get_sweep, sweep
-    from .client.tables import disk, dispatches, sql
+    from .client.tables import disk, dispatches, sql, sql_schema
     from .client.transportable import TransportableObject
     from .config import get_config, reload_config, set_config
     from .covalent_names import install_as_covalent
@@ -60,10 +60,10 @@ __all__ = [
     "DispatchCancelled", "DispatchError", "DispatchFailed", "DispatchId", "ElectronCrashed", "ElectronError",
     "ElectronInterrupted", "ElectronTimeout", "EncodeError", "Failed", "File", "MemoryLimitExceeded", "NotFinished",
     "NotFound", "Result", "ServiceError", "ServiceUnavailable", "Status", "Sweep", "TransportableObject", "VersionMismatch",
-    "__version__", "as_completed", "cancel", "compare", "completed", "covalent_start", "covalent_stop", "debug", "disk", "dispatch",
+    "__version__", "annotate", "as_completed", "cancel", "compare", "completed", "covalent_start", "covalent_stop", "debug", "disk", "dispatch",
     "dispatch_sync", "dispatches", "electron", "executor", "get_config", "get_context", "get_result",
     "get_result_manager", "get_sweep", "grid", "install_as_covalent", "is_covalent_running", "latest", "lattice", "progress",
-    "redispatch", "reload_config", "report", "set_config", "sql", "status", "sweep", "wait", "zip",
+    "redispatch", "reload_config", "report", "set_config", "sql", "sql_schema", "status", "sweep", "wait", "zip",
 ]  # fmt: skip
 
 #: public name -> module that defines it, relative to this package
@@ -85,6 +85,7 @@ _HOMES = {
     "dispatch_sync": "client.dispatching",
     "redispatch": "client.dispatching",
     "cancel": "client.dispatching",
+    "annotate": "client.dispatching",
     "as_completed": "client.dispatching",
     "get_result": "client.fetching",
     "get_result_manager": "client.fetching",
@@ -93,6 +94,7 @@ _HOMES = {
     "Result": "client.result",
     "dispatches": "client.tables",
     "sql": "client.tables",
+    "sql_schema": "client.tables",
     "disk": "client.tables",
     "compare": "client.compare",
     "grid": "client.points",

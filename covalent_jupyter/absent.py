@@ -6,7 +6,9 @@ import difflib
 from collections.abc import Iterable
 
 _FILES = "values that are files travel as ct.File(path); copy from and to other places inside an electron, for example with fsspec"
-_TRIGGERS = "let cron, or an electron that waits, call ct.dispatch; ct.dispatch(..., once=True) keeps runs from doubling"
+_TRIGGERS = (
+    "let cron, or an electron that waits, call ct.dispatch; ct.dispatch(..., once=True) keeps runs from doubling"
+)
 _LANGUAGES = "call the library or program inside an electron, with ctypes or subprocess"
 _QUANTUM = "run circuits inside plain electrons; many at once are many electrons"
 
@@ -49,7 +51,11 @@ EXECUTORS = {
 }  # fmt: skip
 
 #: short names of executors
-SHORT_NAMES = {"slurm": _SLURM, "ssh": EXECUTORS["SSHExecutor"], **dict.fromkeys(("awsbatch", "awslambda", "braket", "ecs"), _CLASS)}
+SHORT_NAMES = {
+    "slurm": _SLURM,
+    "ssh": EXECUTORS["SSHExecutor"],
+    **dict.fromkeys(("awsbatch", "awslambda", "braket", "ecs"), _CLASS),
+}
 
 #: options of ``ct.electron`` and ``ct.lattice``
 OPTIONS = {"files": _FILES}

@@ -13,7 +13,7 @@ from .._version import __version__
 from ..errors import CovalentError
 from . import demo as demo_command
 from . import doctor as doctor_command
-from . import runs, service
+from . import notes, runs, service
 from .output import Out, complain
 
 Command = Callable[[argparse.Namespace, Out], int]
@@ -99,6 +99,7 @@ def _add_runs(add: Add) -> None:
     listing.add_argument("--name", metavar="TEXT", help="text in name or id")
     listing.add_argument("--lattice", metavar="NAME", help="of this lattice")
     listing.add_argument("--tag", help="with this tag")
+    listing.add_argument("--since", metavar="AGE", help="not older than this, such as 12h or 7d")
     listing.add_argument("--notebook", metavar="PATH", help="from this notebook")
     show = add("show", runs.show, "show a dispatch: state, error, electrons")
     show.add_argument("id", help="id, the start of one, or `latest`")
@@ -125,6 +126,16 @@ def _add_runs(add: Add) -> None:
     )
     again.add_argument("--seed", type=int, help="of the random numbers")
     again.add_argument("--wait", action="store_true", help="until it has ended")
+    tag = add("tag", notes.tag, "add tags to a dispatch")
+    tag.add_argument("id", help="id, the start of one, or `latest`")
+    tag.add_argument("tags", nargs="+", metavar="TAG")
+    tag.add_argument("--remove", action="store_true", help="remove these tags instead")
+    note = add("note", notes.note, "write a note on a dispatch, or show the one that is there")
+    note.add_argument("id", help="id, the start of one, or `latest`")
+    note.add_argument("text", nargs="?", help="the note; '' removes it")
+    rename = add("rename", notes.rename, "give a dispatch another name")
+    rename.add_argument("id", help="id, the start of one, or `latest`")
+    rename.add_argument("name", help="the name; '' is the lattice's again")
     delete = add("delete", runs.delete, "forget ended dispatches, with their values and logs")
     delete.add_argument("ids", nargs="+", metavar="id", help="ids, or starts of ids")
     delete.add_argument("-y", "--yes", action="store_true", help="do not ask")
@@ -136,6 +147,10 @@ def _add_runs(add: Add) -> None:
 
 
 def _add_rest(add: Add) -> None:
+    sql = add("sql", notes.sql, "answer one SELECT over past runs")
+    sql.add_argument("query", nargs="?", help="the query; `-` or nothing: from standard input")
+    sql.add_argument("--schema", action="store_true", help="list views and columns")
+    sql.add_argument("-n", "--max-rows", type=int, default=1000, metavar="N", help="rows at most (default 1000)")
     add("disk", service.disk, "say what the store takes on the disk")
     cluster = add("cluster", service.cluster, "list executors, or restart, scale or close the Dask cluster")
     cluster.add_argument("action", nargs="?", choices=("restart", "scale", "close"))

@@ -40,10 +40,10 @@ def list_runs(options: argparse.Namespace, out: Out) -> int:
     rest = connect()
     status = ",".join(options.status).upper() if options.status else None
     page = rest.dispatches(limit=options.limit, status=status, q=options.name, lattice=options.lattice, tag=options.tag,
-                           notebook=options.notebook)  # fmt: skip
+                           notebook=options.notebook, since=_since(options.since))  # fmt: skip
     out.data(page.dispatches)
     if not page.dispatches:
-        wanted = any((status, options.name, options.lattice, options.tag, options.notebook))
+        wanted = any((status, options.name, options.lattice, options.tag, options.notebook, options.since))
         out.say("No dispatch fits." if wanted else "Nothing was dispatched yet. Try `jupyter covalent demo`.")
         return 0
     out.table(DISPATCH_HEADER, [dispatch_cells(row) for row in page.dispatches], limit=40)
@@ -217,6 +217,11 @@ def delete(options: argparse.Namespace, out: Out) -> int:
     out.data({"deleted": deleted, "freed": freed})
     out.say(f"Deleted {len(deleted)} dispatches; {size_text(freed)} are free again.")
     return 0
+
+
+def _since(age: str | None) -> float | None:
+    """Seconds since the epoch, so long ago."""
+    return None if age is None else time.time() - seconds_of(age)
 
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}

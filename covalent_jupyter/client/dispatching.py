@@ -13,6 +13,7 @@ from .. import config
 from ..errors import BuildError, CovalentError
 from ..model import DispatchRow, Manifest, Status
 from ..workflow import Electron, Lattice, build, recorded_call
+from .annotating import annotated
 from .explain import Explanation, explain_reuse
 from .fetching import check_id
 from .handle import DispatchId
@@ -269,6 +270,22 @@ class AsCompleted(Iterator[DispatchId]):
             yield from completion_order(self._rest, self._ids, self._timeout, stop)
         finally:
             self._rest.disconnect()
+
+
+def annotate(
+    dispatch_id: str,
+    *,
+    name: str | None = None,
+    note: str | None = None,
+    tags: Iterable[str] | None = None,
+    add: Iterable[str] = (),
+    remove: Iterable[str] = (),
+) -> list[str]:
+    """Change the name, the note or the tags of a dispatch (an id or the start of one); what is not given stays.
+
+    ``tags`` replaces all tags, ``add`` and ``remove`` change some. Gives the tags afterwards.
+    """
+    return annotated(connect(), check_id(dispatch_id), name=name, note=note, tags=tags, add=add, remove=remove)
 
 
 def as_completed(dispatch_ids: Iterable[str], timeout: float | None = None) -> AsCompleted:

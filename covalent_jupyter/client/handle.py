@@ -7,6 +7,7 @@ from typing import Any
 
 from ..model import Status
 from ..notebook.panel import Panel, in_notebook
+from .annotating import annotated
 from .electrons import Electrons
 from .rest import Rest, connect
 from .result import Result
@@ -58,6 +59,22 @@ class DispatchId(str):
     def cancel(self, task_ids: list[int] | None = None) -> dict[str, Any]:
         """Stop it, or some of its electrons; says what was done to which electron."""
         return self.rest.cancel(self, task_ids)
+
+    def tag(self, *tags: str) -> list[str]:
+        """Add tags; all of its tags then."""
+        return annotated(self.rest, self, add=tags)
+
+    def untag(self, *tags: str) -> list[str]:
+        """Remove tags; those that are left."""
+        return annotated(self.rest, self, remove=tags)
+
+    def note(self, text: str) -> None:
+        """Write a note on it, in the place of the one before; "" removes it."""
+        annotated(self.rest, self, note=text)
+
+    def rename(self, name: str) -> None:
+        """Give it another name; "" gives it its lattice's again."""
+        annotated(self.rest, self, name=name)
 
     @property
     def electrons(self) -> Electrons:

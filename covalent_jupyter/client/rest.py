@@ -317,6 +317,7 @@ class Rest:
         )
 
     def annotate(self, dispatch_id: str, **changes: Any) -> DispatchRow:
+        """Change ``label``, ``tags`` or ``note``; the row as it is then."""
         return _row_decoder.decode(self.request("PATCH", f"dispatches/{_safe(dispatch_id)}", body=changes).data)
 
     def delete(self, dispatch_id: str) -> dict[str, Any]:

@@ -23,4 +23,6 @@ def _told(frame: Frame, manifest: Manifest) -> Frame:
             lines = function.source.splitlines()
             if not text and function.line <= frame.line < function.line + len(lines):
                 text = lines[frame.line - function.line].strip()
-    return frame if (text, place) == (frame.text, frame.place) else msgspec.structs.replace(frame, text=text, place=place)
+    return (
+        frame if (text, place) == (frame.text, frame.place) else msgspec.structs.replace(frame, text=text, place=place)
+    )

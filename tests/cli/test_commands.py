@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -17,6 +18,7 @@ import covalent_jupyter as ct
 from covalent_jupyter.cli import main
 from covalent_jupyter.cli.runs import seconds_of
 from covalent_jupyter.client.rest import connect
+from covalent_jupyter.errors import InvalidRequest
 from tests.client import flows
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,6 +108,53 @@ def test_what_was_mistyped_is_answered_with_what_was_meant(run: Any) -> None:
     assert run("list", "--limit", "many").code == 2
     assert run().code == 2
     assert run("--version").code == 0 and run("list", "--help").code == 0
+
+
+def test_tag_note_rename(run: Any) -> None:
+    handle = ct.dispatch(flows.sums, tags=["first"])(4)
+    handle.wait(60)
+    assert run("tag", handle, "good", "<b>bold</b>").out.strip().endswith(": first, good, <b>bold</b>")
+    assert run("tag", handle[:8], "first", "--remove", "--json").data["tags"] == ["good", "<b>bold</b>"]
+    assert "There is no note" in run("note", handle).out
+    assert run("note", handle, "keep this one\nfor the paper").code == 0
+    assert run("note", handle).out == "keep this one\nfor the paper\n"
+    assert "is called the best now" in run("rename", handle, "the best").out
+    assert [row["dispatch_id"] for row in run("list", "--tag", "good", "--since", "1h", "--json").data] == [handle]
+    assert (
+        "the best" in run("list", "--name", "the best").out and "No dispatch fits" in run("list", "--since", "0s").out
+    )
+    assert run("rename", handle, "").out.strip() == f"{handle[:8]} is called sums now."
+    assert run("tag", handle, " ").code == 1 and "not empty" in run("tag", handle, " ").err
+
+
+def test_tags_and_notes_from_python(run: Any) -> None:
+    handle = ct.dispatch(flows.sums)(5)
+    assert handle.tag("a", "b", "a") == ["a", "b"] and handle.untag("a", "never") == ["b"]
+    handle.note("while it runs")
+    handle.rename("again")
+    handle.wait(60)
+    assert ct.annotate(handle[:8], tags=["x"], add=["y"]) == ["x", "y"]
+    assert ct.annotate(handle) == ["x", "y"]
+    (row,) = ct.sql(f"SELECT name, note, tags FROM dispatches WHERE dispatch_id = '{handle}'", pandas=False)
+    assert row == {"name": "again", "note": "while it runs", "tags": ["x", "y"]}
+    with pytest.raises(InvalidRequest, match="note is a text"):
+        ct.annotate(handle, note=3)  # type: ignore[arg-type]
+
+
+def test_sql(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ct.dispatch(flows.sums, name="asked for")(6).wait(60)
+    query = "SELECT name, status FROM dispatches WHERE name = 'asked for'"
+    assert run("sql", query).out.split() == ["name", "status", "asked", "for", "COMPLETED"]
+    assert run("sql", query, "--json").data["rows"] == [["asked for", "COMPLETED"]]
+    monkeypatch.setattr("sys.stdin", io.StringIO(query))
+    assert "asked for" in run("sql").out
+    limited = run("sql", "FROM range(5)", "-n", "2")
+    assert limited.out.split() == ["range", "0", "1"] and "only the first 2 rows" in limited.err
+    refused = run("sql", "DELETE FROM dispatch")
+    assert refused.code == 1 and "only SELECT" in refused.err
+    schema = run("sql", "--schema").out
+    assert "attempts: One row per attempt" in schema and "exit_code" in schema
+    assert [view["name"] for view in run("sql", "--schema", "--json").data["views"]][:2] == ["dispatches", "electrons"]
 
 
 def test_logs(run: Any) -> None:
