@@ -8,6 +8,7 @@ socket tells the pool to look there: ``F`` facts, ``E`` end of the pack.
 from __future__ import annotations
 
 import base64
+import errno
 import faulthandler
 import os
 import signal
@@ -30,7 +31,7 @@ from .call import Copied, Stopped, run_task
 from .context import shown
 from .lifeline import die_with_owner
 from .page import Page
-from .protocol import END, FACTS, LAST, TOKEN
+from .protocol import CLOSED, END, FACTS, LAST, TOKEN
 from .room import say, wait_for_room
 from .sheet import RunnerSheet, decode_sheet
 
@@ -122,6 +123,9 @@ class Runner:
             try:
                 return self.spool.append(record)
             except OSError as error:  # the disk is full: what was computed waits until there is room
+                if error.errno == errno.EBADF:  # the electron closed it, and nobody can be told anything any more
+                    say("covalent: the electron has closed descriptors that are not its own")
+                    os._exit(CLOSED)
                 say(f"covalent: cannot write to the spool: {error}")
                 time.sleep(_SPOOL_RETRY)
 

@@ -9,6 +9,7 @@ from ..model.work import Error, Task
 from .budget import Excess
 from .limits import show_bytes
 from .process import Death
+from .protocol import CLOSED
 
 _HINTS = {
     "SIGSEGV": "native code wrote where it must not; the log of stderr shows where Python was. "
@@ -38,6 +39,11 @@ def crashed(task: Task, death: Death, out_of_memory: bool) -> Error:
             "ElectronCrashed", f"{who} was killed by {name}", signal=name, cause="crashed", hint=_HINTS.get(name, "")
         )
     code = os.WEXITSTATUS(death.status)
+    if code == CLOSED:
+        return Error(
+            "ElectronCrashed", f"{who} closed descriptors that are not its own (exit code {code})", exitcode=code,
+            cause="crashed", hint="close what the electron has opened, by name: os.closerange closes everybody's",
+        )  # fmt: skip
     return Error(
         "ElectronCrashed", f"{who} ended its process with exit code {code}", exitcode=code, cause="crashed",
         hint="os._exit, or exit() in native code, ends the process before the electron returns: return or raise",

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from . import crashes, damage, disk, ends, kills
+from . import crashes, damage, disk, ends, graphs, kills, upgrade
 from .report import Report
 
 #: name -> (harness, times in the long run, times without)
@@ -19,6 +19,8 @@ HARNESSES: dict[str, tuple[Callable[[int, int], Report], int, int]] = {
     "damage": (damage.run, 1200, 100),
     "disk": (disk.run, 60, 12),
     "ends": (ends.run, 20, 1),
+    "upgrade": (upgrade.run, 1, 1),
+    "graphs": (graphs.run, 2000, 300),
     "cancel": (ends.run_cancels, 300, 30),
     "kills": (kills.run, 500, 30),
     "ready": (kills.run_ready, 100, 5),

@@ -239,7 +239,7 @@ def trial(bench: Bench, fault: Fault, level: int, row: Row) -> None:
     purge(here)
     before = kernel.send_mixed()
     assert before is not None, kernel.refused
-    ct.get_result(before.dispatch_id, wait=True, timeout=60)
+    ct.get_result(before.dispatch_id, wait=True, timeout=240)
     pid = bench.pid
     fault.begin(bench, level)
     try:
@@ -328,7 +328,7 @@ def read_only_start(bench: Bench, report: Report) -> list[str]:
     bench.kernel.sent.clear()
     sent = bench.kernel.send_mixed()
     assert sent is not None, bench.kernel.refused
-    ct.get_result(sent.dispatch_id, wait=True, timeout=60)
+    ct.get_result(sent.dispatch_id, wait=True, timeout=240)
     row.acknowledged += 1
     here.stop()
     closed = _close(bench, here)

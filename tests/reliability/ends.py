@@ -131,7 +131,7 @@ WAYS = [
     Way(loops, ("ElectronTimeout", "0.5"), {"timeout": 0.5}, 0.5),
     Way(deaf_in_c, ("ElectronTimeout", "0.5"), {"timeout": 0.5}, 0.5),
     Way(stops_itself, ("ElectronTimeout", "0.5"), {"timeout": 0.5}, 0.5),
-    Way(closes_descriptors, ("closing everything", "exit code", "SIG", "Bad file descriptor"), {"timeout": 5.0}, 5.0),
+    Way(closes_descriptors, ("closed descriptors that are not its own",)),
     Way(leaves_a_child, ("exit code 9",)), Way(gives_a_lock, ("lock",)),
     Way(kills_its_parent, ("cut off", "SIG"), {"timeout": 5.0}, 5.0, again=10),
 ]  # fmt: skip
@@ -192,7 +192,7 @@ def trial(way: Way, retries: int, folder: Path, row: Row) -> None:
         return bad(where), [fine(where, n) for n in range(3)]
 
     dispatch_id = str(ct.dispatch(several)(str(folder)))
-    result = ct.get_result(dispatch_id, wait=True, timeout=110)
+    result = ct.get_result(dispatch_id, wait=True, timeout=240)
     row.fired += 1
     row.acknowledged += 1
     row.wrong += [f"{dispatch_id[:8]}: {text}" for text in judge(way, retries, folder, result, row)]
@@ -304,11 +304,11 @@ def cancel_running(here: Place, function: Callable[[str], Any], folder: Path, ro
 
     lattice = ct.lattice(lambda where: ct.electron(electron)(where))
     dispatch_id = str(ct.dispatch(lattice)(str(folder)))
-    wait_for(lambda: (folder / "beat").exists(), 30, "the begin")
+    wait_for(lambda: (folder / "beat").exists(), 120, "the begin")
     pid = int((folder / "runs").read_text().split()[1])
     began, wrong = time.monotonic(), []
     ct.cancel(dispatch_id)
-    result = ct.get_result(dispatch_id, wait=True, timeout=30)
+    result = ct.get_result(dispatch_id, wait=True, timeout=120)
     took = time.monotonic() - began
     row.seconds.append(took)
     if str(result.status) != "CANCELLED":
@@ -332,9 +332,9 @@ def cancel_queued(folder: Path) -> list[str]:
 
     electron = ct.electron(waits)
     dispatch_id = str(ct.dispatch(ct.lattice(lambda where: [electron(where, n) for n in range(12)]))(str(folder)))
-    wait_for(lambda: list(folder.iterdir()), 30, "the begin of the first")
+    wait_for(lambda: list(folder.iterdir()), 120, "the begin of the first")
     ct.cancel(dispatch_id)
-    result = ct.get_result(dispatch_id, wait=True, timeout=30)
+    result = ct.get_result(dispatch_id, wait=True, timeout=120)
     begun = len(list(folder.iterdir()))
     time.sleep(0.2)
     wrong = [] if str(result.status) == "CANCELLED" else [f"it is {result.status}"]
@@ -349,7 +349,7 @@ def cancel_finished(folder: Path, rng: random.Random) -> list[str]:
     dispatch_id = str(ct.dispatch(ct.lattice(lambda where: electron(where)))(str(folder)))
     time.sleep(rng.uniform(0.0, 0.06))
     answer = ct.cancel(dispatch_id)
-    result = ct.get_result(dispatch_id, wait=True, timeout=30)
+    result = ct.get_result(dispatch_id, wait=True, timeout=120)
     status = str(result.status)
     if status == "COMPLETED":
         return [] if result.value == 1 else [f"its value is {result.value!r}"]

@@ -30,7 +30,7 @@ HEALTH = 2.0  # seconds
 _CLOCK = 0.005  # seconds that two reads of the clock in two processes may lie apart
 
 
-def check_results(sent: Sequence[Sent], interruptions: int, timeout: float = 60.0) -> list[str]:
+def check_results(sent: Sequence[Sent], interruptions: int, timeout: float = 240.0) -> list[str]:
     """Each acknowledged dispatch exists, ends, and gives the expected value; what is wrong, as sentences."""
     wrong: list[str] = []
     deadline = time.monotonic() + timeout

@@ -191,7 +191,7 @@ def run(seed: int, times: int, executor: str = "dask", again: str = "") -> Repor
         try:
             first = world.kernel.send_sturdy()
             assert first is not None
-            ct.get_result(first.dispatch_id, wait=True, timeout=60)
+            ct.get_result(first.dispatch_id, wait=True, timeout=240)
             for n in range(times):
                 victim = victims[n % len(victims)]
                 again_ = n % 3 == 2
@@ -219,13 +219,13 @@ def trial(world: World, victim: Victim, again: bool, row: Row) -> None:
     loader.start()
     time.sleep(world.rng.uniform(0.02, 0.6))
     killed = None
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while (killed := victim.kill(world)) is None and time.monotonic() < deadline:
         time.sleep(0.02)
         if not loader.is_alive():
             kernel_.send_sturdy(0.2)
     if killed is None:
-        row.wrong.append("there was no such process for 20 s")
+        row.wrong.append("there was no such process for 60 s")
         stop.set()
         loader.join()
         return
@@ -235,7 +235,7 @@ def trial(world: World, victim: Victim, again: bool, row: Row) -> None:
         _kill_the_recovery(world, row)
     row.seconds.append(here.start())
     stop.set()
-    loader.join(90)
+    loader.join(300)
     if kernel_.send_sturdy() is None:
         row.wrong.append(f"no dispatch was accepted afterwards: {kernel_.refused[-1]}")
     wrong = invariants.check_results(kernel_.sent, kernel_.interruptions)

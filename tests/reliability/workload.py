@@ -120,6 +120,11 @@ def napping(folder: str, seconds: float) -> Any:
     return [slow(folder, f"slow{n}", n, seconds) for n in range(4)]
 
 
+@ct.lattice
+def waiting(folder: str) -> Any:
+    return slow(folder, "slow", 1, 3600.0)
+
+
 @dataclass
 class Sent:
     """A dispatch that the service has acknowledged."""
@@ -189,3 +194,7 @@ class Kernel:
 
     def send_napping(self, seconds: float) -> Sent | None:
         return self.send(lambda folder: (napping, (folder, seconds), [0, 3, 6, 9]))
+
+    def send_waiting(self) -> Sent | None:
+        """One electron that runs for an hour."""
+        return self.send(lambda folder: (waiting, (folder,), 3))
