@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import secrets
 import subprocess
 import sys
 import threading
@@ -25,7 +26,7 @@ from .workload import Kernel, Sent
 
 ROOT = Path(__file__).parents[2]
 DASK_WORKER = "multiprocessing"  # in the command line of a nanny's child
-TOKEN = "a-token-of-the-harness"
+TOKEN = secrets.token_hex(16)  # made anew: what stands in a source travels with the electrons defined beside it
 
 
 class World:

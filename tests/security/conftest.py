@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import random
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,7 @@ from ..reliability.kills import TOKEN, Jupyter
 from ..reliability.place import Place, place, wait_for
 from ..reliability.workload import Kernel
 
-SECRET = "a-secret-that-nobody-may-see"
+SECRET = secrets.token_hex(16)
 
 
 @dataclass

@@ -152,10 +152,10 @@ def test_service_and_jupyter_server_never_unpickle(tmp_path: Path) -> None:
         jupyter.start()
         url = jupyter.url()
         kernel = Kernel(here.marks, random.Random(2))
-        sent, nap = kernel.send_mixed(), kernel.send_napping(60.0)
+        sent, nap = kernel.send_mixed(), kernel.send_waiting()
         assert sent is not None and nap is not None, kernel.refused
         headers = {"Authorization": f"token {TOKEN}"}
-        result = ct.get_result(sent.dispatch_id, wait=True, timeout=60)
+        result = ct.get_result(sent.dispatch_id, wait=True, timeout=240)
         assert result.value == sent.value
         for path in (
             "health",
