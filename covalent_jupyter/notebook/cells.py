@@ -41,11 +41,7 @@ class Cell(NamedTuple):
     body: str  # without the line of the magic
     first: int  # number of the body's first line in the cell, from 1
     raw: str  # all of it
-
-    @property
-    def number(self) -> int:
-        """Its number in ``In[...]``."""
-        return int(self.shell.execution_count)
+    number: int  # in ``In[...]``
 
 
 def running_cell(shell: Any, line: str, body: str) -> Cell:
@@ -55,8 +51,8 @@ def running_cell(shell: Any, line: str, body: str) -> Cell:
     kept = body.rstrip("\n")
     at = raw.rstrip("\n").rfind(kept) if kept else -1
     if at < 0 or raw[at + len(kept) :].strip():  # called by another magic, or in a loop
-        return Cell(shell, body, 2, f"{line}\n{body}")
-    return Cell(shell, body, raw.count("\n", 0, at) + 1, raw)
+        return Cell(shell, body, 2, f"{line}\n{body}", int(shell.execution_count))
+    return Cell(shell, body, raw.count("\n", 0, at) + 1, raw, len(history) - 1)
 
 
 def parse_head(magic: str, line: str) -> Head:

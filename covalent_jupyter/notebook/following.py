@@ -7,7 +7,7 @@ import html
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ..client.display import duration_text, html_status, plain, sign_of, took
@@ -146,8 +146,9 @@ def _show(output: Output) -> None:
 # Later, below a cell that has ended
 
 
-def follow(shell: Any, sent: DispatchId) -> None:
-    """Show below the present cell what the dispatch prints and displays, from now on until it ends."""
+def follow(shell: Any, sent: DispatchId, fetch: Callable[[], Iterable[str]]) -> None:
+    """Show below the present cell what the dispatch prints and displays, from now on until it ends; then a button that
+    calls ``fetch``, which gives the names that it brought."""
     if not in_notebook():
         print(
             f"{sent[:8]} runs outside. `%covalent logs {sent[:8]}` shows what it prints, `%covalent fetch` brings back its names."
@@ -156,11 +157,35 @@ def follow(shell: Any, sent: DispatchId) -> None:
     sender = CellSender(shell)
     head = Head(sender, sent)
     head.show()
-    thread = threading.Thread(target=_follow, args=(sender, head, sent), name=f"covalent-cell-{sent[:8]}", daemon=True)
-    thread.start()
+    button = fetch_button(fetch)
+    threading.Thread(
+        target=_follow, args=(sender, head, sent, button), name=f"covalent-cell-{sent[:8]}", daemon=True
+    ).start()
 
 
-def _follow(sender: CellSender, head: Head, sent: DispatchId) -> None:
+def fetch_button(fetch: Callable[[], Iterable[str]]) -> Any:
+    """A widget that calls ``fetch`` when it is clicked, in the kernel; None where there are no widgets."""
+    try:
+        from ipywidgets import Button, Layout
+    except ImportError:
+        return None
+    button = Button(description="Fetch its names", tooltip="Bring what the cell assigned into this kernel",
+                    layout=Layout(width="auto", height="24px"))  # fmt: skip
+
+    def clicked(_: Any) -> None:
+        button.disabled = True
+        try:
+            button.description = f"✓ here now: {', '.join(fetch()) or 'nothing was assigned'}"
+        except Exception as error:  # border: a callback of a widget has nobody to raise to
+            button.disabled = False
+            button.description = "Fetch its names"
+            button.tooltip = f"{type(error).__name__}: {error}"
+
+    button.on_click(clicked)
+    return button
+
+
+def _follow(sender: CellSender, head: Head, sent: DispatchId, button: Any) -> None:
     rest = sent.rest
     row: DispatchRow | None = None
     try:
@@ -170,6 +195,12 @@ def _follow(sender: CellSender, head: Head, sent: DispatchId) -> None:
                 head.update(row)
             else:
                 sender.output(item)
+                if item["output_type"] == "clear_output":  # it took the first line away as well
+                    head.show(row)
+        if row is not None and row.status is Status.COMPLETED and button is not None:
+            view = {"version_major": 2, "version_minor": 0, "model_id": button.model_id}
+            data = {"application/vnd.jupyter.widget-view+json": view, "text/plain": head_text(sent, row)}
+            sender.send("display_data", {"data": data, "metadata": {}, "transient": {}})
         if row is not None and row.status is Status.FAILED:
             for electron in failed_electrons(rest, sent):
                 error = electron.error
@@ -218,8 +249,8 @@ class Head:
         self._sent = sent
         self._shown = ""
 
-    def show(self) -> None:
-        self._send("display_data", head_text(self._sent, None), html_text_of(self._sent, None))
+    def show(self, row: DispatchRow | None = None) -> None:
+        self._send("display_data", head_text(self._sent, row), html_text_of(self._sent, row))
 
     def update(self, row: DispatchRow) -> None:
         text, markup = head_text(self._sent, row), html_text_of(self._sent, row)

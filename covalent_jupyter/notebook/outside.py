@@ -166,7 +166,7 @@ def dispatch_cell(
         result = watch(sent)
         fetch(result, names)
     else:
-        follow(cell.shell, sent)
+        follow(cell.shell, sent, lambda: _quietly(sent, names))
 
 
 def _label(cell: Cell, name: str | None) -> str:
@@ -194,6 +194,13 @@ def fetch(result: Result | DispatchId | str, into: dict[str, Any], names: Sequen
     into.update({n: _at_home(value, into) for n, value in chosen.items()})
     _tell(chosen, found.left if not names else {})
     return Names(chosen, found.left)
+
+
+def _quietly(sent: DispatchId, into: dict[str, Any]) -> list[str]:
+    """Fetch everything; the names of it that are no modules."""
+    found = sent.result().value
+    into.update({n: _at_home(value, into) for n, value in found.items()})
+    return [n for n, value in found.items() if not isinstance(value, ModuleType)]
 
 
 def _id_of(result: Result | DispatchId | str) -> str:

@@ -1,0 +1,75 @@
+"""Cells of ``%%dispatch`` in a real kernel: what appears below them, when, and that the kernel is free meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .kernels import Kernel
+
+CELL = """%%dispatch fit
+import time
+import matplotlib.pyplot as plt
+print("one")
+plt.plot([1, 2])
+plt.show()
+print("two")
+while not Path(gate).exists():
+    time.sleep(0.01)
+for n in range(3):
+    print(f"\\rstep {n}", end="", flush=True)
+print()
+result = 6 * 7
+{"answer": result}"""
+
+
+def texts(outputs: list[dict[str, Any]]) -> str:
+    return "".join(o["text"] for o in outputs if o["output_type"] == "stream")
+
+
+def after_clear(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is on the screen in the end."""
+    clears = [i for i, o in enumerate(outputs) if o["output_type"] == "clear_output"]
+    return outputs[clears[-1] + 1 :] if clears else outputs
+
+
+def test_outputs_appear_below_the_cell_in_order_while_others_run(kernel: Kernel) -> None:
+    kernel.run("%load_ext covalent_jupyter\nfrom pathlib import Path\ngate = str(Path('gate').absolute())")
+    cell = kernel.send(CELL)
+    kernel.finished(cell)
+    outputs = kernel.outputs[cell]
+    kernel.until(lambda: "two" in texts(outputs), "what it prints does not appear")
+    shown = [o for o in outputs if o["output_type"] == "stream" or "image/png" in o.get("data", {})]
+    assert [o["output_type"] for o in shown] == ["stream", "display_data", "stream"]
+    assert kernel.value("'free'") == "free" and kernel.value("'result' in globals()") is False
+    kernel.run("Path(gate).touch()")
+    kernel.until(lambda: any("'answer': 42" in str(o.get("data")) for o in outputs), "the last value does not appear")
+    kernel.until(
+        lambda: any("completed" in str(o.get("data", {}).get("text/plain")) for o in outputs), "no end is told"
+    )
+    last = after_clear(outputs)
+    assert texts(last).endswith("step 2\n") and "runs outside" in str(outputs[0]["data"])
+    assert len(last) == len(outputs) or "completed" in last[0]["data"]["text/plain"]
+    kernel.run("%covalent fetch fit_run")
+    assert kernel.value("result") == 42
+
+
+def test_an_error_appears_below_the_cell_with_its_number_and_line(kernel: Kernel) -> None:
+    kernel.run("%load_ext covalent_jupyter")
+    cell = kernel.send("%%dispatch\na = 1\n1 / (a - 1)")
+    kernel.finished(cell)
+    number = kernel.value("len(In) - 2")
+    kernel.until(lambda: any(o["output_type"] == "error" for o in kernel.outputs[cell]), "no error appears")
+    error = next(o for o in kernel.outputs[cell] if o["output_type"] == "error")
+    assert error["ename"] == "ZeroDivisionError"
+    assert f"Cell In[{number}], line 3, in cell" in error["traceback"][0] and "1 / (a - 1)" in error["traceback"][0]
+
+
+def test_names_come_back_into_a_later_kernel(kernel: Kernel) -> None:
+    kernel.run("%load_ext covalent_jupyter")
+    kernel.run("%%dispatch later --wait\nkept = [1, 2, 3]")
+    found = str(kernel.value("str(later_run)"))
+    kernel.manager.restart_kernel(now=True)
+    kernel.client.wait_for_ready(timeout=60)
+    assert kernel.value("'kept' in globals()") is False
+    kernel.run(f"%load_ext covalent_jupyter\n%covalent fetch {found[:8]}")
+    assert kernel.value("kept") == [1, 2, 3]
