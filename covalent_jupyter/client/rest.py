@@ -324,8 +324,8 @@ class Rest:
         return _object(self.request("DELETE", f"dispatches/{_safe(dispatch_id)}").json())
 
     def events(self, after: int, *, wait: float = 0.0, **query: Any) -> EventsAnswer:
-        """What came after ``after``; answers at once, or within ``wait`` seconds."""
-        full = {"after": after, "wait": wait, **query}
+        """What came after ``after``; answers at once, or within ``wait`` seconds. Following keeps no idle Jupyter server alive."""
+        full = {"after": after, "wait": wait, "no_track_activity": 1, **query}
         return _events_decoder.decode(self.request("GET", "events", query=full, timeout=TIMEOUT + wait).data)
 
     def sql(self, query: str, max_rows: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from ..lastwords import last_words
 from ..model import Attempt, Error, ExecutorSpec, ExecutorState, Fact, Pack, PackEnded
 from ..worker.limits import parse_limit
 from .base import Emit, HostContext, PackExecutor, check_slots, machine_info
-from .dask_cluster import Dask, Shape, add_worker, open_dask, scale_other, share_slots
+from .dask_cluster import Dask, Shape, add_worker, load_cluster_class, open_dask, scale_other, share_slots
 from .dask_fit import examine
 from .dask_lines import Lines
 from .dask_worker import Said, Setup, control, decode_said, encode, run_pack_bytes, worker_folder
@@ -63,6 +63,8 @@ class DaskPackExecutor(PackExecutor):
             raise ConfigError(
                 f"executor 'dask' has no option {unknown[0]!r}; its options are {', '.join(sorted(known))}"
             )
+        if spec.options.get("cluster_class") and not spec.options.get("address"):
+            load_cluster_class(str(spec.options["cluster_class"]))  # here, in the host's main thread
         self._loop = asyncio.new_event_loop()
         self._dask: Dask | None = None
         self._setup = b""

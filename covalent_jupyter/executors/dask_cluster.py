@@ -223,19 +223,27 @@ def _security(options: dict[str, Any]) -> Any:
         raise ConfigError(f"`security` of the dask executor: {error}") from error
 
 
-async def _start_other(options: dict[str, Any]) -> Dask:
-    from distributed import Client
+def load_cluster_class(name: str) -> Any:
+    """The class of a dotted name. ConfigError if there is none.
 
-    name = str(options["cluster_class"])
-    kwargs = options.get("cluster_kwargs") or {}
+    Call it first in the main thread: dask_jobqueue sets signal handlers when it is imported.
+    """
     module, _, attribute = name.rpartition(".")
     try:
-        cluster_class = getattr(importlib.import_module(module), attribute)
+        return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(
             f"cluster_class {name!r} cannot be imported: {error}. It is the dotted name of a Dask cluster class, such as "
             f"'dask_jobqueue.SLURMCluster', whose package is installed in the kernel's environment"
         ) from error
+
+
+async def _start_other(options: dict[str, Any]) -> Dask:
+    from distributed import Client
+
+    name = str(options["cluster_class"])
+    kwargs = options.get("cluster_kwargs") or {}
+    cluster_class = load_cluster_class(name)
     try:
         cluster = await cluster_class(**{"asynchronous": True, **kwargs})
     except Exception as error:  # the border to a class that we do not know

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -17,14 +18,26 @@ _OWN_VARIABLES = (
     "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT", "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY",
 )  # fmt: skip
 
+#: of a batch job, or of a machine: where that is not the kernel's, the worker's own count
+_OF_JOB = ("SLURM_", "PBS_", "LSB_", "SGE_", "PMI_", "PMIX_", "OMPI_")
+_OF_MACHINE = frozenset(
+    "CUDA_VISIBLE_DEVICES ROCR_VISIBLE_DEVICES HIP_VISIBLE_DEVICES NVIDIA_VISIBLE_DEVICES GPU_DEVICE_ORDINAL TMPDIR HOSTNAME "
+    "XDG_RUNTIME_DIR".split()
+)
+_JOB_IDS = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID")
+
 
 def put_on(pack: Pack, load: Callable[[str], Any], scratch: str) -> list[str]:
     """Make this process look like the kernel at the dispatch. Gives warnings for the electrons that will run here."""
     warnings: list[str] = []
     if pack.variables:
         kept = {name: os.environ[name] for name in _OWN_VARIABLES if name in os.environ}
+        given = pack.variables
+        if _is_elsewhere(pack):
+            kept.update((name, value) for name, value in os.environ.items() if _is_of_the_place(name))
+            given = {name: value for name, value in given.items() if not _is_of_the_place(name)}
         os.environ.clear()
-        os.environ.update(pack.variables)
+        os.environ.update(given)
         os.environ.update(kept)
     os.environ["MPLBACKEND"] = "Agg"
     environment = pack.environment
@@ -44,6 +57,16 @@ def put_on(pack: Pack, load: Callable[[str], Any], scratch: str) -> list[str]:
     else:
         os.chdir(scratch)
     return warnings
+
+
+def _is_elsewhere(pack: Pack) -> bool:
+    """Whether this is a batch job, or another machine than the kernel's."""
+    host = pack.environment.host
+    return any(name in os.environ for name in _JOB_IDS) or bool(host and host != socket.gethostname())
+
+
+def _is_of_the_place(name: str) -> bool:
+    return name in _OF_MACHINE or name.startswith(_OF_JOB)
 
 
 def set_threads(cpu: float, chosen: dict[str, str]) -> None:

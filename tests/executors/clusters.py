@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 from distributed import Nanny, Scheduler, SpecCluster
+
+signal.signal(signal.SIGUSR2, signal.SIG_DFL)  # as importing dask_jobqueue does: it works in the main thread alone
 
 
 class Counted(SpecCluster):  # type: ignore[misc]
