@@ -80,7 +80,9 @@ export class Actions {
       const left = rows.length - ended.length;
       const inner = would.would_delete.length - ended.length;
       const body = [
-        trans.__('Results, logs and history go for good, and %1 become free.', size(would.bytes)),
+        would.bytes > 0
+          ? trans.__('Results, logs and history go for good, and %1 become free.', size(would.bytes))
+          : trans.__('Results, logs and history go for good.'),
         inner > 0 ? trans._n('%1 run of a sublattice goes with it.', '%1 runs of sublattices go with them.', inner) : '',
         left > 0 ? trans._n('%1 that has not ended stays.', '%1 that have not ended stay.', left) : ''
       ];

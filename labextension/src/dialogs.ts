@@ -30,8 +30,6 @@ class TextBody extends Widget implements Dialog.IBodyWidget<string> {
     this.area.value = text;
     this.area.rows = 6;
     this.area.maxLength = 100_000;
-    // Enter makes a new line here; elsewhere in a dialog it accepts
-    this.area.addEventListener('keydown', event => event.key === 'Enter' && !event.ctrlKey && event.stopPropagation());
     this.node.append(this.area);
   }
 

@@ -67,14 +67,14 @@ export class Feed implements ISource, IDisposable {
   }
 
   async request<T>(path: string, query: Query = {}, init: RequestInit = {}): Promise<T> {
-    const looks = this._link === 'stopped' && (init.method ?? 'GET') === 'GET';
-    const answer = await requestAPI<T>(this.settings, path, looks ? { ...query, ...NO_START } : query, init);
+    const reads = (init.method ?? 'GET') === 'GET';
+    const answer = await requestAPI<T>(this.settings, path, reads ? { ...query, ...NO_START } : query, init);
     this._skew = answer.skew;
     return answer.data;
   }
 
   text(path: string, query: Query = {}): Promise<{ text: string; next: number | null }> {
-    return fetchText(this.settings, path, query);
+    return fetchText(this.settings, path, { ...query, ...NO_START });
   }
 
   follow(dispatch: string | null, onChanges: (changes: Changes) => void): IDisposable {
@@ -89,9 +89,13 @@ export class Feed implements ISource, IDisposable {
 
   /** Have a service started, if none runs. Rejects with what the server says if that fails. */
   async start(): Promise<void> {
+    this.mayStart = false;
     await requestAPI(this.settings, 'health');
     this._patience?.abort();
   }
+
+  /** Whether a service is started where none runs and somebody opens a dispatch: not twice, nor where one was stopped. */
+  mayStart = true;
 
   /** Ask at once, and have all followers take a fresh snapshot. */
   refresh(): void {
@@ -163,6 +167,9 @@ export class Feed implements ISource, IDisposable {
         failures += 1;
         this._checked = false;
         this.say(error instanceof RequestError ? error.trouble : 'unreachable', messageOf(error));
+        if (this._link === 'stopped' && this.mayStart && this.electronsOf() !== '') {
+          this.start().catch(() => undefined); // its own question tells how it goes on
+        }
         this._patience = new AbortController();
         const patience = { starting: 1000, stopped: GLANCE }[this._link as string];
         await pause(patience ?? Math.min(LONGEST_PAUSE, 500 * 2 ** failures), this._patience.signal);
@@ -171,12 +178,14 @@ export class Feed implements ISource, IDisposable {
     }
     this._running = false;
     this._poll = null;
+    // a service that goes while nobody looks went because it was idle
+    this.mayStart ||= this._link === 'online';
   }
 
   /** One question and its answer. */
   private async step(signal: AbortSignal): Promise<void> {
     if (this._cursor === null) {
-      const list = await this.request<DispatchList>('dispatches', { limit: 1, ...NO_START }, { signal });
+      const list = await this.request<DispatchList>('dispatches', { limit: 1 }, { signal });
       this.begin(list.seq);
     } else if (!this._checked) {
       await this.check(signal, this._cursor);
@@ -186,7 +195,7 @@ export class Feed implements ISource, IDisposable {
     try {
       const answer = await this.request<FeedAnswer>(
         'events',
-        { after: this._cursor ?? 0, wait: isHidden() ? 0 : WAIT, electrons: electronsOf !== '', electrons_of: electronsOf, ...NO_START },
+        { after: this._cursor ?? 0, wait: isHidden() ? 0 : WAIT, electrons: electronsOf !== '', electrons_of: electronsOf },
         { signal }
       );
       if (answer.reset) {
@@ -203,7 +212,7 @@ export class Feed implements ISource, IDisposable {
 
   /** After a failure: is it the same store, and has it all that was told of it? */
   private async check(signal: AbortSignal, cursor: number): Promise<void> {
-    const list = await this.request<DispatchList>('dispatches', { limit: 1, ...NO_START }, { signal });
+    const list = await this.request<DispatchList>('dispatches', { limit: 1 }, { signal });
     if (list.seq < cursor) {
       this.begin(list.seq);
     }

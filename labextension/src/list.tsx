@@ -1,6 +1,7 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
 import { CommandRegistry } from '@lumino/commands';
+import { MessageLoop } from '@lumino/messaging';
 import * as React from 'react';
 
 import { CommandIDs } from './commands';
@@ -325,9 +326,16 @@ function onClick(event: React.MouseEvent, model: CovalentModel, commands: Comman
     model.selection.toggle(id);
   } else {
     model.selection.only(id);
-    if (commands.hasCommand(CommandIDs.openDispatch)) {
-      void commands.execute(CommandIDs.openDispatch, { dispatch_id: id });
-    }
+    void open(id, commands, event.currentTarget as HTMLElement);
+  }
+}
+
+/** Open the page of a dispatch; the keyboard stays in the list, where the next arrow key or F2 is meant. */
+async function open(id: string, commands: CommandRegistry, list: HTMLElement): Promise<void> {
+  if (commands.hasCommand(CommandIDs.openDispatch)) {
+    await commands.execute(CommandIDs.openDispatch, { dispatch_id: id });
+    MessageLoop.flush(); // the page has been activated now
+    list.focus();
   }
 }
 

@@ -14,7 +14,7 @@ export function SelectionBar({ model, commands, trans }: ListProps): JSX.Element
   const actions: [string, string][] = [
     [CommandIDs.compareSelected, trans.__('Compare')],
     [CommandIDs.cancel, trans.__('Cancel')],
-    [CommandIDs.redispatch, trans.__('Run again')],
+    [CommandIDs.redispatch, trans.__('Rerun')],
     [CommandIDs.tag, trans.__('Tag…')],
     [CommandIDs.deleteDispatch, trans.__('Delete…')]
   ];

@@ -70,20 +70,18 @@ export class ServiceModel implements IDisposable {
 
   /** Start the service if nothing runs and nobody has stopped it from here. */
   wake(): void {
-    if (!this._woken && this.feed.link === 'stopped') {
-      this._woken = true;
+    if (this.feed.mayStart && this.feed.link === 'stopped') {
       this.startService().catch(() => undefined); // the panel shows the problem
     }
   }
 
   async startService(): Promise<void> {
-    this._woken = true;
     await this.during('starting', () => this.feed.start());
   }
 
   /** Suspend the service. Electrons that run go on, and are taken over by the next one. */
   async stopService(): Promise<void> {
-    this._woken = true;
+    this.feed.mayStart = false;
     await this.during('stopping', () => this.shutDown());
   }
 
@@ -163,7 +161,7 @@ export class ServiceModel implements IDisposable {
     const until = Date.now() + ENDING;
     while (Date.now() < until) {
       try {
-        await this.feed.request('health', { no_start: 1 });
+        await this.feed.request('health');
       } catch (error) {
         if (error instanceof RequestError && error.trouble === 'stopped') {
           this.feed.refresh();
@@ -192,7 +190,7 @@ export class ServiceModel implements IDisposable {
 
   private _onLink(): void {
     if (this.feed.link === 'online') {
-      this._woken = true;
+      this.feed.mayStart = false; // it goes only where it is not needed
       this._problem = '';
       if (this._timer !== 0) {
         void this.look();
@@ -214,8 +212,6 @@ export class ServiceModel implements IDisposable {
   private _weighed = 0;
   private _doing: 'starting' | 'stopping' | '' = '';
   private _problem = '';
-  /** There was a service in the time of this page, or somebody wanted none. */
-  private _woken = false;
   private _timer = 0;
   private _soon = 0;
   private _disposed = false;

@@ -49,7 +49,7 @@ export class Watcher implements IDisposable {
   /** What is under way now. Whoever calls it need not mind that there may be no service. */
   async look(): Promise<void> {
     try {
-      const query = { status: UNDER_WAY, parent: 'none', limit: MOST, no_start: 1 };
+      const query = { status: UNDER_WAY, parent: 'none', limit: MOST };
       const { dispatches } = await this.feed.request<DispatchList>('dispatches', query);
       if (this._disposed) {
         return;
@@ -78,7 +78,7 @@ export class Watcher implements IDisposable {
 
   private async lookAt(row: DispatchRow): Promise<void> {
     try {
-      this.take(await this.feed.request<DispatchRow>(`dispatches/${row.dispatch_id}`, { no_start: 1 }));
+      this.take(await this.feed.request<DispatchRow>(`dispatches/${row.dispatch_id}`));
     } catch {
       this._running.delete(row.dispatch_id); // deleted meanwhile
     }

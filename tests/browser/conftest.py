@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from .lab import Lab
 from .page import LabPage, shots_folder
@@ -51,6 +51,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 def browse(chromium: str, tmp_path: Path) -> Iterator[Callable[..., LabPage]]:
     """``browse(lab)`` opens a fresh browser profile; at the end nothing may have been fetched from elsewhere."""
     pages: list[LabPage] = []
+    expect.set_options(timeout=20_000)
     # Not kept open between tests: Playwright's loop would be in the way of asynchronous ones.
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)

@@ -62,7 +62,7 @@ def variety() -> list[DispatchRow]:
         past(20, status=Status.CANCELLED, lattice="vqe_energy", name="vqe_energy",
              counts=Counts(total=40, completed=12, cancelled=28)),
         past(31, lattice="<b>bold</b>", name="<img src=x onerror=alert(1)>", tags=["<script>alert(2)</script>"],
-             notebook="/home/me/<i>odd</i>.ipynb"),
+             notebook="/home/me/<i>odd.ipynb"),
         past(35, lattice="w" * 300, name="a name without any space that goes on and on_" + "w" * 300),
         past(41, label="מחקר קטן", lattice="experiment", name="מחקר קטן"),
         past(26 * 60, lattice="wide", name="sweep of sublattices"),

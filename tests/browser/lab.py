@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-START_SECONDS = 60.0
+START_SECONDS = 240.0  # on a busy machine
 
 
 class Lab:
@@ -26,8 +26,18 @@ class Lab:
     ``root`` is where its notebooks lie. What it started, the service included, ends with ``stop``.
     """
 
-    def __init__(self, folder: Path, *, theme: str = "JupyterLab Light", options: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        theme: str = "JupyterLab Light",
+        options: tuple[str, ...] = (),
+        prefix: str = "",
+        application: str = "jupyterlab",
+    ) -> None:
+        self.prefix = prefix  # such as "/user/me", as JupyterHub gives its servers
         self.root = folder / "notebooks"
+        self.store = folder / "store"
         self.runtime = folder / "runtime"
         self.log = folder / "lab.log"
         self.token = secrets.token_hex(16)
@@ -36,16 +46,16 @@ class Lab:
         self.root.mkdir(parents=True)
         write_settings(folder / "settings", theme)
         command = [
-            sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
+            sys.executable, "-m", application, "--no-browser", "--allow-root", "--ip=127.0.0.1",
             f"--port={self.port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={self.token}",
-            f"--ServerApp.root_dir={self.root}", "--LabApp.collaborative=False", *options,
+            f"--ServerApp.root_dir={self.root}", f"--ServerApp.base_url={prefix}/", *options,
         ]  # fmt: skip
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, env=self.env, cwd=self.root, stdout=log, stderr=subprocess.STDOUT)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://127.0.0.1:{self.port}{self.prefix}"
 
     def wait(self) -> Lab:
         """Until it answers."""
@@ -63,6 +73,14 @@ class Lab:
         """The JSON at ``path`` of the server."""
         request = urllib.request.Request(f"{self.url}/{path}", headers={"Authorization": f"token {self.token}"})
         with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+    def post(self, path: str, body: object = None) -> object:
+        """The answer to a POST at ``path`` of the server."""
+        headers = {"Authorization": f"token {self.token}", "Content-Type": "application/json"}
+        data = json.dumps(body or {}).encode()
+        request = urllib.request.Request(f"{self.url}/{path}", data=data, headers=headers, method="POST")
+        with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
 
     def notebook(self, name: str, *cells: str) -> str:

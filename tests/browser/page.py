@@ -11,6 +11,8 @@ from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
 
 from .lab import Lab
 
+#: Milliseconds that a busy machine may take for what a quiet one does at once.
+PATIENCE = 90_000
 PANEL = '[id="covalent-jupyter:panel"]'
 
 
@@ -24,6 +26,8 @@ class LabPage:
         self.workspace = f"test-{secrets.token_hex(4)}"  # the layout that Lab keeps
         self.elsewhere: list[str] = []
         self.complaints: list[str] = []
+        page.set_default_timeout(PATIENCE)
+        page.set_default_navigation_timeout(PATIENCE)
         page.on("request", self._on_request)
         page.on("console", self._on_console)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -45,7 +49,7 @@ class LabPage:
         self.wait_for_lab()
 
     def wait_for_lab(self) -> None:
-        self.page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=60_000)
+        self.page.locator("#jupyterlab-splash").wait_for(state="detached")
         self.page.locator("#jp-main-dock-panel").wait_for()
 
     def reload(self) -> None:
