@@ -429,6 +429,40 @@ def lag(bench: Bench) -> list[Figure]:
         server.wait(20)
 
 
+def graphs(bench: Bench) -> list[Figure]:
+    """The figure of a lattice, every electron a box: picture, layout and plotly, once the graph is built."""
+    import covalent_jupyter as ct
+    from covalent_jupyter.notebook.graph import Subject, graph_figure
+
+    step = ct.electron(increment)
+
+    @ct.lattice
+    def layers(width: int, depth: int) -> Any:
+        values = [step(i) for i in range(width)]
+        for _ in range(depth - 1):
+            values = [step(values[i] + values[(i * 7 + 1) % width]) for i in range(width)]
+        return values
+
+    found = []
+    graph_figure(Subject(layers.build_graph(2, 2)))  # plotly is loaded
+    for width, depth, floor in ((53, 10, 0.5), (527, 10, 5.0)):  # a step and an addition for each
+        subject = Subject(layers.build_graph(width, depth))
+        count = len(subject.manifest.nodes)
+        seconds = median_time(lambda s=subject: graph_figure(s, collapse=False), bench.repeat)  # type: ignore[misc]
+        stacked = median_time(lambda s=subject: graph_figure(s), bench.repeat)  # type: ignore[misc]
+        figure = graph_figure(subject, collapse=False)
+        found.append(
+            Figure(
+                f"figure of a graph of {count:,} nodes",
+                f"{seconds:.2f} s",
+                f"{floor} s",
+                seconds <= floor,
+                f"stacked {stacked:.2f} s, {len(figure.to_json()) / 1e6:.1f} MB of JSON",
+            )
+        )
+    return found
+
+
 def imports(bench: Bench) -> list[Figure]:
     def seconds(code: str) -> float:
         return median_time(lambda: subprocess.run([sys.executable, "-c", code], check=True), 7)
@@ -466,7 +500,7 @@ def cold(bench: Bench) -> list[Figure]:
 
 BENCHES: dict[str, Callable[[Bench], list[Figure]]] = {
     "import": imports, "cold": cold, "latency": latency, "wide": wide, "chain": chain, "arrays": arrays, "scale": scale,
-    "store": store, "lag": lag,
+    "store": store, "lag": lag, "graphs": graphs,
 }  # fmt: skip
 
 

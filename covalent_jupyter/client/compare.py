@@ -110,7 +110,11 @@ class Comparison:
                 f"<details open><summary>code of <b>{html_text(name)}</b></summary>"
                 f'<pre style="font-size:12px;line-height:1.35;margin:4px 0">{lines}</pre></details>'
             )
-        return '<div style="display:flex;flex-direction:column;gap:10px">' + "".join(parts) + "</div>"
+        return (
+            '<div style="display:flex;flex-direction:column;align-items:flex-start;gap:10px">'
+            + "".join(parts)
+            + "</div>"
+        )
 
 
 def _html_line(line: str) -> str:

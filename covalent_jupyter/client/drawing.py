@@ -47,19 +47,25 @@ def draw(
     )
 
 
-def timeline(rest: Rest, row: DispatchRow, *, sublattices: bool = True) -> Any:
-    """The timeline of a dispatch as it is now; see :meth:`.result.Result.timeline`."""
-    rows = electron_rows(rest, row.dispatch_id)
-    found = _attempts(rest, row.dispatch_id, "", rows)
-    if sublattices and any(electron.child for electron in rows.values()):
-        page = rest.dispatches(root=row.root_id, limit=TIMED + 1)
-        inner = [r for r in page.dispatches if r.dispatch_id != row.dispatch_id and r.parent_id is not None]
-        if page.total > TIMED + 1:
-            warnings.warn(f"the timeline has {len(inner)} of {page.total - 1} sublattices", stacklevel=3)
-        for child in _below(row.dispatch_id, inner):
+def timeline(rest: Rest, rows: Sequence[DispatchRow], *, sublattices: bool = True, title: str = "") -> Any:
+    """The timeline of dispatches as they are now, from the start of the first; see :meth:`.result.Result.timeline`."""
+    found: list[Attempt] = []
+    left = TIMED
+    for row in rows:
+        electrons = electron_rows(rest, row.dispatch_id)
+        found += _attempts(rest, row.dispatch_id, "", electrons)
+        if not sublattices or not any(electron.child for electron in electrons.values()):
+            continue
+        page = rest.dispatches(root=row.root_id, limit=10_000)
+        inner = _below(row.dispatch_id, page.dispatches)
+        if len(inner) > left:
+            warnings.warn(f"the timeline has {left} of the {len(inner)} sublattices of {row.name}", stacklevel=3)
+        for child in inner[:left]:
             found += _attempts(rest, child.dispatch_id, child.name, electron_rows(rest, child.dispatch_id))
-    title = f"{row.name} {row.dispatch_id[:4]}"
-    return timeline_figure(found, title=title, began=row.created, now=time.time())
+        left = max(left - len(inner), 0)
+    began = min(row.created for row in rows)
+    said = title or f"{rows[0].name} {rows[0].dispatch_id[:4]}"
+    return timeline_figure(found, title=said, began=began, now=time.time())
 
 
 def _below(dispatch_id: str, rows: Sequence[DispatchRow]) -> list[DispatchRow]:

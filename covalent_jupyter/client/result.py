@@ -302,7 +302,7 @@ class Result:
         Every attempt is a bar: the user's function, then what it took beside that (values in and out). Above, how many
         were waiting for a place and under way. ``sublattices`` includes their electrons.
         """
-        return drawing.timeline(self._rest, self.refresh().row, sublattices=sublattices)
+        return drawing.timeline(self._rest, [self.refresh().row], sublattices=sublattices)
 
     # display
 

@@ -23,7 +23,7 @@ from ..workflow import Electron as ElectronOf
 from ..workflow import Lattice, build, recorded_call
 from .dispatching import as_lattice, find_definition, say_warnings
 from .display import html_status, html_table, html_text, plain, sign_of, text_table, took
-from .drawing import electron_rows
+from .drawing import electron_rows, timeline
 from .electrons import Electron, Source
 from .fetching import check_id
 from .points import Points, as_points, check_points, plain_value, said, varying
@@ -37,6 +37,8 @@ from .waiting import ended, wait_for
 SHOWN = 20
 #: dispatches of one sweep that are looked for
 PARTS = 1000
+#: characters of an error in the table
+ERROR = 300
 #: names of columns that are not inputs or results
 STATE = ("status", "error", "duration")
 
@@ -321,6 +323,10 @@ class Sweep:
                 raise InvalidRequest(f"the table has no column {column!r}: it has {', '.join(columns)}")
         return plot_table(rows, at, shown, by, title=f"{self.name} {self.id[:4]}")
 
+    def timeline(self) -> Any:
+        """Who ran what when, in all of its dispatches; see :meth:`.result.Result.timeline`."""
+        return timeline(self._rest, self._rows(), title=f"{self.name} {self.id[:4]}")
+
     def _table(self) -> tuple[list[dict[str, Any]], list[str]]:
         runs = self._runs()
         inputs = list(dict.fromkeys(name for run in runs for name in run.point))
@@ -452,7 +458,7 @@ def _is_number(value: Any) -> bool:
 def _error(row: ElectronRow) -> str | None:
     if row.error is None or row.status is Status.COMPLETED:
         return None
-    return f"{row.error.type}: {row.error.message}".strip().split("\n")[0]
+    return " ".join(f"{row.error.type}: {row.error.message}"[:ERROR].split())
 
 
 def _duration(row: ElectronRow) -> float | None:

@@ -185,6 +185,8 @@ class TestSweep:
         ]  # fmt: skip
         assert len(opened.dispatch_ids) == 3 and ct.get_sweep(opened.dispatch_ids[2]).id == sweep.id
         assert opened.max_running == 1
+        hovers = [t for trace in opened.timeline().data if trace.hovertext is not None for t in trace.hovertext]
+        assert sum("of mending" in t for t in hovers) == 5, "the runs of all its dispatches"
         assert opened.retry_failed().dispatch_ids == opened.dispatch_ids, "nothing to do"
         with pytest.raises(BuildError, match="no parameter 'D'"):
             opened.add([{"D": 1}])

@@ -57,7 +57,7 @@ def test_the_function_and_the_rest_are_apart() -> None:
     first, rest = (t for t in figure.data if t.fill == "toself")
     assert (min(first.x[:5]), max(first.x[:5])) == (1, 4) and (min(rest.x[:5]), max(rest.x[:5])) == (4, 5)
     (text,) = next(t.hovertext for t in figure.data if t.hovertext is not None)
-    assert "waited 1.0 s on dask" in text and "ran 3.0 s" in text and "values in and out 1.0 s" in text
+    assert "waited 1.0 s on dask" in text and "ran 3.0 s" in text and "values in and out: 1.0 s" in text
 
 
 def test_ten_thousand_attempts() -> None:

@@ -46,6 +46,28 @@ def test_the_first_notebook_finds_the_best_model(env: dict[str, str], tmp_path: 
     assert scores[re.search(r"^best: (.+)$", text, re.M)[1]] == max(scores.values()) >= "0.950"
 
 
+@pytest.mark.timeout(600)
+def test_the_notebook_of_sweeps_mends_and_compares(env: dict[str, str], tmp_path: Path) -> None:
+    notebook = nbformat.read(ROOT / "notebooks" / "sweeps_and_sql.ipynb", as_version=4)
+    client = NotebookClient(
+        notebook, timeout=200, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+    )
+    client.execute(env=env)
+    text = printed(notebook)
+    assert "Sweep of evaluate: 9 points (C × 3, gamma × 3), at most 2 at once" in text
+    assert "Again: 3 points of 9" in text and "FAILED\n" in text and text.count("COMPLETED\n") == 2
+    assert re.search(r"^best: \S+ 0\.\d+ 0\.9\d+$", text, re.M)
+    assert "11 COMPLETED {'accuracy': " in text
+    data = [output.data for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
+    assert sum("application/vnd.plotly.v1+json" in d for d in data) == 3
+    comparison = next(d for d in data if "runs." in d.get("text/plain", "") and "inputs" in d["text/plain"])
+    assert "accuracy" in comparison["text/plain"] and "<table" in comparison["text/html"]
+    shown = [d.get("text/plain", "") for d in data]
+    (best,) = (text for text in shown if re.match(r"\s+C\s+gamma\s+accuracy\n", text))
+    assert len(best.splitlines()) == 6
+    assert any("cross_validate" in text and "milliseconds" in text for text in shown)
+
+
 def test_notebooks_are_kept_without_outputs() -> None:
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         for cell in nbformat.read(path, as_version=4).cells:

@@ -188,7 +188,7 @@ class _Figure:
             "type": "scatter", "mode": "text",
             "x": [line.points[-1][0] + (4 if down else -9) for line in lines],
             "y": [line.points[-1][1] - 14 if down else line.points[-1][1] + 1 for line in lines],
-            "text": [safe(line.label, 18) for line in lines],
+            "text": [safe(line.label, 14) for line in lines],
             "textposition": "middle right" if down else "top left",
             "textfont": {"size": 9.5, "color": GREY}, "hoverinfo": "skip", "showlegend": False,
         })  # fmt: skip

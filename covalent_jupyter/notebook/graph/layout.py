@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 #: between boxes of one layer, and between layers
 GAP = 16.0
-LAYER_GAP = 64.0
+LAYER_GAP = 76.0
 #: room that a long edge takes in the layers that it crosses
 LANE = 10.0
 #: sweeps that look for an order with few crossings, and for coordinates

@@ -174,7 +174,7 @@ class _Chart:
             lines.append(f"waited {duration_text(a.started - a.queued)} on {safe(a.executor, 30)}")
         lines.append(f"ran {duration_text(middle - start)}" + ("" if a.ended is not None else " so far"))
         if end > middle:
-            lines.append(f"values in and out {duration_text(end - middle)}")
+            lines.append(f"imports, values in and out: {duration_text(end - middle)}")
         return "<br>".join(lines)
 
     def _names(self) -> dict[str, Any]:
