@@ -153,7 +153,7 @@ def run(seed: int, times: int, again: str = "") -> Report:
             folder = here.marks / f"end{n}"
             folder.mkdir()
             trial(way, retries, folder, report.row(way.function.__name__.replace("_", " "), f"retries {retries}"))
-        row = report.row(WAYS[0].function.__name__, "retries 0")
+        row = report.row(WAYS[0].function.__name__.replace("_", " "), "retries 0")
         if slots_now() < slots:
             row.wrong.append(f"{slots_now()} workers where {slots} were before")
         row.wrong += invariants.check_processes(here) + invariants.check_files(here)

@@ -9,9 +9,9 @@ from . import kills
 
 @pytest.mark.timeout(600)
 def test_killed_at_random_moments_nothing_acknowledged_is_lost(seed: int) -> None:
-    kills.run(seed, 30).check()
+    kills.run(seed, 14).check()
 
 
 @pytest.mark.timeout(300)
 def test_with_ten_thousand_nodes_the_service_is_soon_ready(seed: int) -> None:
-    kills.run_ready(seed, 5).check()
+    kills.run_ready(seed, 3).check()
