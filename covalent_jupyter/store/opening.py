@@ -22,6 +22,7 @@ import duckdb
 
 from ..crashpoint import crashpoint
 from ..errors import StoreDamaged, StoreError, StoreLocked, StoreTooNew
+from .history import take_over
 
 DATABASE = "store.duckdb"
 LOCK = "store.lock"
@@ -261,6 +262,8 @@ def _apply(folder: Path, connection: duckdb.DuckDBPyConnection, number: int, scr
         connection.begin()
         connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER, applied DOUBLE)")
         connection.execute(script)
+        if number == 2:
+            take_over(connection)
         connection.execute("INSERT INTO schema_version VALUES (?, ?)", [number, time.time()])
         crashpoint("migration.written")
         connection.commit()

@@ -30,7 +30,6 @@ def test_everything_is_shown(old: Path) -> None:
         electrons, _ = store.electrons(first.dispatch_id)
         assert [e.name for e in electrons] == ["train", "train", "best", "inner"]
         assert all(e.queued is not None and e.started is not None and e.queued <= e.started for e in electrons)
-        assert all(e.host.startswith("host-") for e in electrons)
         assert electrons[0].stdout.text == "training 1.0\n"
 
 
@@ -46,6 +45,7 @@ def test_attempts_come_from_the_log(old: Path) -> None:
         assert failed.error is not None and failed.error.message == "unstable at the first attempt"
         assert failed.stdout.text == "training 2.0\n" and failed.executor == "local"
         assert failed.queued and failed.started and failed.ended and failed.queued <= failed.started <= failed.ended
+        assert failed.worker and failed.rss > 0
         table = store.sql(
             "SELECT attempt, status, signal, latest FROM attempts WHERE error_type = 'ElectronCrashed' ORDER BY attempt"
         )

@@ -26,56 +26,10 @@ CREATE TABLE input (
 );
 CREATE TABLE recent (dispatch_id VARCHAR, data VARCHAR);
 
--- What an older schema knew of attempts lies in the log.
-CREATE TEMP TABLE launched AS
-    SELECT dispatch_id, (task->>0)::INTEGER AS node, (task->>1)::INTEGER AS attempt, max(time) AS time,
-        arg_max(host, time) AS host, arg_max(executor, time) AS executor
-    FROM (
-        SELECT dispatch_id, unnest(from_json(decode(data)->'tasks', '["JSON"]')) AS task,
-            (decode(data)->>'time')::DOUBLE AS time, decode(data)->>'host' AS host, decode(data)->>'executor' AS executor
-        FROM event WHERE kind = 'launched')
-    GROUP BY ALL;
-
-UPDATE electron SET queued = l.time, host = l.host FROM launched l
-    WHERE electron.dispatch_id = l.dispatch_id AND electron.node = l.node AND electron.attempt = l.attempt
-    AND electron.status NOT IN ('NEW_OBJECT', 'PENDING_REUSE', 'SKIPPED');
-
+-- Of attempts that were recorded before, it is not known when they were handed to an executor: they count as handed over
+-- when they began. What the log tells of attempts that others followed, and of reports, `history.py` brings over.
 UPDATE electron SET queued = started
-    WHERE queued IS NULL AND started IS NOT NULL AND status NOT IN ('NEW_OBJECT', 'PENDING_REUSE', 'SKIPPED')
-    AND (data->>'$[2]') = 'false';
-
-INSERT INTO attempt
-    SELECT o.dispatch_id, o.node, o.attempt, e.name, upper(o.status), l.executor, l.host, outcome->>'worker', l.time,
-        (outcome->>'started')::DOUBLE, (outcome->>'finished')::DOUBLE, (outcome->>'duration')::DOUBLE,
-        coalesce((outcome->>'rss')::BIGINT, 0), outcome->>'$.error.type',
-        '[' || coalesce((outcome->'error')::VARCHAR, 'null') || ',' || coalesce((outcome->'stdout')::VARCHAR, '["",0,"",0]') || ','
-            || coalesce((outcome->'stderr')::VARCHAR, '["",0,"",0]') || ']'
-    FROM (
-        SELECT dispatch_id, outcome, (outcome->>'node')::INTEGER AS node, (outcome->>'attempt')::INTEGER AS attempt,
-            outcome->>'status' AS status
-        FROM (
-            SELECT dispatch_id, unnest(from_json(decode(data)->'outcomes', '["JSON"]')) AS outcome
-            FROM event WHERE kind = 'finished' AND dispatch_id IN (SELECT dispatch_id FROM electron WHERE attempt > 1))
-        WHERE (outcome->>'status') IN ('failed', 'interrupted')) o
-        JOIN electron e ON e.dispatch_id = o.dispatch_id AND e.node = o.node AND o.attempt < e.attempt
-        LEFT JOIN launched l ON l.dispatch_id = o.dispatch_id AND l.node = o.node AND l.attempt = o.attempt;
-
-INSERT INTO metric
-    SELECT dispatch_id, node, attempt, step, time, name, try_cast(value->>'$' AS DOUBLE),
-        CASE WHEN json_type(value) = 'VARCHAR' THEN value->>'$' END
-    FROM (
-        SELECT dispatch_id, node, attempt, step, time, unnest(json_keys(report)) AS name,
-            json_extract(report, '$."' || name || '"') AS value
-        FROM (
-            SELECT dispatch_id, (outcome->>'node')::INTEGER AS node, (outcome->>'attempt')::INTEGER AS attempt,
-                (outcome->>'finished')::DOUBLE AS time, unnest(from_json(outcome->'reports', '["JSON"]')) AS report,
-                generate_subscripts(from_json(outcome->'reports', '["JSON"]'), 1) - 1 AS step
-            FROM (
-                SELECT dispatch_id, unnest(from_json(decode(data)->'outcomes', '["JSON"]')) AS outcome
-                FROM event WHERE kind = 'finished' AND contains(decode(data), '"reports"'))
-            WHERE (outcome->'reports') IS NOT NULL));
-
-DROP TABLE launched;
+    WHERE started IS NOT NULL AND status NOT IN ('NEW_OBJECT', 'PENDING_REUSE', 'SKIPPED') AND (data->>'$[2]') = 'false';
 
 -- What a user may query: no tokens, no bytes. Times are UTC.
 CREATE VIEW dispatches AS SELECT
@@ -164,7 +118,9 @@ CREATE VIEW logs AS SELECT
     (log->>2) = '' AND (log->>3) = '0' AS whole
 FROM (
     SELECT dispatch_id, node, name, attempt, 'stdout' AS stream, data->'$[6]' AS log FROM electron
+        WHERE NOT contains(data, '["",0,"",0],["",0,"",0]')
     UNION ALL SELECT dispatch_id, node, name, attempt, 'stderr', data->'$[7]' FROM electron
+        WHERE NOT contains(data, '["",0,"",0],["",0,"",0]')
     UNION ALL SELECT dispatch_id, node, name, attempt, 'stdout', data->'$[1]' FROM attempt
     UNION ALL SELECT dispatch_id, node, name, attempt, 'stderr', data->'$[2]' FROM attempt)
 WHERE (log->>1)::BIGINT > 0;
