@@ -97,9 +97,12 @@ def _called(manifest: Manifest, name: str) -> list[int]:
 def _unknown(manifest: Manifest, name: str) -> NotFound:
     known = list(dict.fromkeys(node.name for node in manifest.nodes))
     near = difflib.get_close_matches(name, known, 1)
-    guess = f"; did you mean {plain(near[0])!r}?" if near else ""
+    guess = f"; did you mean {plain(near[0])!r}?" if near else "."
     listed = ", ".join(plain(n) for n in known[:LISTED])
-    return NotFound(f"no electron is called {plain(name)!r}{guess}. The names are: {listed}")
+    last = len(manifest.nodes) - 1
+    return NotFound(
+        f"no electron is called {plain(name)!r}{guess} Its electrons are 0 to {last}, called {listed or 'nothing'}"
+    )
 
 
 def _with_inputs(manifest: Manifest, name: str, named: list[int], inside: str) -> list[int]:

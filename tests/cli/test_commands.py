@@ -102,7 +102,10 @@ def test_what_was_mistyped_is_answered_with_what_was_meant(run: Any) -> None:
     said = run("show", wrong)
     assert said.code == 1 and f"Did you mean {handle[:8]} (particular, COMPLETED)?" in said.err
     assert f"Did you mean {handle[:8]} (particular" in run("logs", "particular").err
-    assert "has no electron 'ad': it has numbers 0 to 1, called add" in run("logs", handle, "ad").err
+    assert (
+        "no electron is called 'ad'; did you mean 'add'? Its electrons are 0 to 1, called add"
+        in run("logs", handle, "ad").err
+    )
     assert run("show", "ffffffff-ffff-ffff-ffff-ffffffffffff", "--json").data["error"] == "NotFound"
     assert run("frobnicate", "--json").code == 2
     assert run("list", "--limit", "many").code == 2

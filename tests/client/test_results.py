@@ -223,5 +223,5 @@ def test_node_results_are_printed_with_what_they_hold() -> None:
 
 
 def test_no_electron_of_that_name() -> None:
-    with pytest.raises(ct.NotFound, match="no electron is called 'zzz'. The names are: add"):
+    with pytest.raises(ct.NotFound, match="no electron is called 'zzz'. Its electrons are 0 to 1, called add"):
         ct.dispatch_sync(flows.sums)(1).electrons["zzz"]
