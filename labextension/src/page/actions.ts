@@ -1,4 +1,4 @@
-import { Clipboard, ISanitizer, Notification } from '@jupyterlab/apputils';
+import { Clipboard, InputDialog, ISanitizer, Notification } from '@jupyterlab/apputils';
 import { PageConfig, URLExt } from '@jupyterlab/coreutils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
@@ -6,6 +6,7 @@ import { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { CommandIDs } from '../commands';
 import { ISource } from '../source';
+import { DispatchRow } from '../types';
 import { Actions } from '../views/context';
 
 /** What the views may do in JupyterLab: its commands, clipboard, sanitizer and notifications. */
@@ -33,7 +34,19 @@ export function actionsOf(
     insertCell: ifThere(CommandIDs.insertCell, code => run(CommandIDs.insertCell, { code })),
     download: save,
     sanitize: html => sanitizer.sanitize(html),
-    rename: ifThere(CommandIDs.rename, dispatch_id => run(CommandIDs.rename, { dispatch_id, dialog: true })),
+    rename: async dispatch_id => {
+      const path = `dispatches/${dispatch_id}`;
+      const row = await source.request<DispatchRow>(path);
+      const { value } = await InputDialog.getText({
+        title: trans.__('Rename the dispatch'),
+        label: trans.__('Name (empty: the name of its lattice)'),
+        text: row.label || row.name
+      });
+      if (value !== null) {
+        const label = value.trim() === row.name ? '' : value.trim();
+        await source.request(path, {}, { method: 'PATCH', body: JSON.stringify({ label }) });
+      }
+    },
     tag: ifThere(CommandIDs.tag, dispatch_id => run(CommandIDs.tag, { dispatch_id })),
     note: ifThere(CommandIDs.note, dispatch_id => run(CommandIDs.note, { dispatch_id })),
     remove: ifThere(CommandIDs.deleteDispatch, dispatch_id => run(CommandIDs.deleteDispatch, { dispatch_id })),

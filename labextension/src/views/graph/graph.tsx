@@ -179,7 +179,9 @@ function Drawing({ model, chosen, onChoose, wheelZooms = true }: Props): JSX.Ele
         title={pointer.over ? faces.words(pointer.over) : undefined}
         style={{ cursor: pointer.over ? 'pointer' : 'grab' }}
         data-boxes={scene?.shapes.length ?? 0}
-        data-scale={view.scale.toFixed(3)}
+        data-scale={view.scale.toFixed(4)}
+        data-left={Math.round(view.x)}
+        data-top={Math.round(view.y)}
       >
         <canvas ref={canvas} />
         {listing}

@@ -1,0 +1,410 @@
+"""The page of a dispatch, as a person uses it: every tab, live and failed runs, sublattices, large graphs, hostile names."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from .lab import Lab
+from .page import LabPage
+
+Browse = Callable[..., LabPage]
+
+STARTED = 120_000  # ms: the first dispatch starts service, host and cluster
+
+LATTICES = r'''
+import sys, time, pathlib
+import covalent_jupyter as ct
+
+@ct.electron
+def load(n):
+    print("loading", n)
+    return list(range(n))
+
+@ct.electron
+def train(data, c):
+    print(f"\x1b[31mfitting\x1b[0m c={c} <script>window.hit = 1</script>")
+    for step in range(5):
+        ct.report(step=step, loss=1 / (1 + step))
+    if c == 3:
+        raise ValueError("<img src=x onerror='window.hit = 1'> c must not be 3")
+    return {"c": c, "score": c / 10}
+
+@ct.electron
+def best(models, note):
+    return max(models, key=lambda m: m["score"])
+
+@ct.lattice
+def experiment(start):
+    data = load(20)
+    return best([train(data, c) for c in range(start, start + 5)], "x")
+
+@ct.electron
+def double(x):
+    return 2 * x
+
+@ct.electron
+@ct.lattice
+def inner(n):
+    return [double(i) for i in range(n)]
+
+@ct.electron
+def total(xs):
+    return sum(xs)
+
+@ct.lattice
+def nested():
+    return total(inner(3))
+
+@ct.electron
+def until(path):
+    print("waiting", flush=True)
+    while not pathlib.Path(path).exists():
+        time.sleep(0.05)
+    print("going on", flush=True)
+    return 1
+
+@ct.lattice
+def patient(path):
+    return double(until(path))
+
+@ct.electron
+def hostile(x):
+    return x
+
+@ct.lattice
+def names():
+    return [hostile.options(name=n)(1) for n in ("<b>bold</b>", "\u202ereversed", "x" * 300, "a\nb")]
+
+@ct.electron
+def frame(n):
+    import pandas as pd
+    return pd.DataFrame({"<i>a</i>": range(n)})
+
+@ct.lattice
+def table():
+    return frame(5)
+
+@ct.electron
+def step(a, b):
+    return a + b
+
+@ct.lattice
+def mesh(layers, wide):
+    row = [double.options(name=f"start {i}")(i) for i in range(wide)]
+    for k in range(1, layers):
+        row = [step.options(name=f"step {k}.{i}")(row[i], row[(i * 7 + 3) % wide]) for i in range(wide)]
+    return row[0]
+'''
+
+
+class Runs:
+    """Dispatches from scripts of the Lab's user."""
+
+    def __init__(self, lab: Lab, folder: Path) -> None:
+        self.lab = lab
+        self.folder = folder
+        (folder / "lattices.py").write_text(LATTICES)
+        self.known: dict[str, str] = {}
+
+    def start(self, call: str, *, wait: bool = True) -> str:
+        """The id of ``ct.dispatch`` of this call, such as ``"experiment", 1``; each call once."""
+        if call not in self.known:
+            lattice, _, arguments = call.partition(" ")
+            ending = "ct.get_result(i, wait=True)" if wait else ""
+            script = f"from lattices import *; i = ct.dispatch({lattice})({arguments}); print(i); {ending}"
+            done = subprocess.run(
+                [sys.executable, "-c", script], env=self.lab.env, cwd=self.folder, capture_output=True, text=True, timeout=240
+            )
+            assert done.returncode == 0, done.stderr
+            self.known[call] = done.stdout.split()[-1]
+        return self.known[call]
+
+    def ask(self, method: str, path: str) -> Any:
+        request = urllib.request.Request(
+            f"{self.lab.url}/covalent/{path}", method=method, headers={"Authorization": f"token {self.lab.token}"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+
+@pytest.fixture(scope="module")
+def runs(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    yield Runs(lab, tmp_path_factory.mktemp("lattices"))
+
+
+def open_dispatch(page: LabPage, dispatch: str, **query: object) -> Locator:
+    """Follow the link to a dispatch; its page."""
+    rest = "".join(f"&{name}={value}" for name, value in query.items())
+    page.page.goto(
+        f"{page.lab.url}/lab/workspaces/{page.workspace}?token={page.lab.token}&covalent={dispatch}{rest}"
+    )
+    page.wait_for_lab()
+    view = page.page.locator(".jp-CovalentPage:visible")
+    view.wait_for(timeout=30_000)
+    return view
+
+
+def tab(view: Locator, name: str) -> None:
+    view.get_by_role("tab", name=re.compile(f"^{name}")).click()
+
+
+def boxes(view: Locator) -> list[str]:
+    """What the boxes of the graph say."""
+    expect(view.locator(".cv-canvas [role=option]").first).to_be_attached(timeout=30_000)
+    return [text.strip() for text in view.locator(".cv-canvas [role=option]").all_text_contents()]
+
+
+def click_box(view: Locator, text: str) -> None:
+    """Click where the box that says this is drawn."""
+    place = view.locator(".cv-canvas [role=option]").filter(has_text=text).first.get_attribute("data-place")
+    assert place is not None
+    x, y, width, height = map(float, place.split())
+    canvas = view.locator(".cv-canvas")
+    scale, left, top = (float(canvas.get_attribute(f"data-{name}") or 0) for name in ("scale", "left", "top"))
+    position = {"x": (x + width / 3) * scale + left, "y": (y + height / 2) * scale + top}
+    canvas.click(position=position)  # type: ignore[arg-type]
+
+
+@pytest.mark.timeout(300)
+def test_a_failed_dispatch_in_every_tab(lab: Lab, runs: Runs, browse: Browse) -> None:
+    dispatch = runs.start("experiment 1")
+    page = browse(lab)
+    view = open_dispatch(page, dispatch[:8])
+    expect(view.get_by_role("heading", name="experiment")).to_be_visible(timeout=STARTED)
+    expect(view.locator(".cv-facts")).to_contain_text("Failed")
+    expect(view.locator(".cv-facts")).to_contain_text("start=1")
+    shown = boxes(view)
+    assert any("train × 4" in text for text in shown), shown
+    assert any(text.startswith("✕ train, failed, c=3 · ValueError") for text in shown), shown
+    click_box(view, "✕ train")
+    details = view.get_by_role("complementary")
+    expect(details.get_by_role("heading", name="train")).to_be_visible()
+    expect(details.locator(".cv-errorMessage").first).to_contain_text("c must not be 3")
+    expect(details.get_by_role("region", name="Inputs")).to_contain_text("load 0")
+    expect(details.get_by_role("region", name="Output")).to_contain_text("fitting c=3 <script>")
+    expect(details.get_by_role("region", name="Source")).to_contain_text("def train(data, c):")
+    expect(details.locator(".cv-curve")).to_contain_text("loss")
+
+    tab(view, "Electrons")
+    rows = view.locator(".cv-row[data-node]")
+    expect(rows).to_have_count(7)
+    expect(view.locator(".cv-row.cv-chosen")).to_contain_text("ValueError")
+    view.get_by_label("Filter electrons").fill("c=2")
+    expect(rows).to_have_count(1)
+    view.get_by_label("Filter electrons").fill("")
+    view.get_by_role("button", name="Electron", exact=True).click()
+    expect(rows.first).to_contain_text("best")
+    view.get_by_role("button", name="Failed 1").click()
+    expect(rows).to_have_count(1)
+    view.get_by_text("Columns ▾").click()
+    view.get_by_label("Worker").check()
+    expect(view.get_by_role("columnheader", name="Worker")).to_be_visible()
+
+    tab(view, "Timeline")
+    expect(view.locator(".cv-timeline")).to_contain_text("6 attempts")
+    expect(view.locator(".cv-lanes [role=option]")).to_contain_text("train 3, failed")
+    tab(view, "Logs")
+    expect(view.get_by_role("log")).to_contain_text("fitting c=3")
+    view.get_by_label("Electron", exact=True).select_option("")
+    expect(view.get_by_role("log")).to_contain_text("loading 20")
+    expect(view.locator(".cv-line .cv-ansi-red").first).to_have_text("fitting")
+    tab(view, "Errors")
+    expect(view.locator(".cv-errors section")).to_have_count(1)
+    expect(view.locator(".cv-errors .cv-errorMessage")).to_contain_text("<img src=x onerror=")
+    tab(view, "Source")
+    expect(view.locator(".cv-function.cv-chosen")).to_contain_text("def train(data, c):")
+    expect(view.locator(".cv-sources")).to_contain_text("def experiment(start):")
+    tab(view, "Versions")
+    expect(view.locator(".cv-versions")).to_contain_text("duckdb")
+    view.get_by_label("Filter packages").fill("duckdb")
+    expect(view.get_by_role("region", name="Packages").locator("tr")).to_have_count(1)
+    assert page.page.evaluate("window.hit") is None
+
+
+@pytest.mark.timeout(300)
+def test_a_run_is_followed_through_a_reload_to_its_end(lab: Lab, runs: Runs, browse: Browse, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    dispatch = runs.start(f"patient {str(go)!r}", wait=False)
+    page = browse(lab)
+    view = open_dispatch(page, dispatch, node=0)
+    details = view.get_by_role("complementary")
+    expect(details.locator(".cv-stateLine")).to_contain_text("running for", timeout=STARTED)
+    tab(view, "Logs")
+    expect(view.get_by_role("log")).to_contain_text("waiting", timeout=30_000)
+    expect(page.page.locator(".lm-TabBar-tab.lm-mod-current", has_text="patient")).to_be_visible()
+    page.page.wait_for_function("!location.search.includes('covalent')")
+    page.page.wait_for_timeout(2_000)  # Lab saves its layout a while after a change, and tells nobody
+    page.reload()
+    expect(view.get_by_role("tab", name="Logs")).to_have_attribute("aria-selected", "true", timeout=30_000)
+    expect(view.get_by_role("log")).to_contain_text("waiting", timeout=30_000)
+    expect(details.get_by_role("heading", name="until")).to_be_visible()
+    go.touch()
+    expect(view.get_by_role("log")).to_contain_text("going on", timeout=30_000)
+    expect(view.locator(".cv-facts")).to_contain_text("Completed", timeout=60_000)
+    expect(view.locator(".cv-result")).to_contain_text("2", timeout=30_000)
+
+
+@pytest.mark.timeout(300)
+def test_one_electron_can_be_cancelled(lab: Lab, runs: Runs, browse: Browse, tmp_path: Path) -> None:
+    dispatch = runs.start(f"patient {str(tmp_path / 'never')!r}", wait=False)
+    view = open_dispatch(browse(lab), dispatch, node=0)
+    details = view.get_by_role("complementary")
+    expect(details.locator(".cv-stateLine")).to_contain_text("running", timeout=STARTED)
+    details.get_by_role("button", name="Cancel electron").click()
+    expect(details.locator(".cv-stateLine")).to_contain_text("cancelled", timeout=60_000)
+    expect(details.get_by_role("button", name="Cancel electron")).to_have_count(0)
+
+
+@pytest.mark.timeout(300)
+def test_stacks_and_sublattices_open_in_place_by_keyboard(lab: Lab, runs: Runs, browse: Browse) -> None:
+    view = open_dispatch(browse(lab), runs.start("nested"))
+    canvas = view.locator(".cv-canvas")
+    expect(canvas).to_have_attribute("data-boxes", "2", timeout=STARTED)
+    canvas.focus()
+    canvas.press("ArrowRight")
+    canvas.press(" ")
+    expect(canvas).to_have_attribute("data-boxes", "3", timeout=30_000)
+    shown = boxes(view)
+    assert any("double × 3" in text for text in shown), shown
+    canvas.press("ArrowDown")
+    canvas.press("Enter")
+    expect(canvas).to_have_attribute("data-boxes", "6", timeout=30_000)
+    click_box(view, "✓ 1, completed")
+    details = view.get_by_role("complementary")
+    expect(details.get_by_role("heading", name="double")).to_be_visible()
+    expect(details.get_by_role("region", name="Result")).to_contain_text("2")
+
+
+@pytest.mark.timeout(300)
+def test_hostile_names_are_text(lab: Lab, runs: Runs, browse: Browse) -> None:
+    page = browse(lab)
+    view = open_dispatch(page, runs.start("names"))
+    expect(view.locator(".cv-canvas")).to_have_attribute("data-boxes", "4", timeout=STARTED)
+    tab(view, "Electrons")
+    expect(view.locator(".cv-row[data-node='0']")).to_contain_text("<b>bold</b>")
+    assert view.locator(".cv-table b").count() == 0
+    view.locator(".cv-row[data-node='2']").click()
+    pane = view.locator(".cv-side").bounding_box()
+    assert pane is not None and pane["width"] < 400
+    assert page.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+@pytest.mark.timeout(300)
+def test_a_table_is_shown_sanitised(lab: Lab, runs: Runs, browse: Browse) -> None:
+    view = open_dispatch(browse(lab), runs.start("table"), node=0)
+    result = view.get_by_role("complementary").get_by_role("region", name="Result")
+    expect(result.locator(".cv-html table")).to_contain_text("<i>a</i>", timeout=STARTED)
+    assert result.locator("i").count() == 0
+
+
+@pytest.mark.timeout(300)
+def test_unknown_and_deleted_dispatches_say_so(lab: Lab, runs: Runs, browse: Browse) -> None:
+    page = browse(lab)
+    view = open_dispatch(page, "00000000")
+    expect(view).to_contain_text("There is no dispatch 00000000 here", timeout=STARTED)
+    other = runs.start("experiment 6")
+    view = open_dispatch(page, other)
+    expect(view.get_by_role("heading", name="experiment")).to_be_visible(timeout=30_000)
+    runs.ask("DELETE", f"dispatches/{other}")
+    del runs.known["experiment 6"]
+    expect(view.get_by_role("alert")).to_contain_text("was deleted", timeout=60_000)
+
+
+@pytest.mark.timeout(300)
+def test_runs_of_a_lattice_are_plotted_and_compared(lab: Lab, runs: Runs, browse: Browse) -> None:
+    first, second = runs.start("experiment 10"), runs.start("experiment 20")
+    view = open_dispatch(browse(lab), first)
+    expect(view.get_by_role("heading", name="experiment")).to_be_visible(timeout=STARTED)
+    view.get_by_role("button", name="More actions").click()
+    view.get_by_role("menuitem", name="All runs of experiment").click()
+    table = view.page.locator(".cv-runs")
+    expect(table.get_by_role("heading", name="Runs of experiment")).to_be_visible(timeout=30_000)
+    expect(table.locator(f"[data-run='{first}']")).to_contain_text("10")
+    assert table.locator(".cv-point").count() >= 2
+    table.get_by_label(f"Pick {first[:4]}").check()
+    table.get_by_label(f"Pick {second[:4]}").check()
+    table.get_by_role("button", name="Compare 2").click()
+    comparison = view.page.locator(".cv-compare")
+    row = comparison.get_by_role("row", name=re.compile("^start"))
+    expect(row).to_contain_text("10", timeout=30_000)
+    expect(row).to_contain_text("20")
+    expect(comparison).to_contain_text("The source is the same everywhere")
+    expect(comparison.get_by_role("row", name=re.compile("^duckdb"))).to_have_count(0)
+    comparison.get_by_label("also what is the same").check()
+    expect(comparison.get_by_role("row", name=re.compile("^duckdb"))).to_be_visible()
+
+
+FRAMES = """
+async seconds => {
+    const frames = [];
+    let last = performance.now();
+    const end = last + 1000 * seconds;
+    while (last < end) {
+        await new Promise(resolve => requestAnimationFrame(resolve));
+        const now = performance.now();
+        frames.push(now - last);
+        last = now;
+    }
+    frames.sort((a, b) => a - b);
+    return {fps: 1000 * frames.length / (1000 * seconds), median: frames[frames.length >> 1]};
+}
+"""
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("layers", [10, 100])
+def test_large_graphs_move_smoothly(layers: int, lab: Lab, runs: Runs, browse: Browse) -> None:
+    """1,000 and 10,000 electrons of which no two are alike."""
+    dispatch = runs.start(f"mesh {layers}, 100")
+    page = browse(lab)
+    view = open_dispatch(page, dispatch)
+    canvas = view.locator(".cv-canvas")
+    expect(canvas).to_have_attribute("data-boxes", str(layers * 100), timeout=STARTED)
+    page.shot(f"graph-{layers * 100}")
+    box = canvas.bounding_box()
+    assert box is not None
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    figures = {}
+    for name, zoom in (("whole", 0), ("near", 40)):
+        page.page.mouse.move(*middle)
+        for _ in range(zoom):
+            page.page.mouse.wheel(0, -60)
+        page.page.mouse.down()
+        page.page.evaluate(f"window.measured = ({FRAMES})(3)")
+        for i in range(60):
+            page.page.mouse.move(middle[0] + 3 * (i % 30), middle[1] + 2 * (i % 20))
+        figures[name] = page.page.evaluate("window.measured")
+        page.page.mouse.up()
+    print(f"{layers * 100} boxes: {figures}")
+    page.shot(f"graph-{layers * 100}-near")
+    assert all(each["fps"] > 5 for each in figures.values()), figures  # far below what an idle machine gives
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_how_it_looks(theme: str, lab: Lab, runs: Runs, browse: Browse) -> None:
+    """Every view, for the eye; none is wider than its place."""
+    dispatch = runs.start("experiment 1")
+    page = browse(lab)
+    settings = Path(lab.env["JUPYTERLAB_SETTINGS_DIR"]) / "@jupyterlab/apputils-extension/themes.jupyterlab-settings"
+    settings.write_text(json.dumps({"theme": f"JupyterLab {theme}"}))
+    try:
+        view = open_dispatch(page, dispatch, node=3)
+        expect(view.get_by_role("complementary").locator(".cv-errorMessage").first).to_be_visible(timeout=STARTED)
+        for name in ("Graph", "Electrons", "Timeline", "Logs", "Errors", "Source", "Versions"):
+            tab(view, name)
+            expect(view.get_by_role("tabpanel").locator(".cv-empty")).to_have_count(0, timeout=30_000)
+            page.shot(f"page-{name.lower()}-{theme.lower()}")
+            assert view.locator(".cv-body").evaluate("node => node.scrollWidth <= node.clientWidth")
+    finally:
+        settings.write_text(json.dumps({"theme": "JupyterLab Light"}))
