@@ -21,7 +21,7 @@ Browse = Callable[..., LabPage]
 
 STARTED = 120_000  # ms: the first dispatch starts service, host and cluster
 
-LATTICES = r'''
+LATTICES = r"""
 import sys, time, pathlib
 import covalent_jupyter as ct
 
@@ -104,7 +104,7 @@ def mesh(layers, wide):
     for k in range(1, layers):
         row = [step.options(name=f"step {k}.{i}")(row[i], row[(i * 7 + 3) % wide]) for i in range(wide)]
     return row[0]
-'''
+"""
 
 
 class Runs:
@@ -123,7 +123,12 @@ class Runs:
             ending = "ct.get_result(i, wait=True)" if wait else ""
             script = f"from lattices import *; i = ct.dispatch({lattice})({arguments}); print(i); {ending}"
             done = subprocess.run(
-                [sys.executable, "-c", script], env=self.lab.env, cwd=self.folder, capture_output=True, text=True, timeout=240
+                [sys.executable, "-c", script],
+                env=self.lab.env,
+                cwd=self.folder,
+                capture_output=True,
+                text=True,
+                timeout=240,
             )
             assert done.returncode == 0, done.stderr
             self.known[call] = done.stdout.split()[-1]
@@ -142,12 +147,18 @@ def runs(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     yield Runs(lab, tmp_path_factory.mktemp("lattices"))
 
 
+@pytest.fixture(autouse=True)
+def patience() -> Iterator[None]:
+    """A busy machine takes its time."""
+    expect.set_options(timeout=30_000)
+    yield
+    expect.set_options(timeout=5_000)
+
+
 def open_dispatch(page: LabPage, dispatch: str, **query: object) -> Locator:
     """Follow the link to a dispatch; its page."""
     rest = "".join(f"&{name}={value}" for name, value in query.items())
-    page.page.goto(
-        f"{page.lab.url}/lab/workspaces/{page.workspace}?token={page.lab.token}&covalent={dispatch}{rest}"
-    )
+    page.page.goto(f"{page.lab.url}/lab/workspaces/{page.workspace}?token={page.lab.token}&covalent={dispatch}{rest}")
     page.wait_for_lab()
     view = page.page.locator(".jp-CovalentPage:visible")
     view.wait_for(timeout=30_000)
@@ -190,9 +201,9 @@ def test_a_failed_dispatch_in_every_tab(lab: Lab, runs: Runs, browse: Browse) ->
     details = view.get_by_role("complementary")
     expect(details.get_by_role("heading", name="train")).to_be_visible()
     expect(details.locator(".cv-errorMessage").first).to_contain_text("c must not be 3")
-    expect(details.get_by_role("region", name="Inputs")).to_contain_text("load 0")
-    expect(details.get_by_role("region", name="Output")).to_contain_text("fitting c=3 <script>")
-    expect(details.get_by_role("region", name="Source")).to_contain_text("def train(data, c):")
+    expect(details.get_by_role("region", name="Inputs", exact=True)).to_contain_text("load 0")
+    expect(details.get_by_role("region", name="Output", exact=True)).to_contain_text("fitting c=3 <script>")
+    expect(details.get_by_role("region", name="Source", exact=True)).to_contain_text("def train(data, c):")
     expect(details.locator(".cv-curve")).to_contain_text("loss")
 
     tab(view, "Electrons")
@@ -227,7 +238,7 @@ def test_a_failed_dispatch_in_every_tab(lab: Lab, runs: Runs, browse: Browse) ->
     tab(view, "Versions")
     expect(view.locator(".cv-versions")).to_contain_text("duckdb")
     view.get_by_label("Filter packages").fill("duckdb")
-    expect(view.get_by_role("region", name="Packages").locator("tr")).to_have_count(1)
+    expect(view.get_by_role("region", name="Packages", exact=True).locator("tr")).to_have_count(1)
     assert page.page.evaluate("window.hit") is None
 
 
@@ -282,7 +293,7 @@ def test_stacks_and_sublattices_open_in_place_by_keyboard(lab: Lab, runs: Runs, 
     click_box(view, "✓ 1, completed")
     details = view.get_by_role("complementary")
     expect(details.get_by_role("heading", name="double")).to_be_visible()
-    expect(details.get_by_role("region", name="Result")).to_contain_text("2")
+    expect(details.get_by_role("region", name="Result", exact=True)).to_contain_text("2")
 
 
 @pytest.mark.timeout(300)
@@ -302,7 +313,7 @@ def test_hostile_names_are_text(lab: Lab, runs: Runs, browse: Browse) -> None:
 @pytest.mark.timeout(300)
 def test_a_table_is_shown_sanitised(lab: Lab, runs: Runs, browse: Browse) -> None:
     view = open_dispatch(browse(lab), runs.start("table"), node=0)
-    result = view.get_by_role("complementary").get_by_role("region", name="Result")
+    result = view.get_by_role("complementary").get_by_role("region", name="Result", exact=True)
     expect(result.locator(".cv-html table")).to_contain_text("<i>a</i>", timeout=STARTED)
     assert result.locator("i").count() == 0
 
