@@ -184,10 +184,12 @@ export class DispatchModel implements IDisposable {
   /** The row, by whatever part of the id is known; then the feed. */
   private async _identify(): Promise<void> {
     let pause = 500;
-    while (this._started && !this._following) {
+    const round = ++this._round;
+    const wanted = () => this._started && this._round === round;
+    while (wanted() && !this._following) {
       try {
         const row = await this.source.request<DispatchRow>(`dispatches/${encodeURIComponent(this._id)}`);
-        if (!this._started) {
+        if (!wanted()) {
           return;
         }
         this._take(row);
@@ -205,7 +207,8 @@ export class DispatchModel implements IDisposable {
   /** Take a failure in; whether asking again is of no use. */
   private _lost(error: unknown): boolean {
     this._problem = messageOf(error);
-    if (error instanceof RequestError && error.trouble === 'refused') {
+    const status = error instanceof RequestError && error.trouble === 'refused' ? error.status : 0;
+    if (status === 404 || (status >= 400 && status < 500 && !this._row)) {
       this._presence = this._row ? 'deleted' : 'unknown';
       this._started = false;
       return true;
@@ -345,6 +348,8 @@ export class DispatchModel implements IDisposable {
   private _revision = 0;
   private _following: IDisposable | null = null;
   private _started = false;
+  /** Of two searches for the row, the last counts. */
+  private _round = 0;
   private _disposed = false;
 }
 

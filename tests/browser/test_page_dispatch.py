@@ -85,6 +85,10 @@ def hostile(x):
 def names():
     return [hostile.options(name=n)(1) for n in ("<b>bold</b>", "\u202ereversed", "x" * 300, "a\nb")]
 
+@ct.lattice
+def squares(n):
+    return total([double(i) for i in range(n)])
+
 @ct.electron
 def frame(n):
     import pandas as pd
@@ -399,6 +403,26 @@ def test_large_graphs_move_smoothly(layers: int, lab: Lab, runs: Runs, browse: B
     print(f"{layers * 100} boxes: {figures}")
     page.shot(f"graph-{layers * 100}-near")
     assert all(each["fps"] > 5 for each in figures.values()), figures  # far below what an idle machine gives
+
+
+@pytest.mark.timeout(600)
+def test_a_run_of_ten_thousand_leaves_the_page_quick(lab: Lab, runs: Runs, browse: Browse) -> None:
+    page = browse(lab)
+    dispatch = runs.start("squares 10000", wait=False)
+    view = open_dispatch(page, dispatch)
+    canvas = view.locator(".cv-canvas")
+    expect(canvas).to_have_attribute("data-boxes", "2", timeout=STARTED)
+    live = page.page.evaluate(f"({FRAMES})(3)")
+    expect(view.locator(".cv-facts")).to_contain_text("Completed", timeout=STARTED)
+    tab(view, "Electrons")
+    expect(view.get_by_role("grid")).to_have_attribute("aria-rowcount", "10002", timeout=60_000)
+    table = view.locator(".cv-table")
+    page.page.evaluate(f"window.measured = ({FRAMES})(3)")
+    for i in range(60):
+        table.evaluate("(node, top) => { node.scrollTop = top; }", 2000 * (i % 50))
+    scrolled = page.page.evaluate("window.measured")
+    print(f"10,000 electrons: live {live}, scrolled {scrolled}")
+    assert live["fps"] > 5 and scrolled["fps"] > 5  # far below what an idle machine gives
 
 
 @pytest.mark.timeout(300)

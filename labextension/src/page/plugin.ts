@@ -49,7 +49,13 @@ export const pagePlugin: JupyterFrontEndPlugin<void> = {
         return;
       }
       page.stateChanged.connect(() => void pages.save(page));
-      page.model.changed.connect(() => page.model.row && void pages.save(page), pages);
+      let known = page.model.id;
+      page.model.changed.connect(({ id }) => {
+        if (id !== known) {
+          known = id;
+          void pages.save(page);
+        }
+      });
       await pages.add(page);
     };
     app.commands.addCommand(CommandIDs.openDispatch, {

@@ -259,7 +259,8 @@ function valueOf(model: DispatchModel, input: InputText): string {
 function Reports({ model, row }: { model: DispatchModel; row: ElectronRow }): JSX.Element | null {
   const trans = useTrans();
   const { source } = useSurroundings();
-  const stamp = row.status === 'RUNNING' ? Math.floor(useReportClock(row)) : row.status;
+  const reported = useReportClock(row);
+  const stamp = row.status === 'RUNNING' ? reported : row.status;
   const { data } = useAnswer<Metrics>(
     () => source.request<Metrics>(`dispatches/${model.id}/electrons/${row.node}/metrics`),
     [model, row.node, stamp, row.attempt]

@@ -80,7 +80,7 @@ function Drawing({ model, chosen, onChoose, wheelZooms = true }: Props): JSX.Ele
   });
 
   const toggle = (shape: Shape) => {
-    if (shape.nodes.length === 1 && !shape.child) {
+    if (shape.role === 'cell' || (shape.nodes.length === 1 && !shape.child)) {
       return;
     }
     anchor(shape);
@@ -114,7 +114,7 @@ function Drawing({ model, chosen, onChoose, wheelZooms = true }: Props): JSX.Ele
     if (!shape) {
       return;
     }
-    const onMark = shape.child !== null && x > shape.x + shape.width - MARK;
+    const onMark = shape.child !== null && shape.role !== 'cell' && x > shape.x + shape.width - MARK;
     const onTitle = y < shape.y + 26;
     if (shape.role === 'stack' || (shape.role === 'grid' && onTitle) || onMark) {
       toggle(shape);

@@ -80,11 +80,13 @@ function collect(model: DispatchModel, children: Children, open: ReadonlySet<str
     }
     const failed = new Set<number>();
     const runs: string[] = [];
+    let begun = 0;
     for (const [node, , kind] of each.graph.nodes) {
       if (each.statusOf(node) === 'FAILED') {
         failed.add(node);
       }
       const child = kind === 'sublattice' ? each.electrons.get(node)?.child : null;
+      begun += child ? 1 : 0;
       if (child && open.has(`${dispatch}/n${node}`)) {
         runs.push(child);
       }
@@ -94,7 +96,7 @@ function collect(model: DispatchModel, children: Children, open: ReadonlySet<str
       graph: each.graph,
       apart: node => failed.has(node),
       inputsOf: node => each.inputsOf(node),
-      stamp: stampOf(each, failed)
+      stamp: stampOf(each, failed, begun)
     });
     runs.forEach(child => {
       children.open(child);
@@ -106,9 +108,9 @@ function collect(model: DispatchModel, children: Children, open: ReadonlySet<str
 }
 
 /** Changes when another layout is due: with the graph, with what failed, with the runs of sublattices. */
-function stampOf(model: DispatchModel, failed: ReadonlySet<number>): string {
-  const runs = [...model.children.keys()].length;
-  return `${model.graph!.nodes.length}:${model.graph!.edges.length}:${[...failed].sort((a, b) => a - b).join(',')}:${runs}`;
+function stampOf(model: DispatchModel, failed: ReadonlySet<number>, begun: number): string {
+  const { nodes, edges } = model.graph!;
+  return `${nodes.length}:${edges.length}:${[...failed].sort((a, b) => a - b).join(',')}:${begun}`;
 }
 
 function shapeOf(parts: ReadonlyMap<string, Part>): string {
