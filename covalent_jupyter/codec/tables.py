@@ -20,7 +20,7 @@ def reduce_table(obj: Any, module: str, buffers: list[PickleBuffer]) -> Any:
     """How to pickle an object of pandas or pyarrow as an Arrow stream, which is added to ``buffers``; NotImplemented if it stays
     what it is."""
     top, kind = module.partition(".")[0], type(obj).__name__
-    if top == "pandas" and kind in ("DataFrame", "Series") and type(obj).__module__ == "pandas":
+    if top == "pandas" and kind in ("DataFrame", "Series"):
         return _reduce_pandas(obj, kind, buffers) if _has_pyarrow() else NotImplemented
     if top == "pyarrow" and kind in ("Table", "RecordBatch"):
         buffer = _stream(obj)
@@ -45,12 +45,16 @@ def _reduce_pandas(obj: Any, kind: str, buffers: list[PickleBuffer]) -> Any:
         return NotImplemented
     extras = _extras(obj, kind)
     frame = obj.to_frame("value" if obj.name is None else obj.name) if kind == "Series" else obj
-    if not all(map(_dtype_is_plain, frame.dtypes)):
+    objects = [number for number, dtype in enumerate(frame.dtypes) if _is_object(dtype)]
+    plain = all(_dtype_is_plain(dtype) for dtype in frame.dtypes if not _is_object(dtype))
+    if not plain or not all(_all_texts(frame.iloc[:, number]) for number in objects):
         return NotImplemented
     try:
         if not _survives(tuple(frame.dtypes), obj.index.dtype):
             return NotImplemented
         table = pyarrow.Table.from_pandas(frame)
+        if (objects or _is_object(obj.index.dtype)) and not _same_types(table.slice(0, 1).to_pandas(), frame):
+            return NotImplemented  # pandas 3 makes them its own kind of text
     except (pyarrow.ArrowException, TypeError, ValueError, OverflowError):
         return NotImplemented
     buffer = _stream(table)
@@ -94,9 +98,20 @@ def _index_is_plain(index: Any) -> bool:
         return False
     if type(index).__name__ == "MultiIndex":
         return False
-    return type(index).__name__ in ("RangeIndex", "Index", "DatetimeIndex", "TimedeltaIndex") and _dtype_is_plain(
-        index.dtype
-    )
+    if type(index).__name__ not in ("RangeIndex", "Index", "DatetimeIndex", "TimedeltaIndex"):
+        return False
+    return _all_texts(index) if _is_object(index.dtype) else _dtype_is_plain(index.dtype)
+
+
+def _is_object(dtype: Any) -> bool:
+    return str(dtype) == "object"
+
+
+def _all_texts(column: Any) -> bool:
+    """Whether a column of objects holds texts, and no gaps: what stands in those, Arrow does not know."""
+    from pandas.api.types import infer_dtype
+
+    return bool(infer_dtype(column, skipna=False) == "string")
 
 
 def _dtype_is_plain(dtype: Any) -> bool:
@@ -104,7 +119,8 @@ def _dtype_is_plain(dtype: Any) -> bool:
     if module.startswith("numpy"):
         return dtype.kind in _KINDS and dtype.isnative and dtype.itemsize <= 8
     if kind == "CategoricalDtype":
-        return dtype.categories is not None and _dtype_is_plain(dtype.categories.dtype)
+        found = dtype.categories
+        return found is not None and (_all_texts(found) if _is_object(found.dtype) else _dtype_is_plain(found.dtype))
     return module.partition(".")[0] == "pandas" and (
         kind in ("StringDtype", "BooleanDtype", "DatetimeTZDtype", "Float32Dtype", "Float64Dtype")
         or kind.removeprefix("U") in ("Int8Dtype", "Int16Dtype", "Int32Dtype", "Int64Dtype")
@@ -139,7 +155,11 @@ def _survives(dtypes: tuple[Any, ...], index: Any) -> bool:
         index=pandas.Index([], dtype=index),
     )
     back = pyarrow.Table.from_pandas(frame).to_pandas()
-    return list(back.dtypes) == list(frame.dtypes) and back.index.dtype == frame.index.dtype
+    return _same_types(back, frame)
+
+
+def _same_types(one: Any, other: Any) -> bool:
+    return list(one.dtypes) == list(other.dtypes) and bool(one.index.dtype == other.index.dtype)
 
 
 def _from_arrow(buffer: Any, kind: str, extras: dict[str, Any] | None = None) -> Any:
