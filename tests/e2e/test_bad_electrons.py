@@ -215,7 +215,7 @@ def test_every_attempt_is_recorded_with_its_output(executor: str, tmp_path: Path
     result = run(flaky, executor, str(tmp_path), retries=2)
     assert result.electrons[0].value == "at last"
     attempts = ct.get_result(result.dispatch_id).electrons[0].attempts
-    assert [a["status"] for a in attempts] == ["failed", "failed", "completed"]
+    assert [a["status"] for a in attempts] == ["FAILED", "FAILED", "COMPLETED"]
     assert [a["stdout"][0].strip() for a in attempts] == [f"this is attempt {n}" for n in (1, 2, 3)]
     assert connect().stream(result.dispatch_id, 0, "stdout", attempt=2)[0] == "this is attempt 2\n"
     assert "not in attempt 1" in attempts[0]["error"]["message"] and attempts[0]["worker"]
