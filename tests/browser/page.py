@@ -78,7 +78,7 @@ class LabPage:
 
     @property
     def health(self) -> Locator:
-        return self.panel.get_by_role("status")
+        return self.panel.locator(".jp-Covalent-health").get_by_role("status")
 
     def open_panel(self) -> None:
         self.page.locator('[data-id="covalent-jupyter:panel"]').click()
