@@ -67,7 +67,7 @@ def test_the_local_folder_is_ours_alone(tmp_path: Path) -> None:
 
 def test_by_default_the_store_is_on_a_local_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     made = Path("/var/tmp", f"covalent-{os.getuid()}", socket.gethostname())
-    before = made.exists()
+    there = [folder for folder in (made, made.parent) if folder.exists()]
     with tempfile.TemporaryDirectory(dir="/dev/shm") as home:
         monkeypatch.delenv("COVALENT_STORE_DIR", raising=False)
         monkeypatch.setenv("JUPYTER_DATA_DIR", home)
@@ -77,8 +77,9 @@ def test_by_default_the_store_is_on_a_local_disk(monkeypatch: pytest.MonkeyPatch
         Path(home, "covalent").mkdir()
         Path(home, "covalent", "store.duckdb").touch()
         assert paths.default_store_dir() == Path(home, "covalent"), "a store that is there is not left behind"
-    if not before:
-        made.rmdir()
+    for folder in (made, made.parent):
+        if folder not in there:
+            folder.rmdir()
 
 
 def system(root: Path, **files: str) -> Path:
