@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any
@@ -42,6 +43,7 @@ class Ledger:
         self._new: set[str] = set()
         self._batch = Batch()
         self._actions: list[Action] = []
+        self._under_way: deque[list[Action]] = deque()  # actions of batches that are not durable yet, in their order
 
     def key_of(self, dispatch_id: str) -> str | None:
         """The manifest's key of a run that is in memory."""
@@ -114,10 +116,14 @@ class Ledger:
         self.touched, self._new = {}, set()
         self._batch, self._actions = Batch(), []
         if not (batch.events or batch.values or batch.references):
+            if self._under_way:  # a host takes Ack(n) for everything up to n: that must be on the disk
+                self._under_way[-1].extend(actions)
+                return None
             for action in actions:
                 action()
             return None
         future = self.store.append(batch)
+        self._under_way.append(actions)
         loop = asyncio.get_running_loop()
         future.add_done_callback(lambda f: loop.call_soon_threadsafe(self._committed, f, actions))
         return future
@@ -143,6 +149,7 @@ class Ledger:
         self.act(lambda: self._leaving.pop(run.dispatch_id, None))
 
     def _committed(self, future: Future[int], actions: list[Action]) -> None:
+        self._under_way.popleft()
         if future.cancelled():
             return
         error = future.exception()

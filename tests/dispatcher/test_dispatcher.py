@@ -497,3 +497,18 @@ async def test_a_value_that_is_gone_is_computed_again_where_it_is_needed(service
     await service[0].submit(other, small)
     await play(service, note)
     assert ran == [0, 1, 2]
+
+
+async def test_what_says_nothing_new_does_not_acknowledge_what_was_said_before(service: Any, store: Store) -> None:
+    """A host takes an Ack for everything up to its number: it waits for the commit of what came before it."""
+    dispatcher, hosts = service
+    submitted, small = head([[]])
+    await dispatcher.submit(submitted, small)
+    await settle(dispatcher)
+    hosts.run(dispatcher, next(iter(hosts.packs.values())), value)
+    hosts.facts(dispatcher, PackEnded("unknown"))  # nothing to record
+    assert not [m for m in hosts.sent if isinstance(m, Ack)]
+    await settle(dispatcher)
+    assert [m.n for m in hosts.sent if isinstance(m, Ack)] == [1, 2]
+    row = store.dispatch(submitted.manifest.dispatch_id)
+    assert row is not None and row.status is Status.COMPLETED
