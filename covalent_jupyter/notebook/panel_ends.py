@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from ..client.connection import Connector, Endpoint, settings
+from ..client.connection import Connector, Endpoint, Settings, settings
 from ..client.rest import Rest
 from ..errors import CovalentError, NotFound, ServiceUnavailable
 
@@ -28,8 +28,8 @@ class Watcher(Connector):
 
 
 @functools.lru_cache(maxsize=8)
-def _watching(chosen: object) -> Rest:
-    return Rest(Watcher(chosen))  # type: ignore[arg-type]
+def _watching(chosen: Settings) -> Rest:
+    return Rest(Watcher(chosen))
 
 
 def watching_rest() -> Rest:

@@ -85,3 +85,28 @@ def test_a_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert outputs[3][-1].data["text/plain"] == "3"
     assert "flow" in outputs[4][-1].data["text/html"] and "add" in outputs[5][-1].data["text/html"]
     assert "flow" in outputs[6][0].data["text/html"]
+
+
+def test_an_interrupted_wait_leaves_the_line_and_says_that_the_dispatch_runs_on() -> None:
+    seen = in_a_terminal(
+        "import os, signal, threading, time\nimport covalent_jupyter as ct\nfrom tests.client import flows\n"
+        "def stop():\n"
+        "    rest = ct.dispatches(limit=1, pandas=False)\n"
+        "    while not rest or rest[0]['status'] != 'RUNNING': rest = ct.dispatches(limit=1, pandas=False)\n"
+        "    time.sleep(0.5)\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "threading.Thread(target=stop, daemon=True).start()\n"
+        "try:\n    ct.dispatch_sync(flows.gated, name='sleeps')('/no/gate')\nexcept KeyboardInterrupt:\n    print('interrupted')\n"
+        "ct.cancel(ct.dispatches(limit=1, pandas=False)[0]['dispatch_id'])"
+    )
+    lines = seen.replace("\r\n", "\n").split("\n")
+    assert "sleeps" in lines[0] and lines[1].startswith("Stopped waiting; sleeps ")
+    assert "runs on" in lines[1] and lines[2] == "interrupted"
+
+
+def test_a_dumb_terminal_gets_no_escapes() -> None:
+    seen = in_a_terminal(
+        "import os\nos.environ['TERM'] = 'dumb'\nimport covalent_jupyter as ct\nfrom tests.client import flows\n"
+        "ct.dispatch_sync(flows.sums)(1)"
+    )
+    assert "\x1b" not in seen and "completed" in seen

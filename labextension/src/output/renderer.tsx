@@ -7,10 +7,10 @@ import { ISource } from '../source';
 import { Actions, Trans } from '../views/context';
 import { Empty } from '../views/parts';
 import { MIME, readBundle } from './bundle';
-import { Memory } from './memory';
-import { NotebookPanel } from './panel';
+import type { Memory } from './memory';
+import type { NotebookPanel } from './panel';
 
-/** An output of a notebook that is a dispatch. */
+/** An output of a notebook that is a dispatch. The code of its views is loaded with the first. */
 export class DispatchOutput extends ReactWidget implements IRenderMime.IRenderer {
   constructor(
     private readonly feed: ISource,
@@ -23,6 +23,11 @@ export class DispatchOutput extends ReactWidget implements IRenderMime.IRenderer
 
   async renderModel(model: IRenderMime.IMimeModel): Promise<void> {
     const bundle = readBundle(model.data[MIME]);
+    const [{ Memory }, { NotebookPanel }] = await Promise.all([import('./memory'), import('./panel')]);
+    if (this.isDisposed) {
+      return;
+    }
+    this._view = NotebookPanel;
     if (this._memory && bundle && this._memory.bundle.dispatch_id === bundle.dispatch_id) {
       this._memory.renew(bundle);
     } else {
@@ -42,8 +47,12 @@ export class DispatchOutput extends ReactWidget implements IRenderMime.IRenderer
   }
 
   render(): JSX.Element {
+    const View = this._view;
+    if (!View) {
+      return <div className="jp-CovalentView" />;
+    }
     return this._memory ? (
-      <NotebookPanel memory={this._memory} trans={this.trans} actions={this._actions} />
+      <View memory={this._memory} trans={this.trans} actions={this._actions} />
     ) : (
       <Empty>{this.trans.__('This output names no dispatch.')}</Empty>
     );
@@ -70,5 +79,6 @@ export class DispatchOutput extends ReactWidget implements IRenderMime.IRenderer
   }
 
   private _memory: Memory | null = null;
+  private _view: typeof NotebookPanel | null = null;
   private _actions: Actions = {};
 }
