@@ -21,8 +21,8 @@ from .panel_snapshot import slim, slim_row
 POLL = 1.0
 #: least seconds between two updates of the browser, and bytes a second that it gets
 PACE, RATE = 0.25, 100_000
-#: rows that are made small in one go; in between other threads have their turn
-STRIDE = 100
+#: rows of electrons in one message, some 20 kB: a quarter of what a second may carry
+ROWS = 1000
 
 
 class Changes(msgspec.Struct):
@@ -135,7 +135,7 @@ class Feed:
         changes = _decoder.decode(rest.request("GET", "events", query=query).data)
         if changes.reset:
             return None
-        self._pass_on(changes, wanted)
+        self._pass_on(rest, changes, wanted)
         return changes.next if changes.next is not None else changes.seq
 
     def _begin(self, rest: Rest, dispatch_id: str, after: int) -> None:
@@ -152,16 +152,25 @@ class Feed:
         if row.status.ended:
             self._end(dispatch_id)
 
-    def _pass_on(self, changes: Changes, wanted: Iterable[str]) -> None:
+    def _pass_on(self, rest: Rest, changes: Changes, wanted: Iterable[str]) -> None:
         for dispatch_id in wanted:
             own = [r for r in changes.dispatches if dispatch_id in (r.dispatch_id, r.parent_id, r.root_id)]
             electrons = [e for e in changes.electrons if e.dispatch_id == dispatch_id]
             logs = [log for log in changes.logs if log.get("dispatch_id") == dispatch_id]
             deleted = [d for d in changes.deleted if d == dispatch_id]
-            if own or electrons or logs or deleted:
-                part = Changes(changes.seq, None, False, own, electrons, deleted, logs)
-                self._tell(dispatch_id, {"kind": "changes", "reset": False}, packed(part))
-            if deleted or any(r.dispatch_id == dispatch_id and r.status.ended for r in own) and changes.next is None:
+            if not (own or electrons or logs or deleted):
+                continue
+            if changes.next is not None and not own:
+                own = [row for row in [rest.dispatch(dispatch_id)] if not row.status.ended]
+            ended = any(r.dispatch_id == dispatch_id and r.status.ended for r in own)
+            parts = [electrons[at : at + ROWS] for at in range(0, len(electrons), ROWS)] or [[]]
+            for number, part in enumerate(parts):
+                last = number == len(parts) - 1
+                # how it stands is said first; that it is over, when all has been said
+                rows = own if (last if ended else number == 0) else []
+                told = Changes(changes.seq, None, False, rows, part, deleted if last else [], logs if last else [])
+                self._tell(dispatch_id, {"kind": "changes", "reset": False}, packed(told))
+            if deleted or (ended and changes.next is None):
                 self._end(dispatch_id)
 
     def _tell(self, dispatch_id: str, content: dict[str, Any], data: bytes) -> None:
@@ -183,14 +192,9 @@ class Feed:
 
 def packed(changes: Changes) -> bytes:
     """Small, as JSON, compressed."""
-    electrons: list[ElectronRow] = []
-    for number, row in enumerate(changes.electrons):
-        electrons.append(slim(row))
-        if number % STRIDE == STRIDE - 1:
-            time.sleep(0)  # the GIL is anybody's
     small = Changes(
-        changes.seq, changes.next, changes.reset, [slim_row(r) for r in changes.dispatches], electrons,
-        changes.deleted, changes.logs,
+        changes.seq, changes.next, changes.reset, [slim_row(r) for r in changes.dispatches],
+        [slim(e) for e in changes.electrons], changes.deleted, changes.logs,
     )  # fmt: skip
     return compressed(msgspec.json.encode(small))
 

@@ -102,10 +102,9 @@ def store_id(rest: Rest) -> str:
 
 
 def slim_row(row: DispatchRow) -> DispatchRow:
-    """Without the value's bytes, and without a novel for an error."""
-    output = row.output
-    if isinstance(output, Output):
-        output = Output(output.digest, output.size)
+    """Without the value's bytes, the list of its parts, and a novel for an error."""
+    found = row.output
+    output = Output(found.digest, found.size) if isinstance(found, Output) else None
     return msgspec.structs.replace(row, output=output, error=row.error[:ERROR])
 
 
@@ -120,8 +119,14 @@ def slim(row: ElectronRow) -> ElectronRow:
     if preview is not None:
         preview = Preview(preview.type, preview.repr[:300], preview.size, {}, preview.shape, preview.scalar)
     return msgspec.structs.replace(
-        row, output=None, error=error, preview=preview, stdout=_end_of(row.stdout), stderr=_end_of(row.stderr)
-    )
+        row, output=None, error=error, preview=preview, stdout=_end_of(row.stdout), stderr=_end_of(row.stderr), key="",
+        started=_short(row.started), ended=_short(row.ended), duration=_short(row.duration),
+    )  # fmt: skip
+
+
+def _short(seconds: float | None) -> float | None:
+    """To the millisecond: nobody reads more, and digits are what cannot be compressed."""
+    return None if seconds is None else round(seconds, 3)
 
 
 def _end_of(log: Log) -> Log:

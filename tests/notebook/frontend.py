@@ -50,6 +50,12 @@ class FrontEnd:
             if wanted(message):
                 return message
 
+    def until_updated(self) -> dict[str, Any]:
+        """What the display was brought up to date with, now or before."""
+        known = [m for m in self.messages if m["msg_type"] == "update_display_data"]
+        found = known[-1] if known else self.until(lambda m: m["msg_type"] == "update_display_data")
+        return dict(found["content"]["data"])
+
     def printed(self) -> str:
         return "".join(m["content"]["text"] for m in self.messages if m["msg_type"] == "stream")
 
