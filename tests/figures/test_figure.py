@@ -20,7 +20,7 @@ from covalent_jupyter.notebook.graph.text import safe
 
 from .graphs import fan, manifest, row
 
-OURS = re.compile(r'</?b>|<br>|<span style="(?:color:#[0-9a-f]{6}|font-size:10px)">|</span>')
+OURS = re.compile(r'</?b>|<br>|<span style="(?:color:#[0-9a-f]{6}|font-size:[\d.]+px)">|</span>')
 
 
 def texts(figure: Any) -> list[str]:
@@ -111,7 +111,7 @@ class TestFigure:
         names, parents = [f"step{i}" for i in range(300)], [[i - 1] if i else [] for i in range(300)]
         figure = graph_figure(Subject(manifest(names, parents)))
         assert figure.layout.updatemenus[0].buttons[0].label == "Beginning"
-        assert figure.layout.xaxis.range[1] - figure.layout.xaxis.range[0] == pytest.approx(1200)
+        assert figure.layout.xaxis.range[1] - figure.layout.xaxis.range[0] == pytest.approx(920)
 
     def test_large_graphs_have_few_traces(self) -> None:
         figure = graph_figure(Subject(manifest(*fan(2000))), collapse=False)

@@ -18,7 +18,7 @@ from .theme import GREY, TINTS, hover_label, page, tint
 #: before the dispatch
 PLAIN: Look = ("", "not dispatched")
 #: pixels of the widest and the tallest figure; what is larger is scaled down or shown in part
-WIDEST, TALLEST = 1200.0, 700.0
+WIDEST, TALLEST = 920.0, 700.0
 MARGIN = 14.0
 TOP = 44.0
 SIDE = 32.0  # for plotly's buttons
@@ -40,7 +40,11 @@ class View(NamedTuple):
     right: float
     top: float
     bottom: float
-    labels: bool
+    scale: float  # 1: natural size
+
+    @property
+    def labels(self) -> bool:
+        return self.scale >= READABLE
 
     def ranges(self) -> dict[str, Any]:
         return {"xaxis.range": [self.left, self.right], "yaxis.range": [self.bottom, self.top]}
@@ -84,7 +88,7 @@ class _Figure:
         import plotly.graph_objects as go
 
         view = self._first_view()
-        self._draw_lines()
+        self._draw_lines(view)
         self._draw_frames()
         self._draw_boxes(view)
         self._draw_wanted()
@@ -98,7 +102,7 @@ class _Figure:
         scale = min(width / self._width(), height / self._height(), 1.0)
         across, along = width / scale, height / scale
         x, y = self.canvas.width / 2, self.canvas.height / 2
-        return View(x - across / 2, x + across / 2, y - along / 2, y + along / 2, self._labelled(scale))
+        return View(x - across / 2, x + across / 2, y - along / 2, y + along / 2, scale)
 
     def _at(self, rectangles: Sequence[Rectangle]) -> View:
         """These boxes in the middle, in natural size where that shows all of them."""
@@ -110,10 +114,7 @@ class _Figure:
         scale = min(width / (right - left), height / (bottom - top), 1.0)
         x, y = (left + right) / 2, (top + bottom) / 2
         across, along = width / scale, height / scale
-        return View(x - across / 2, x + across / 2, y - along / 2, y + along / 2, self._labelled(scale))
-
-    def _labelled(self, scale: float) -> bool:
-        return scale >= READABLE
+        return View(x - across / 2, x + across / 2, y - along / 2, y + along / 2, scale)
 
     def _first_view(self) -> View:
         whole = self._whole()
@@ -130,9 +131,9 @@ class _Figure:
         width, height = self._pixels()
         if self.canvas.down:
             x = self.canvas.width / 2
-            return View(x - width / 2, x + width / 2, -MARGIN, height - MARGIN, True)
+            return View(x - width / 2, x + width / 2, -MARGIN, height - MARGIN, 1.0)
         y = self.canvas.height / 2
-        return View(-MARGIN, width - MARGIN, y - height / 2, y + height / 2, True)
+        return View(-MARGIN, width - MARGIN, y - height / 2, y + height / 2, 1.0)
 
     def _width(self) -> float:
         return self.canvas.width + 2 * MARGIN
@@ -146,7 +147,7 @@ class _Figure:
 
     # drawing
 
-    def _draw_lines(self) -> None:
+    def _draw_lines(self, view: View) -> None:
         if not self.canvas.lines:
             return
         fine = self.count <= ROUND
@@ -167,7 +168,7 @@ class _Figure:
             self._draw_heads()
         labelled = [line for line in self.canvas.lines if line.label]
         if labelled and fine:
-            self._draw_parameters(labelled)
+            self._draw_parameters(labelled, view)
 
     def _draw_heads(self) -> None:
         ends = [line.points[-1] for line in self.canvas.lines]
@@ -180,7 +181,7 @@ class _Figure:
             "hoverinfo": "skip", "showlegend": False,
         })  # fmt: skip
 
-    def _draw_parameters(self, lines: Sequence[Line]) -> None:
+    def _draw_parameters(self, lines: Sequence[Line], view: View) -> None:
         """Names of parameters, beside the end of their edge."""
         down = self.canvas.down
         self.label_traces.append(len(self.traces))
@@ -190,7 +191,7 @@ class _Figure:
             "y": [line.points[-1][1] - 14 if down else line.points[-1][1] + 1 for line in lines],
             "text": [safe(line.label, 14) for line in lines],
             "textposition": "middle right" if down else "top left",
-            "textfont": {"size": 9.5, "color": GREY}, "hoverinfo": "skip", "showlegend": False,
+            "textfont": {"size": 9.5, "color": GREY}, "hoverinfo": "skip", "showlegend": False, "visible": view.labels,
         })  # fmt: skip
 
     def _draw_frames(self) -> None:
@@ -279,18 +280,19 @@ class _Figure:
 
     def _draw_labels(self, rectangles: Sequence[Rectangle], look: Look, colour: str, view: View) -> None:
         sign = f"{look[0]} " if look[0] else ""
+        size = view.scale if view.labels else 1.0
         texts = []
         for rectangle in rectangles:
             box = rectangle.box
             detail = safe(detail_of(box)) if box.inner is None else ""
             name = f'<span style="color:{colour}"><b>{sign}</b></span><b>{safe(title_of(box))}</b>'
-            texts.append(f'{name}<br><span style="font-size:10px">{detail}</span>' if detail else name)
+            texts.append(f'{name}<br><span style="font-size:{10 * size:.3g}px">{detail}</span>' if detail else name)
         self.label_traces.append(len(self.traces))
         self.traces.append({
             "type": "scatter", "mode": "text",
             "x": [round(r.x, 1) for r in rectangles],
             "y": [round(r.y if r.box.inner is None else _header(r), 1) for r in rectangles],
-            "text": texts, "textfont": {"size": 12, "color": GREY}, "hoverinfo": "skip",
+            "text": texts, "textfont": {"size": round(12 * size, 1), "color": GREY}, "hoverinfo": "skip",
             "legendgroup": look[1], "showlegend": False, "visible": view.labels,
         })  # fmt: skip
 
@@ -419,7 +421,7 @@ def _sides(r: Rectangle) -> tuple[float, float, float, float]:
 
 def _faintness(lines: int) -> float:
     """Opacity of edges: the more there are, the fainter."""
-    return round(min(0.6, max(0.05, 8 / math.sqrt(lines + 1))), 2)
+    return round(min(0.6, max(0.05, 3 / math.sqrt(lines + 1))), 2)
 
 
 def _outline(r: Rectangle, radius: float) -> Iterator[tuple[float, float]]:
