@@ -70,7 +70,7 @@ def _box(box: Box, place: _Place, states: Sequence[Status]) -> str:
     tone = COLOURS[TONES[box.status]]
     sign, word = sign_of(box.status)
     count = f" × {len(box.nodes)}" if len(box.nodes) > 1 else ""
-    label = shorten(plain(box.name), 20 - len(count)) + count
+    label = shorten(plain(box.name), 18 - len(count)) + count
     line = _mixture(states) if len(set(states)) > 1 else word
     dashes = ";stroke-dasharray:4 3" if box.status is Status.SKIPPED else ""
     look = f"fill:var(--jp-layout-color1, #fff);stroke:{tone};stroke-width:1.2{dashes}"
