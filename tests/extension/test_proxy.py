@@ -213,6 +213,28 @@ def test_who_only_looks_starts_no_service(fetch: Fetch, store_dir: Path) -> None
     assert fetch("dispatches", params={"no_start": "1"}).status == 204
 
 
+def test_who_follows_hears_that_the_service_was_stopped(
+    fetch: Fetch, jp_fetch: Any, store_dir: Path, jp_asyncio_loop: Any
+) -> None:
+    seq = fetch("health").json()["seq"]
+
+    async def follow() -> list[int]:
+        query = {"after": str(seq), "wait": "25", "electrons": "false", "no_start": "1"}
+        waiting = asyncio.ensure_future(jp_fetch("covalent", "events", params=query, request_timeout=60))
+        await asyncio.sleep(0.5)
+        await jp_fetch("covalent", "shutdown", method="POST", body=b"{}")
+        first = await waiting
+        codes = [first.code]
+        while codes[-1] != 204:
+            answer = await jp_fetch("covalent", "events", params=query, request_timeout=60, raise_error=False)
+            codes.append(answer.code)
+            await asyncio.sleep(0.05)
+        return codes
+
+    codes = jp_asyncio_loop.run_until_complete(asyncio.wait_for(follow(), 60))
+    assert codes[0] == 200 and set(codes) <= {200, 204, 503}
+
+
 def test_a_service_that_died_is_started_for_who_only_looks(fetch: Fetch, store_dir: Path, jp_asyncio_loop: Any) -> None:
     first = fetch("health").json()["pid"]
     os.kill(first, signal.SIGKILL)
