@@ -27,6 +27,8 @@ READABLE = 0.72
 #: boxes with round corners and curved edges, with labels, and with hovers drawn as SVG
 ROUND, LABELLED, SVG = 800, 1500, 2000
 RADIUS = 7.0
+#: names of parameters; of more the hovers tell
+NAMED = 40
 #: entries of the menu
 ENTRIES = 40
 #: inputs and characters of an error that a hover shows
@@ -167,7 +169,7 @@ class _Figure:
         if self.count <= LABELLED:
             self._draw_heads()
         labelled = [line for line in self.canvas.lines if line.label]
-        if labelled and fine:
+        if 0 < len(labelled) <= NAMED:
             self._draw_parameters(labelled, view)
 
     def _draw_heads(self) -> None:
