@@ -26,7 +26,7 @@ const GAP = 18;
 const LAYER_GAP = 58;
 /** Room of an edge that passes a layer. */
 const PASSING = 8;
-/** A layer with more boxes than this is laid in several columns. */
+/** A layer with more boxes than this is laid in several columns where it would be much higher than the rest is wide. */
 const WRAP = 48;
 /** Vertices that are looked at between two pauses. */
 const SLICE = 4000;
@@ -252,14 +252,21 @@ class Layered {
   }
 
   private wrapped(layer: number[]): boolean {
-    return layer.length > WRAP && layer.filter(vertex => vertex < this.boxes.length).length > WRAP;
+    const boxes = layer.length > WRAP ? layer.filter(vertex => vertex < this.boxes.length) : [];
+    return boxes.length > WRAP && total(boxes, this.heights) > 1.3 * this.comfortable();
+  }
+
+  /** The height at which all boxes together have about the shape of a screen. */
+  private comfortable(): number {
+    this.high = this.high || heightOf(this.boxes);
+    return this.high;
   }
 
   /** A layer of very many boxes becomes a block of about the shape of a screen. */
   private wrap(layer: number[], x: number): number {
     const boxes = layer.filter(vertex => vertex < this.boxes.length);
     const passing = layer.filter(vertex => vertex >= this.boxes.length);
-    const { width, height } = this.block(boxes, x, 0);
+    const { width, height } = this.block(boxes, x, 0, this.comfortable());
     for (const vertex of boxes) {
       this.places[vertex].y -= height / 2;
     }
@@ -268,10 +275,9 @@ class Layered {
   }
 
   /** Boxes in columns; gives the size of all. */
-  private block(boxes: number[], left: number, top: number): Box {
-    const area = boxes.reduce((sum, i) => sum + (this.boxes[i].width + GAP) * (this.boxes[i].height + GAP), 0);
+  private block(boxes: number[], left: number, top: number, high: number): Box {
     const tallest = boxes.reduce((most, i) => Math.max(most, this.boxes[i].height), 0);
-    const tall = Math.max(tallest, Math.sqrt(area / 1.6));
+    const tall = Math.max(tallest, high);
     let [x, y, wide, width, height] = [left, top, 0, 0, 0];
     for (const i of boxes) {
       const box = this.boxes[i];
@@ -323,7 +329,7 @@ class Layered {
   private placeLoose(): void {
     if (this.loose.length > 0) {
       const top = this.height + 2 * GAP;
-      const { width, height } = this.block(this.loose, 0, top);
+      const { width, height } = this.block(this.loose, 0, top, heightOf(this.loose.map(i => this.boxes[i])));
       this.width = Math.max(this.width, width);
       this.height = top + height;
     }
@@ -337,6 +343,11 @@ class Layered {
   private route: number[][] = [];
   private centre = new Float64Array(0);
   private loose: number[] = [];
+  private high = 0;
+}
+
+function heightOf(boxes: readonly Box[]): number {
+  return Math.sqrt(boxes.reduce((sum, box) => sum + (box.width + GAP) * (box.height + GAP), 0) / 1.6);
 }
 
 function mean(vertices: readonly number[], values: ArrayLike<number>): number | undefined {
