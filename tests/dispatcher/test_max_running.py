@@ -62,6 +62,13 @@ class World:
         self.hosts.hello(self.dispatcher, held, list(self.hosts.packs))
         self.ready()
 
+    async def calm(self) -> None:
+        """Until nothing is on its way to the store or the host: after a restart small values are read anew for a pack."""
+        await settle(self.dispatcher)
+        while sending := self.dispatcher._placement._sending:
+            await asyncio.wait(sending)
+            await settle(self.dispatcher)
+
     def under_way(self, ids: set[str]) -> int:
         runs = [run for i, run in self.dispatcher.runs.items() if i in ids]
         return sum(run.counts[Status.DISPATCHING] + run.counts[Status.RUNNING] for run in runs)
@@ -81,7 +88,7 @@ async def play(world: World, ids: set[str], limit: int, seed: int, restarts: boo
             return Outcome(pack.dispatch_id, task.node, task.attempt, "failed", 1.0, 1.0, 1e-4)
         return value(task, pack)
 
-    await settle(world.dispatcher)
+    await world.calm()
     while world.hosts.packs:
         assert world.under_way(ids) <= limit
         pack = chance.choice(list(world.hosts.packs.values()))
@@ -89,10 +96,10 @@ async def play(world: World, ids: set[str], limit: int, seed: int, restarts: boo
             world.hosts.give_back(world.dispatcher, pack)
         else:
             world.hosts.run(world.dispatcher, pack, outcome)
-        await settle(world.dispatcher)
+        await world.calm()
         if restarts and chance.random() < 0.15:
             await world.restart()
-            await settle(world.dispatcher)
+            await world.calm()
 
 
 @given(
@@ -118,7 +125,7 @@ def test_never_more_than_the_limit_and_all_in_the_end(
                 )
                 ids.add(submitted.manifest.dispatch_id)
                 await world.dispatcher.submit(submitted, small)
-                await settle(world.dispatcher)
+                await world.calm()
                 assert world.under_way(ids) <= limit
             await play(world, ids, limit, seed, restarts)
             for dispatch_id in ids:
@@ -135,7 +142,7 @@ async def test_free_places_up_to_the_limit_are_used(tmp_path: Path) -> None:
         world = World(store)
         submitted, small = many(20, max_running=4)
         await world.dispatcher.submit(submitted, small)
-        await settle(world.dispatcher)
+        await world.calm()
         assert world.under_way({submitted.manifest.dispatch_id}) == 4
         await world.dispatcher.close()
 
@@ -145,14 +152,14 @@ async def test_a_sublattice_counts_until_its_end(tmp_path: Path) -> None:
         world = World(store)
         submitted, small = many(3, max_running=1)
         await world.dispatcher.submit(submitted, small)
-        await settle(world.dispatcher)
+        await world.calm()
         (pack,) = world.hosts.packs.values()
         world.hosts.run(world.dispatcher, pack, sublattice)
-        await settle(world.dispatcher)
+        await world.calm()
         (inner,) = world.hosts.packs.values()
         assert inner.dispatch_id != submitted.manifest.dispatch_id, "the next point waits for the inner electron"
         world.hosts.run(world.dispatcher, inner, value)
-        await settle(world.dispatcher)
+        await world.calm()
         (following,) = world.hosts.packs.values()
         assert (following.dispatch_id, following.tasks[0].node) == (submitted.manifest.dispatch_id, 1)
         await world.dispatcher.close()
@@ -165,7 +172,7 @@ async def test_others_are_not_held_up(tmp_path: Path) -> None:
         free, _ = many(5)
         await world.dispatcher.submit(limited, small)
         await world.dispatcher.submit(free, small)
-        await settle(world.dispatcher)
+        await world.calm()
         assert world.under_way({limited.manifest.dispatch_id}) == 1
         assert world.under_way({free.manifest.dispatch_id}) == 5
         await world.dispatcher.close()
