@@ -26,6 +26,7 @@ interface Props {
 export function NotebookPanel({ memory, trans, actions }: Props): JSX.Element {
   useModel(memory);
   const { shown, again } = memory;
+  useModel(shown);
   const surroundings = React.useMemo(
     () => ({ trans, actions: memory.isStill ? lookOnly(actions) : actions, source: shown.source }),
     [trans, actions, shown, memory.isStill]
