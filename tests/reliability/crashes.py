@@ -241,6 +241,9 @@ def _until_fired(here: Place, kernel: Kernel, point: Point) -> tuple[str, float]
             ready = here.start()
         thread.join(300)
     finally:
+        if sys.exc_info()[0] is not None:  # interrupted: the scene must not go on in another environment
+            failures.append("interrupted")
+            thread.join(300)
         if not here.fired():
             here.disarm()
     if failures:
