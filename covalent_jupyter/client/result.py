@@ -330,7 +330,10 @@ def _value_or_none(electron: Electron) -> Any:
 
 
 def _preview(key: str, electron: Electron) -> dict[str, str]:
-    """What stands for its value, which stays where it is; nothing where no preview was made (of sublattices)."""
+    """What stands for its value, which stays where it is; nothing where no preview of the whole was made (of
+    sublattices that return containers: only their scalars are known)."""
+    if electron.row.preview is not None and not electron.row.preview.type:
+        return {}
     text = "None" if electron.row.output is None else plain(electron.preview)
     return {key: text} if text else {}
 
