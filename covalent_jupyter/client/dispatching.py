@@ -24,7 +24,7 @@ from .result import Result
 from .submit import mark, submit
 from .tables import Facts
 from .values import Values
-from .waiting import completion_order, in_thread, still_running, wait_for
+from .waiting import completion_order, in_thread, runs_on, still_running, wait_for
 
 log = logging.getLogger(__name__)
 
@@ -96,8 +96,14 @@ def dispatch_sync(
             raise BuildError(
                 "disable_run sends nothing, so there is nothing to wait for; use ct.dispatch(..., disable_run=True)"
             )
-        with shown_progress(found.rest, found) as shown:
-            row = wait_for(found.rest, found, on_change=shown.on_change, stopped=shown.stopped)
+        shown = None
+        try:
+            with shown_progress(found.rest, found) as shown:
+                row = wait_for(found.rest, found, on_change=shown.on_change, stopped=shown.stopped)
+        except KeyboardInterrupt:
+            if shown is None:  # before the waiting began, which says it too
+                print(f"\n{runs_on('the dispatch', found)}", file=sys.stderr)
+            raise
         return Result(found.rest, row)
 
     return dispatched

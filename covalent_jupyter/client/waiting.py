@@ -56,12 +56,13 @@ def wait_for(
         if stopped is not None:
             stopped()
         begin = "" if stopped is not None else "\n"
-        print(begin + _runs_on(name, known), file=sys.stderr)
+        print(begin + runs_on(name, known), file=sys.stderr)
         raise KeyboardInterrupt from None  # without the twelve frames of a wait on a socket
     return row
 
 
-def _runs_on(name: str, dispatch_id: str) -> str:
+def runs_on(name: str, dispatch_id: str) -> str:
+    """What somebody is told who waits for it no more."""
     return f'Stopped waiting; {plain(name)} {dispatch_id[:8]} runs on. Cancel it with ct.cancel("{dispatch_id}").'
 
 
@@ -159,7 +160,7 @@ async def ended(rest: Rest, dispatch_id: str) -> DispatchRow:
         return future.result()
     except asyncio.CancelledError:
         if "ipykernel" in sys.modules:  # Ctrl-C in a cell that awaits
-            print(_runs_on("the dispatch", dispatch_id), file=sys.stderr)
+            print(runs_on("the dispatch", dispatch_id), file=sys.stderr)
         raise
     finally:
         stop.set()
