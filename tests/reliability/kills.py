@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -158,8 +159,16 @@ def jupyter_server(world: World) -> int | None:
     request = urllib.request.Request(
         f"{world.jupyter.url()}covalent/health", headers={"Authorization": f"token {TOKEN}"}
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        assert json.loads(answer.read())["ok"]
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                assert json.loads(answer.read())["ok"]
+            break
+        except urllib.error.URLError as error:
+            if not isinstance(error.reason, ConnectionRefusedError) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)  # it has said where it will listen, and does not yet
     time.sleep(world.rng.uniform(0.0, 0.3))
     world.jupyter.end()
     return 0
