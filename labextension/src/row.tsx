@@ -3,7 +3,7 @@ import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { clock, dateAndTime, elapsed, nameOf, reason } from './format';
-import { hasEnded, State, stateOf } from './states';
+import { dispatchState, hasEnded, State } from './states';
 import { Counts, DispatchRow } from './types';
 
 /** What a row can have done; none of it is done by the row. */
@@ -38,7 +38,7 @@ export interface RowProps {
 /** One dispatch: sign, name, inputs, id; a bar while it runs; one line of figures. User text is text here, never markup. */
 export const Row = React.memo(function Row(props: RowProps): JSX.Element {
   const { row, level, children, open, selected, active, renaming, style, actions, trans } = props;
-  const state = stateOf(row, trans);
+  const state = dispatchState(row, trans);
   const name = nameOf(row);
   const id = row.dispatch_id;
   const tree = children > 0 ? { 'aria-expanded': open } : {};

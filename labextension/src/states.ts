@@ -1,32 +1,31 @@
-import { TranslationBundle } from '@jupyterlab/translation';
+import { DispatchRow, ElectronRow, Status } from './types';
 
-import { DispatchRow, Status } from './types';
+/** Translates: a bundle of JupyterLab's, or anything shaped like one. */
+export interface Trans {
+  __(message: string, ...args: any[]): string;
+}
 
-/** One state, one sign, one colour (a class of `style/base.css`), one word. */
+/** One state, one sign, one colour (a class of `style/base.css` and `style/views.css`), one word. */
 export interface State {
   sign: string;
   colour: 'waiting' | 'running' | 'completed' | 'failed' | 'cancelled' | 'skipped';
   word: string;
 }
 
-const ENDED: ReadonlySet<Status> = new Set<Status>([
-  'COMPLETED',
-  'FAILED',
-  'CANCELLED',
-  'SKIPPED'
-]);
+const ENDED: ReadonlySet<Status> = new Set<Status>(['COMPLETED', 'FAILED', 'CANCELLED', 'SKIPPED']);
 
-export function hasEnded(row: DispatchRow): boolean {
-  return ENDED.has(row.status);
+export function isEnded(status: Status): boolean {
+  return ENDED.has(status);
 }
 
-export function stateOf(row: DispatchRow, trans: TranslationBundle): State {
-  switch (row.status) {
+/** How a state is shown, of dispatches and electrons alike. */
+export function stateFor(status: Status, reused: boolean, trans: Trans): State {
+  switch (status) {
     case 'RUNNING':
       return { sign: '◐', colour: 'running', word: trans.__('running') };
     case 'COMPLETED':
-      return row.counts.reused
-        ? { sign: '↺', colour: 'completed', word: trans.__('completed, partly reused') }
+      return reused
+        ? { sign: '↺', colour: 'completed', word: trans.__('reused') }
         : { sign: '✓', colour: 'completed', word: trans.__('completed') };
     case 'FAILED':
       return { sign: '✕', colour: 'failed', word: trans.__('failed') };
@@ -39,4 +38,20 @@ export function stateOf(row: DispatchRow, trans: TranslationBundle): State {
     default:
       return { sign: '○', colour: 'waiting', word: trans.__('waiting') };
   }
+}
+
+/** A dispatch of which something was reused is a completed one; how much, its counts say. */
+export function dispatchState(row: DispatchRow, trans: Trans): State {
+  const state = stateFor(row.status, (row.counts.reused ?? 0) > 0, trans);
+  return row.status === 'COMPLETED' && row.counts.reused
+    ? { ...state, word: trans.__('completed, partly reused') }
+    : state;
+}
+
+export function electronState(row: Pick<ElectronRow, 'status' | 'reused'>, trans: Trans): State {
+  return stateFor(row.status, row.reused, trans);
+}
+
+export function hasEnded(row: Pick<DispatchRow, 'status'>): boolean {
+  return isEnded(row.status);
 }

@@ -3,10 +3,10 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { DispatchModel } from '../dispatch';
 import { Feed } from '../feed';
 import { ElectronRow, Status } from '../types';
+import { electron, ID } from './rows';
 import { Asked, LoopbackServer, row, Said } from './server';
 
 const PATIENCE = { timeout: 10_000 };
-const ID = '7e059a13-0000-4000-8000-000000000000';
 
 let server: LoopbackServer;
 let feed: Feed;
@@ -16,35 +16,6 @@ let pending: object[];
 let wake: () => void;
 let status: Status;
 let total: number;
-
-export function electron(node: number, change: Partial<ElectronRow> = {}): ElectronRow {
-  return {
-    dispatch_id: ID,
-    node,
-    name: `train_${node}`,
-    kind: 'electron',
-    status: 'COMPLETED',
-    seq: 1,
-    attempt: 1,
-    executor: 'dask',
-    started: 1000,
-    ended: 1001,
-    duration: 1,
-    worker: 'host:1',
-    output: null,
-    preview: null,
-    error: null,
-    stdout: [],
-    stderr: [],
-    child: null,
-    reused: false,
-    key: '',
-    rss: 0,
-    warnings: [],
-    progress: {},
-    ...change
-  };
-}
 
 /** As much of the service as the model asks. */
 async function answer({ path, query }: Asked): Promise<Said> {

@@ -6,7 +6,7 @@ import { clock, dateAndTime } from '../format';
 import { ISource } from '../source';
 import { Health } from '../types';
 import { Trans } from '../views/context';
-import { isEnded } from '../views/figures';
+import { isEnded } from '../states';
 import { Bundle } from './bundle';
 import { StillSource } from './still';
 

@@ -4,7 +4,8 @@ import { DispatchModel } from '../dispatch';
 import { elapsed, firstLine } from '../format';
 import { ElectronRow } from '../types';
 import { useActions, useTrans } from '../views/context';
-import { electronState, isEnded, spent } from '../views/figures';
+import { spent } from '../views/figures';
+import { electronState, isEnded } from '../states';
 import { useClock, useModel } from '../views/hooks';
 import { Empty, Sign } from '../views/parts';
 

@@ -3,7 +3,7 @@ import * as React from 'react';
 import { DispatchModel } from '../dispatch';
 import { ResultOf, ResultPart } from '../types';
 import { useActions, useSurroundings, useTrans } from '../views/context';
-import { isEnded } from '../views/figures';
+import { isEnded } from '../states';
 import { useAnswer, useModel } from '../views/hooks';
 import { Button, CopyButton, Empty } from '../views/parts';
 import { PreviewView } from '../views/preview';

@@ -3,7 +3,8 @@ import * as React from 'react';
 import { dateAndTime } from '../format';
 import { ElectronRow } from '../types';
 import { Trans } from './context';
-import { bytes, clockSeconds, duration, electronState, isEnded, spent } from './figures';
+import { bytes, clockSeconds, duration, spent } from './figures';
+import { electronState, isEnded } from '../states';
 import { Sign } from './parts';
 
 export interface Column {

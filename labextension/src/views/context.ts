@@ -1,11 +1,9 @@
 import * as React from 'react';
 
 import { ISource } from '../source';
+import { Trans } from '../states';
 
-/** Translates the words of the views; JupyterLab's `TranslationBundle` is one. */
-export interface Trans {
-  __(message: string, ...args: any[]): string;
-}
+export type { Trans };
 
 /** What people may do with a dispatch. The place that shows a view gives what it can; what is absent has no button. */
 export interface Actions {

@@ -6,7 +6,7 @@ import { useTrans } from './context';
 import { Details } from './details';
 import { ElectronTable, TableView, USUAL_VIEW } from './electrons';
 import { Errors } from './errors';
-import { isEnded } from './figures';
+import { isEnded } from '../states';
 import { Chosen, GraphView } from './graph/graph';
 import { Header } from './header';
 import { useAnswer, useModel } from './hooks';

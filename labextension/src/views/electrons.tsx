@@ -4,7 +4,7 @@ import { DispatchModel, MOST_ROWS } from '../dispatch';
 import { ElectronRow, Status } from '../types';
 import { Column, columnsOf, sorted, Sorting, USUAL } from './columns';
 import { Trans, useTrans } from './context';
-import { isEnded } from './figures';
+import { isEnded } from '../states';
 import { useClock, useModel } from './hooks';
 import { Empty } from './parts';
 import { VirtualHandle, VirtualList } from './virtual';

@@ -1,53 +1,6 @@
 import { elapsed } from '../format';
-import { Counts, DispatchRow, ElectronRow, Status } from '../types';
-import { Trans } from './context';
-
-/** One state, one sign, one colour (a class of `style/views.css`), one word. */
-export interface State {
-  sign: string;
-  colour: 'waiting' | 'running' | 'completed' | 'failed' | 'cancelled' | 'skipped';
-  word: string;
-}
-
-const ENDED: ReadonlySet<Status> = new Set<Status>(['COMPLETED', 'FAILED', 'CANCELLED', 'SKIPPED']);
-
-export function isEnded(status: Status): boolean {
-  return ENDED.has(status);
-}
-
-/** How a state is shown, of dispatches and electrons alike. */
-export function stateFor(status: Status, reused: boolean, trans: Trans): State {
-  switch (status) {
-    case 'RUNNING':
-      return { sign: '◐', colour: 'running', word: trans.__('running') };
-    case 'COMPLETED':
-      return reused
-        ? { sign: '↺', colour: 'completed', word: trans.__('reused') }
-        : { sign: '✓', colour: 'completed', word: trans.__('completed') };
-    case 'FAILED':
-      return { sign: '✕', colour: 'failed', word: trans.__('failed') };
-    case 'CANCELLED':
-      return { sign: '⊘', colour: 'cancelled', word: trans.__('cancelled') };
-    case 'SKIPPED':
-      return { sign: '⤼', colour: 'skipped', word: trans.__('skipped') };
-    case 'DISPATCHING':
-      return { sign: '○', colour: 'waiting', word: trans.__('queued') };
-    default:
-      return { sign: '○', colour: 'waiting', word: trans.__('waiting') };
-  }
-}
-
-/** A dispatch of which something was reused is a completed one; how much, its counts say. */
-export function dispatchState(row: DispatchRow, trans: Trans): State {
-  const state = stateFor(row.status, (row.counts.reused ?? 0) > 0, trans);
-  return row.status === 'COMPLETED' && row.counts.reused
-    ? { ...state, word: trans.__('completed, partly reused') }
-    : state;
-}
-
-export function electronState(row: Pick<ElectronRow, 'status' | 'reused'>, trans: Trans): State {
-  return stateFor(row.status, row.reused, trans);
-}
+import { isEnded, Trans } from '../states';
+import { Counts, DispatchRow, ElectronRow } from '../types';
 
 /** 0.0004 -> "<1 ms", 0.012 -> "12 ms", 0.84 -> "0.84 s", 31.2 -> "31 s", 190 -> "3:10". */
 export function duration(seconds: number | null | undefined): string {

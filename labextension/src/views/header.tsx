@@ -4,7 +4,8 @@ import { DispatchModel } from '../dispatch';
 import { dateAndTime, elapsed, firstLine } from '../format';
 import { DispatchRow } from '../types';
 import { useActions, useTrans } from './context';
-import { clockSeconds, dispatchState, isEnded, nameOf, progressWords, secondsLeft } from './figures';
+import { clockSeconds, nameOf, progressWords, secondsLeft } from './figures';
+import { dispatchState, isEnded } from '../states';
 import { useClock, useModel } from './hooks';
 import { Bar, Button, IdButton, MenuButton, Sign } from './parts';
 

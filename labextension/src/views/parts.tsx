@@ -2,7 +2,7 @@ import * as React from 'react';
 
 import { Counts } from '../types';
 import { useActions, useTrans } from './context';
-import { State } from './figures';
+import { State } from '../states';
 
 /** The sign of a state; screen readers hear its word. */
 export function Sign({ state }: { state: State }): JSX.Element {

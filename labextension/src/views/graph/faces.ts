@@ -2,7 +2,8 @@ import { DispatchModel } from '../../dispatch';
 import { elapsed } from '../../format';
 import { Status } from '../../types';
 import { Trans } from '../context';
-import { duration, isEnded, spent, stateFor } from '../figures';
+import { duration, spent } from '../figures';
+import { isEnded, stateFor } from '../../states';
 import { Face } from './paint';
 import { Shape } from './scene';
 

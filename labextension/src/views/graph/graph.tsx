@@ -2,7 +2,7 @@ import * as React from 'react';
 
 import { DispatchModel } from '../../dispatch';
 import { useTrans } from '../context';
-import { isEnded, stateFor } from '../figures';
+import { isEnded, stateFor } from '../../states';
 import { useClock, useModel, useSize } from '../hooks';
 import { Empty } from '../parts';
 import { Faces } from './faces';

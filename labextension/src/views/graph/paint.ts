@@ -1,4 +1,4 @@
-import { State } from '../figures';
+import { State } from '../../states';
 import { CELL, Line, Scene, Shape } from './scene';
 
 /** How the scene lies in the view: a point p of it is drawn at `p * scale + (x, y)`. */
