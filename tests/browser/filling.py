@@ -6,6 +6,7 @@ import hashlib
 import time
 import uuid
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,9 @@ def fill(folder: Path, rows: Iterable[DispatchRow]) -> list[DispatchRow]:
 
 def variety() -> list[DispatchRow]:
     """One of each state and shape, with names that people would not choose."""
+    now = datetime.now()
+    noon = now.replace(hour=12, minute=0) - timedelta(days=1)
+    yesterday = int((now - noon).total_seconds() // 60)
     rows = [
         past(3, status=Status.FAILED, lattice="relax_structure", name="relax_structure", inputs={"cell": "Si 2×2×2"},
              error="split (3): ValueError: could not convert string to float\nmore", counts=Counts(total=8, completed=3, failed=1)),
@@ -65,8 +69,8 @@ def variety() -> list[DispatchRow]:
              notebook="/home/me/<i>odd.ipynb"),
         past(35, lattice="w" * 300, name="a name without any space that goes on and on_" + "w" * 300),
         past(41, label="מחקר קטן", lattice="experiment", name="מחקר קטן"),
-        past(26 * 60, lattice="wide", name="sweep of sublattices"),
-        past(26 * 60 + 5, notebook="", lattice="script"),
+        past(yesterday, lattice="wide", name="sweep of sublattices"),
+        past(yesterday + 5, notebook="", lattice="script"),
         past(3 * 24 * 60, counts=Counts(total=34, completed=33, failed=1)),
     ]  # fmt: skip
     parent = rows[7]
