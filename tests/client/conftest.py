@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -18,6 +19,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of the store of this package's tests."""
     with world(tmp_path_factory.mktemp("client")) as folder:
         yield folder
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 5).close()
+    except OSError:
+        return False
+    return True
 
 
 @pytest.fixture
@@ -37,7 +46,11 @@ def jupyter_server(store: Path, tmp_path: Path) -> Iterator[tuple[str, str]]:
         while not file.exists() or not file.read_text().strip():
             assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "server.log").read_text()
             time.sleep(0.05)
-        yield json.loads(file.read_text())["url"], token
+        found = json.loads(file.read_text())
+        while not listens(found["port"]):  # it writes the file, and then listens
+            assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "server.log").read_text()
+            time.sleep(0.05)
+        yield found["url"], token
     finally:
         process.terminate()
         process.wait(30)

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import secrets
+import socket
 import subprocess
 import sys
 import threading
@@ -79,6 +80,14 @@ class OtherKernel:
         return [Sent(f["id"], Path(f["folder"]), tuple(f["value"]), 0, retries=1) for f in found]
 
 
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 5).close()
+    except OSError:
+        return False
+    return True
+
+
 class Jupyter:
     """A Jupyter server with the extension, through which the service can be reached."""
 
@@ -99,7 +108,9 @@ class Jupyter:
         assert self._process is not None
         file = self._here.root / "runtime" / f"jpserver-{self._process.pid}.json"
         wait_for(lambda: file.exists() and file.read_text().strip(), 60, "the Jupyter server")
-        return str(json.loads(file.read_text())["url"])
+        found = json.loads(file.read_text())
+        wait_for(lambda: listens(found["port"]), 60, "the Jupyter server")  # it writes the file, and then listens
+        return str(found["url"])
 
     def end(self) -> None:
         process, self._process = self._process, None
