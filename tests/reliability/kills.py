@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -226,6 +227,14 @@ def run(seed: int, times: int, executor: str = "dask", again: str = "") -> Repor
     return report
 
 
+def attempt(victim: Victim, world: World) -> int | None:
+    """Like ``victim.kill``; None also where a process that was looked at ended by itself meanwhile."""
+    try:
+        return victim.kill(world)
+    except psutil.NoSuchProcess:
+        return None
+
+
 def trial(world: World, victim: Victim, again: bool, row: Row) -> None:
     here, kernel_ = world.here, world.kernel
     stop = threading.Event()
@@ -241,7 +250,7 @@ def trial(world: World, victim: Victim, again: bool, row: Row) -> None:
     time.sleep(world.rng.uniform(0.02, 0.6))
     killed = None
     deadline = time.monotonic() + 60
-    while (killed := victim.kill(world)) is None and time.monotonic() < deadline:
+    while (killed := attempt(victim, world)) is None and time.monotonic() < deadline:
         time.sleep(0.02)
         if not loader.is_alive():
             kernel_.send_sturdy(0.2)
@@ -278,9 +287,10 @@ def _kill_the_recovery(world: World, row: Row) -> None:
     time.sleep(world.rng.uniform(0.0, 0.8))
     found = here.of_kind("covalent_jupyter.service")
     for process in found:
-        if "daemon.py" not in " ".join(process.cmdline()):
-            kill(process.pid)
-            row.fired += 1
+        with suppress(psutil.NoSuchProcess):
+            if "daemon.py" not in " ".join(process.cmdline()):
+                kill(process.pid)
+                row.fired += 1
     if starter is not None:
         starter.join(60)
 
