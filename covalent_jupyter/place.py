@@ -10,6 +10,8 @@ import re
 import socket
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,12 +36,31 @@ def filesystem_of(path: str | os.PathLike[str], mounts: str | None = None) -> st
 
     ``mounts``: the text of ``/proc/self/mountinfo``.
     """
+    target = Path(os.path.realpath(path))
     if mounts is None:
-        try:
-            mounts = Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
-        except OSError:
-            return ""
-    target, best, found = Path(os.path.realpath(path)), -1, ""
+        return _mounted_at(target, _device_of(target))
+    return _type_of(target, mounts)
+
+
+def _device_of(path: Path) -> int:
+    """Number of the device on which the path lies or would lie; 0 if unknown."""
+    for folder in (path, *path.parents):
+        with suppress(OSError):
+            return os.stat(folder).st_dev
+    return 0
+
+
+@lru_cache(maxsize=64)
+def _mounted_at(target: Path, _device: int) -> str:
+    """What is mounted there, read again when something else has been: each dispatch asks, and machines have many mounts."""
+    try:
+        return _type_of(target, Path("/proc/self/mountinfo").read_text(errors="surrogateescape"))
+    except OSError:
+        return ""
+
+
+def _type_of(target: Path, mounts: str) -> str:
+    best, found = -1, ""
     for line in mounts.splitlines():
         before, _, after = line.partition(" - ")
         fields, kinds = before.split(), after.split()

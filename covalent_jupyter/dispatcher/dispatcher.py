@@ -192,7 +192,7 @@ class Dispatcher:
     def _prepare(self, head: wire.Head, small: dict[str, bytes]) -> tuple[DispatchRun, bytes, bytes] | None:
         """Checks a manifest and makes its run, off the event loop; None if the store has it already."""
         manifest = head.manifest
-        known = self.store.dispatch(manifest.dispatch_id)
+        known = self.store.dispatch(manifest.dispatch_id) if self.store.has_rows_of(manifest.dispatch_id) else None
         if known is not None:
             _check_same(manifest, known.key)
             return None

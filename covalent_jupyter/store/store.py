@@ -114,6 +114,10 @@ class Store:
 
     # Dispatches and electrons
 
+    def has_rows_of(self, dispatch_id: str) -> bool:
+        """Whether anything that was committed belongs to the dispatch; asks no database."""
+        return self._writer.has_rows_of(dispatch_id)
+
     def dispatch(self, dispatch_id: str) -> DispatchRow | None:
         return self._database.read(lambda c: queries.dispatch(c, dispatch_id))
 

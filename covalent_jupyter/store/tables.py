@@ -33,7 +33,7 @@ def last_seq(cursor: Cursor) -> int:
 
 
 class Tables:
-    """Used by the writer's thread alone. ``known`` are dispatches that have rows: the others need no deleting before
+    """Used by the writer's thread alone; others may ask whether ``known`` has an id. ``known`` are dispatches that have rows: the others need no deleting before
     they are inserted. ``recent`` are values that were written lately, and need not be written again."""
 
     def __init__(self, known: set[str]) -> None:

@@ -85,6 +85,10 @@ class Writer:
         """Batches that are not committed yet."""
         return len(self._queue) + self._busy
 
+    def has_rows_of(self, dispatch_id: str) -> bool:
+        """Whether anything that was committed belongs to the dispatch. From any thread."""
+        return dispatch_id in self._tables.known
+
     def append(self, batch: Batch) -> Future[int]:
         """The future gives the number of the batch's last event, after the commit."""
         return self._enqueue(_Item(batch, None))

@@ -425,6 +425,17 @@ def test_a_cancelled_future_is_written_all_the_same(store: Store) -> None:
     assert future.result(20) == 0 and store.setting("k") == "v"
 
 
+def test_it_knows_without_a_query_whose_rows_it_has(folder: Path) -> None:
+    with Store.open(folder) as store:
+        assert not store.has_rows_of("a")
+        put(store, dispatches=[dispatch("a")])
+        assert store.has_rows_of("a") and not store.has_rows_of("b")
+    with Store.open(folder) as store:
+        assert store.has_rows_of("a")
+        store.append(Batch(deletes=["a"])).result(30)
+        assert not store.has_rows_of("a")
+
+
 def test_close_drains_and_then_refuses(folder: Path) -> None:
     store = Store.open(folder)
     futures = [store.append(Batch(events=[("a", "x", b"")])) for _ in range(200)]
