@@ -50,11 +50,11 @@ def run_task(task: Task, pack: Pack, bench: Bench) -> Outcome:
         if os.getpid() != bench.pid:
             raise Copied
         context.enter(None, everywhere=True)
-    outcome.stdout, outcome.stderr = bench.capture.finish(
+    outcome.stdout, outcome.stderr, lost = bench.capture.finish(
         pack.dispatch_id, task.node, task.attempt, bench.page.dropped()
     )
     bench.capture.restore()
-    left = bench.state.restore()
+    left = lost + bench.state.restore()
     if left or bench.warnings or electron.dropped_reports:
         outcome.warnings = (*bench.warnings, *outcome.warnings, *left)
         if electron.dropped_reports:

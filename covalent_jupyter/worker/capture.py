@@ -20,7 +20,7 @@ import msgspec
 from ..model.work import Log
 from ..processes import LINUX
 from .displays import Places, Recorder, install, live_path, moved, read_shown, take_away
-from .room import wait_for_room
+from .room import FULL, wait_for_room
 
 SHORT = 4096  # bytes: a log up to this size is inside the outcome
 CAP = 10 << 20  # bytes: of a longer log head and tail are kept
@@ -43,8 +43,9 @@ class Capture:
         self.displays.before = self._printed
         self._libc = ctypes.CDLL(None)
         self._fflush = self._libc.fflush
+        self._files = [(0, 0), (0, 0)]  # device and number of the live files
         self.open(folder, "")
-        self._streams = (_stream(1), _stream(2))
+        self._make_streams()
         sys.stdin = sys.__stdin__ = _NoInput()  # type: ignore[misc, assignment]
         self.restore()
         self._line_buffer_c()
@@ -81,40 +82,58 @@ class Capture:
     def _reopen(self, number: int) -> None:
         fd = os.open(self.paths[number], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         os.dup2(fd, number + 1)
+        self._files[number] = _identity(os.fstat(fd))
         os.close(fd)
+
+    def _make_streams(self) -> None:
+        self._raw = (_LiveFile(1, "w", closefd=False), _LiveFile(2, "w", closefd=False))
+        self._streams = (_stream(self._raw[0]), _stream(self._raw[1]))
 
     def restore(self) -> None:
         """Undo what an electron did to ``sys.stdout`` and ``sys.stderr``."""
         out, err = self._streams
         if _unusable(out) or _unusable(err):
-            out, err = self._streams = (_stream(1), _stream(2))
+            self._make_streams()
+            out, err = self._streams
         if sys.stdout is not out or sys.__stdout__ is not out:
             sys.stdout = sys.__stdout__ = out  # type: ignore[misc]
         if sys.stderr is not err or sys.__stderr__ is not err:
             sys.stderr = sys.__stderr__ = err  # type: ignore[misc]
 
-    def finish(self, dispatch_id: str, node: int, attempt: int, dropped: tuple[int, int]) -> tuple[Log, Log]:
-        """The electron's logs; the live files are empty again."""
+    def finish(
+        self, dispatch_id: str, node: int, attempt: int, dropped: tuple[int, int]
+    ) -> tuple[Log, Log, tuple[str, ...]]:
+        """The electron's logs, and what is to be said of them; the live files are empty again."""
         self._flush()
-        shown = b""
-        if self.displays.count:
+        shown, lost = b"", self.displays.lost
+        if self.displays.count or lost:
             shown = take_displays(self.paths, self._log_root, dropped)
             self.displays.reset()
         out = self._one(0, dispatch_id, node, attempt, dropped[0])
         err = self._one(1, dispatch_id, node, attempt, dropped[1])
         if shown:
             out = with_displays(out, shown, self._log_root, dispatch_id, f"{node}.{attempt}")
-        return out, err
+            lost += 0 if out.displays else shown.count(b"\n")
+        return (
+            out,
+            err,
+            () if not lost else (_LOST_DISPLAYS.format("1 display was" if lost == 1 else f"{lost} displays were"),),
+        )
 
     def _one(self, number: int, dispatch_id: str, node: int, attempt: int, dropped: int) -> Log:
+        lost, unsaid = self._raw[number].settle()
         try:
-            if os.fstat(number + 1).st_size == 0:
+            found = os.fstat(number + 1)
+            if found.st_size == 0 and not lost and _identity(found) == self._files[number]:
                 return _EMPTY
         except OSError:  # the electron closed its descriptor
             pass
         log = collect(
             self.paths[number], self._log_root, dispatch_id, f"{node}.{attempt}", "out err".split()[number], dropped
         )
+        if lost:
+            text = log.text if log.file else log.text + unsaid
+            log = msgspec.structs.replace(log, text=text, size=log.size + lost, dropped=log.dropped + lost)
         wait_for_room(lambda: self._reopen(number), "a runner's log")
         return log
 
@@ -129,6 +148,7 @@ class Capture:
 
 
 _EMPTY = Log()
+_LOST_DISPLAYS = "{} dropped: the disk had no room"
 
 
 def _size_of(fd: int) -> int:
@@ -162,22 +182,73 @@ def _places(path: str, log_root: str, dropped: int) -> Places:
 
 
 def with_displays(log: Log, shown: bytes, log_root: str, dispatch_id: str, name: str) -> Log:
-    """The log of stdout that also says what was displayed: inside it while that is short, else a file beside it."""
+    """The log of stdout that also says what was displayed: inside it while that is short, else a file beside it. As it is
+    where the disk has no room for that."""
     count = shown.count(b"\n")
     if log_root and len(shown) > SHORT:
-        os.makedirs(os.path.join(log_root, dispatch_id), mode=0o700, exist_ok=True)
-        file = os.path.join(dispatch_id, f"{name}.dsp")
-        fd = os.open(os.path.join(log_root, file), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with open(fd, "wb") as target:
-            target.write(shown)
+        path = os.path.join(log_root, dispatch_id, f"{name}.dsp")
+        try:
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with open(fd, "wb") as target:
+                target.write(shown)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(path)
+            return log
         return msgspec.structs.replace(log, displays=count)
     while len(shown) > _SHOWN_UNFILED:  # nowhere to put it: what came first stays
         shown = shown[: shown.rstrip(b"\n").rfind(b"\n") + 1]
     return msgspec.structs.replace(log, displays=count, shown=shown.decode("utf-8", "replace"))
 
 
-def _stream(fd: int) -> io.TextIOWrapper:
-    raw = io.FileIO(fd, "w", closefd=False)
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
+
+
+class _LiveFile(io.FileIO):
+    """A live file as ``sys.stdout`` writes to it. What the disk has no room for is dropped, for a print is no reason to
+    fail; when there is room again a note stands in its place."""
+
+    _lost = 0  # bytes of this electron that were dropped
+    _unsaid = 0  # of these, what no note tells of yet
+
+    def write(self, data: Any, /) -> int:
+        try:
+            if self._unsaid:
+                self._note()
+            return super().write(data)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            size = memoryview(data).nbytes
+            self._lost += size
+            self._unsaid += size
+            return size
+
+    def _note(self) -> None:
+        super().write(_lost_note(self._unsaid))
+        self._unsaid = 0
+
+    def settle(self) -> tuple[int, str]:
+        """At the end of an electron: bytes that it printed and that were dropped, and the note that could not be written."""
+        if not self._lost:
+            return 0, ""
+        try:
+            if self._unsaid:
+                self._note()
+        except (OSError, ValueError):  # no room yet, or the electron closed it
+            pass
+        found = self._lost, _lost_note(self._unsaid).decode() if self._unsaid else ""
+        self._lost = self._unsaid = 0
+        return found
+
+
+def _lost_note(count: int) -> bytes:
+    return b"\n... %d bytes dropped: the disk had no room for them ...\n" % count
+
+
+def _stream(raw: io.FileIO) -> io.TextIOWrapper:
     return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
 

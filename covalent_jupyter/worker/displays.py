@@ -22,6 +22,8 @@ from typing import Any
 
 import msgspec
 
+from .room import FULL
+
 CAP = 10 << 20  # bytes of all displays of one attempt
 MOST = 1000  # displays of one attempt
 _ONE = 4 << 20  # bytes of one display
@@ -56,6 +58,7 @@ class Recorder:
         self.path = ""
         self.before: Callable[[], tuple[int, int]] = lambda: (0, 0)  # flushes; bytes printed so far
         self.count = 0
+        self.lost = 0  # displays that the disk had no room for
         self._size = 0
 
     def add(self, data: dict[str, Any], metadata: dict[str, Any] | None = None, **how: Any) -> None:
@@ -78,16 +81,32 @@ class Recorder:
     def _write(self, line: bytes) -> None:
         if not self.path:
             return
+        try:
+            if not _append(self.path, line):
+                self.lost += 1
+                return
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            self.lost += 1
+            return
         self.count += 1
         self._size += len(line)
-        fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(fd, line)
-        finally:
-            os.close(fd)
 
     def reset(self) -> None:
-        self.count = self._size = 0
+        self.count = self.lost = self._size = 0
+
+
+def _append(path: str, line: bytes) -> bool:
+    """Whether the disk had room for the line: the whole of it is in the file, or nothing."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        written = os.write(fd, line)
+        if written < len(line):
+            os.ftruncate(fd, os.fstat(fd).st_size - written)
+        return written == len(line)
+    finally:
+        os.close(fd)
 
 
 def _line(record: Shown) -> bytes:

@@ -11,7 +11,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+#: errors of a disk that has no room, and may have some later
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _RETRY = 0.5  # seconds
 
 
@@ -23,7 +24,7 @@ def wait_for_room(write: Callable[[], T], what: str) -> T:
         try:
             return write()
         except OSError as error:
-            if error.errno not in _FULL:
+            if error.errno not in FULL:
                 raise
             if not told:
                 say(f"covalent: {what} waits until the disk has room: {error.strerror}")

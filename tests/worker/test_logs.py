@@ -203,6 +203,76 @@ def test_log_of_a_crash_is_a_file_when_long(pool: RunnerPool, tmp_path: Path) ->
     assert (tmp_path / log.file).read_text().endswith("line 1999\n")
 
 
+def test_prints_that_the_disk_has_no_room_for_are_dropped_and_noted(pool: RunnerPool, tmp_path: Path) -> None:
+    def talk(heals: bool) -> int:
+        import os
+        import sys
+
+        print("before")
+        saved, full = os.dup(1), os.open("/dev/full", os.O_WRONLY)
+        os.dup2(full, 1)
+        print("x" * 1000)
+        sys.stdout.write("y\n")
+        if heals:
+            os.dup2(saved, 1)
+            print("after")
+        os.close(saved)
+        os.close(full)
+        return 3
+
+    maker = PackMaker()
+    maker.add(talk, True)
+    maker.add(talk, False)
+    maker.add(print, Lit("next"))
+    heard = run(pool, maker, log_root=str(tmp_path))
+    note = "\n... 1003 bytes dropped: the disk had no room for them ...\n"
+    healed, full, after = (heard.outcomes[n].stdout for n in range(3))
+    assert heard.value(0) == heard.value(1) == 3
+    assert healed.text == f"before\n{note}after\n" and healed.dropped == 1003
+    assert full.text == f"before\n{note}" and full.dropped == 1003
+    assert after.text == "next\n" and after.dropped == 0
+
+
+def test_displays_that_the_disk_has_no_room_for_are_dropped_and_noted(pool: RunnerPool, tmp_path: Path) -> None:
+    def show(size: int) -> int:
+        import os
+
+        from IPython.display import HTML, display
+
+        live = os.readlink("/proc/self/fd/1")[:-4] + ".dsp"
+        os.symlink("/dev/full", live)
+        display(HTML("lost"))
+        os.unlink(live)
+        display(HTML("kept" * size))
+        return 3
+
+    maker = PackMaker()
+    maker.add(show, Lit(1))
+    maker.add(show, Lit(3000))
+    (tmp_path / maker.dispatch_id).write_text("in the place of the folder for the second one's file")
+    heard = run(pool, maker, log_root=str(tmp_path))
+    assert heard.value(0) == heard.value(1) == 3
+    assert "kept" in heard.outcomes[0].stdout.shown and "lost" not in heard.outcomes[0].stdout.shown
+    assert heard.outcomes[0].warnings == ("1 display was dropped: the disk had no room",)
+    assert heard.outcomes[1].stdout.displays == 0
+    assert heard.outcomes[1].warnings == ("2 displays were dropped: the disk had no room",)
+
+
+def test_redirected_output_is_restored_for_the_next_electron(pool: RunnerPool) -> None:
+    def redirect() -> None:
+        import os
+
+        print("before")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        print("swallowed")
+
+    maker = PackMaker()
+    maker.add(redirect)
+    maker.add(print, Lit("next"))
+    heard = run(pool, maker)
+    assert [heard.outcomes[n].stdout.text for n in (0, 1)] == ["before\n", "next\n"]
+
+
 def test_odd_bytes(pool: RunnerPool) -> None:
     def talk() -> None:
         import os
