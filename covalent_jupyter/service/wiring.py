@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from .notifier import Notifier
 
 log = logging.getLogger(__name__)
 
-#: Seconds that the last commits are given at the end.
+#: Seconds that the last commits are given at the end; what is not written then, hosts still have in their spools.
 _LAST_COMMITS = 10.0
 _DASK = "dask_"
 
@@ -88,8 +89,10 @@ class Parts:
             self._sweeping.cancel()
         await self.notifier.close()
         await self.hosts.close(stop_hosts=stop_hosts)
+        ends = time.monotonic() + (0.0 if self.store.removed else _LAST_COMMITS)
         try:
-            await asyncio.wait_for(self.dispatcher.close(), _LAST_COMMITS)
+            await asyncio.wait_for(self.dispatcher.close(), ends - time.monotonic())
         except (TimeoutError, StoreError) as error:
-            log.error("the last commits are not on the disk: %r", error)
-        await asyncio.get_running_loop().run_in_executor(None, self.store.close)
+            log.error("the last commits are not on the disk: %s", self.store.problem or repr(error))
+        left = max(0.0, ends - time.monotonic())
+        await asyncio.get_running_loop().run_in_executor(None, self.store.close, left)

@@ -86,6 +86,15 @@ class Store:
         return self._writer.problem
 
     @property
+    def removed(self) -> bool:
+        """Whether its file was removed or replaced: nothing can be written until that is undone."""
+        try:
+            self._database.check_file()
+        except StoreError:
+            return True
+        return False
+
+    @property
     def pending(self) -> int:
         """Batches that are not committed yet."""
         return self._writer.pending

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
+from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -90,6 +93,29 @@ def test_unfinished_runs_survive(store_dir: Path, idle_interpreter: str, number:
     assert ask("POST", "shutdown", {"if_idle": True}).status == 409
     ask("POST", "shutdown", {"stop_hosts": True})
     wait_until_dead(ask.connection.pid, 20)
+
+
+def cancel_in_vain(ask: Client, dispatch_id: str) -> None:
+    """The answer would come after the commit."""
+    with suppress(OSError, HTTPException):
+        ask("POST", f"dispatches/{dispatch_id}/cancel")
+
+
+@pytest.mark.parametrize("written", [True, False], ids=["all written", "something to write"])
+def test_a_service_whose_store_was_removed_leaves(store_dir: Path, idle_interpreter: str, written: bool) -> None:
+    connection = launch.ensure_running(store_dir)
+    ask = Client(connection)
+    manifest, blobs = make_manifest(idle_interpreter)
+    assert submit(ask, manifest, blobs).status == 201
+    shutil.rmtree(store_dir)
+    if not written:
+        threading.Thread(target=cancel_in_vain, args=(ask, manifest.dispatch_id), daemon=True).start()
+        while b"covalent_store_writable 0" not in ask("GET", "metrics").data:
+            time.sleep(0.02)
+    os.kill(connection.pid, signal.SIGTERM)
+    wait_until_dead(connection.pid, 15)
+    assert launch.find(store_dir) is None
+    assert launch.ensure_running(store_dir).store_id != connection.store_id
 
 
 def test_idle_exit(store_dir: Path) -> None:
