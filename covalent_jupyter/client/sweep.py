@@ -18,7 +18,9 @@ from .. import config
 from ..errors import BuildError, InvalidRequest, NotFound
 from ..model import INLINE, DispatchRow, ElectronRow, Hole, Manifest, Status
 from ..notebook.graph import plot_table
-from ..notebook.panel import Panel, in_notebook
+from ..notebook.panel import Panel, Redrawn, in_notebook
+from ..notebook.panel_ends import watching_rest
+from ..notebook.panel_plot import plot_svg
 from ..workflow import Electron as ElectronOf
 from ..workflow import Lattice, build, recorded_call
 from .dispatching import as_lattice, find_definition, say_warnings
@@ -313,11 +315,7 @@ class Sweep:
         By default ``x`` is the first input that differs, ``color`` the second, and ``y`` the first number among the results.
         """
         rows, columns = self._table()
-        inputs = varying(self.points)
-        at = x or next(iter(inputs), None) or columns[0]
-        results = columns[columns.index(STATE[-1]) + 1 :]
-        shown = y or next((c for c in results if any(_is_number(row.get(c)) for row in rows)), None) or "duration"
-        by = color or next((name for name in inputs if name != at), None)
+        at, shown, by = _axes(rows, columns, self.points, x, y, color)
         for column in (at, shown, by):
             if column is not None and column not in columns:
                 raise InvalidRequest(f"the table has no column {column!r}: it has {', '.join(columns)}")
@@ -414,15 +412,32 @@ class Sweep:
         rows, columns = self._table()
         table = html_table(columns, [[_cell(row.get(c)) for c in columns] for row in rows[:SHOWN]])
         more = f"<div>and {len(rows) - SHOWN} more; <code>.table()</code> has all</div>" if len(rows) > SHOWN else ""
+        plot = plot_svg(rows, *_axes(rows, columns, [run.point for run in runs]))
         return (
             f"<div>{html_status(status)} &nbsp;<b>sweep of {html_text(self.name)}</b> {html_text(summary)} "
-            f'<code title="{html_text(self.id)}">{html_text(self.id[:4])}</code></div>{table}{more}'
+            f'<code title="{html_text(self.id)}">{html_text(self.id[:4])}</code></div>{plot}{table}{more}'
         )
 
     def _ipython_display_(self) -> None:
-        running = [row.dispatch_id for row in self._rows() if not row.status.ended]
-        if not (in_notebook() and running and Panel(self._rest, running[-1]).show(text=repr(self), only_running=True)):
+        """In a notebook: the panel, and below it the plot and the table, drawn again as runs end."""
+        if not in_notebook():
             raise NotImplementedError  # IPython goes on with the next
+        rows = self._rows()
+        running = [row.dispatch_id for row in rows if not row.status.ended]
+        Panel(self._rest, running[-1] if running else rows[-1].dispatch_id).show(text=repr(self))
+        Redrawn(Sweep(self._group, watching_rest())._repr_html_, f"sweep {self._group[:8]}").show(running)
+
+
+def _axes(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], points: Sequence[Mapping[str, Any]], x: str | None = None,
+    y: str | None = None, color: str | None = None,
+) -> tuple[str, str, str | None]:  # fmt: skip
+    """What is plotted where that was not said."""
+    inputs = varying(points)
+    at = x or next(iter(inputs), None) or columns[0]
+    results = columns[columns.index(STATE[-1]) + 1 :]
+    shown = y or next((c for c in results if any(_is_number(row.get(c)) for row in rows)), None) or "duration"
+    return at, shown, color or next((name for name in inputs if name != at), None)
 
 
 def _no_value(row: ElectronRow) -> Any:

@@ -13,6 +13,8 @@ import importlib
 import importlib.util
 import sys
 import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -150,6 +152,37 @@ class Panel:
         if handle is not None:
             ends().forget(self.dispatch_id, self.finish)
             handle.update(self.data(), raw=True)
+
+
+class Redrawn:
+    """HTML in a cell's output that is drawn again while dispatches go on, and once more when they have ended."""
+
+    def __init__(self, html: Callable[[], str], text: str) -> None:
+        self._html = html
+        self._text = text
+        self._handle: Any = None
+        self._next = 0.0
+
+    def show(self, running: Sequence[str]) -> None:
+        """Display it; ``running`` are the dispatches whose changes it shows."""
+        ipython = importlib.import_module("IPython.display")
+        self._handle = ipython.display(self._data(), raw=True, display_id=True)
+        for dispatch_id in running:
+            ends().call(dispatch_id, self._draw, self._changed)
+
+    def _data(self) -> dict[str, str]:
+        return {"text/plain": self._text, "text/html": self._html()}
+
+    def _changed(self) -> None:
+        """Draw again, unless that would be most of what this kernel does."""
+        if time.monotonic() >= self._next:
+            self._draw()
+
+    def _draw(self) -> None:
+        began = time.monotonic()
+        with suppress(CovalentError):  # the service is away, or the dispatch was deleted: what was drawn stays
+            self._handle.update(self._data(), raw=True)
+        self._next = time.monotonic() + 20 * (time.monotonic() - began)
 
 
 def _widget_for(dispatch_id: str, bundle: dict[str, Any]) -> Any:

@@ -43,11 +43,15 @@ class Ends:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: dict[str, list[Callable[[], None]]] = {}
+        self._following: dict[str, list[Callable[[], None]]] = {}
         self._thread: threading.Thread | None = None
 
-    def call(self, dispatch_id: str, then: Callable[[], None]) -> None:
+    def call(self, dispatch_id: str, then: Callable[[], None], changed: Callable[[], None] | None = None) -> None:
+        """``changed`` is called, once a second at most, when its electrons have gone on."""
         with self._lock:
             self._waiting.setdefault(dispatch_id, []).append(then)
+            if changed is not None:
+                self._following.setdefault(dispatch_id, []).append(changed)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="covalent-panels", daemon=True)
                 self._thread.start()
@@ -59,6 +63,7 @@ class Ends:
                 calls.remove(then)
             if not calls:
                 self._waiting.pop(dispatch_id, None)
+                self._following.pop(dispatch_id, None)
 
     def _run(self) -> None:
         rest = watching_rest()
@@ -79,6 +84,8 @@ class Ends:
                     for row in answer.dispatches:
                         if row.status.ended:
                             self._over(row.dispatch_id)
+                        else:
+                            self._on(row.dispatch_id)
                     for dispatch_id in answer.deleted:
                         self._over(dispatch_id)
                     time.sleep(PACE)
@@ -109,9 +116,16 @@ class Ends:
         if ended:
             self._over(dispatch_id)
 
+    def _on(self, dispatch_id: str) -> None:
+        with self._lock:
+            calls = list(self._following.get(dispatch_id, ()))
+        for changed in calls:
+            changed()
+
     def _over(self, dispatch_id: str) -> None:
         with self._lock:
             calls = self._waiting.pop(dispatch_id, [])
+            self._following.pop(dispatch_id, None)
         for then in calls:
             then()
 

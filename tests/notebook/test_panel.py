@@ -7,7 +7,10 @@ import signal
 import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -20,6 +23,7 @@ from covalent_jupyter.client.rest import connect
 from covalent_jupyter.notebook.panel import Panel
 from covalent_jupyter.notebook.panel_clean import clean_html
 from covalent_jupyter.notebook.panel_graph import graph_svg
+from covalent_jupyter.notebook.panel_plot import plot_svg
 from covalent_jupyter.notebook.panel_snapshot import BUDGET, MIME, take
 
 from .frontend import FrontEnd, said
@@ -117,6 +121,23 @@ def test_the_still_graph() -> None:
     assert graph_svg({"nodes": nodes[:1], "edges": []}) == ""
 
 
+def test_the_still_plot() -> None:
+    rows = [{"C": c, "gamma": g, "kind": HOSTILE, "score": c * g} for c in (0.1, 1.0, 10.0, 100.0) for g in (1, 2)]
+    rows.append({"C": 5.0, "gamma": 1, "kind": "failed", "score": None})
+    plot = plot_svg(rows, "C", "score", "gamma")
+    svg = ElementTree.fromstring(plot[: plot.index("</svg>") + 6])
+    dots = [e for e in svg.iter() if e.tag.endswith("circle")]
+    assert len(dots) == 8 and plot.count("stroke-width:1.5") == 2  # a line for each value of gamma
+    across = [float(dot.get("cx", 0)) for dot in dots[:4]]
+    assert [b - a for a, b in pairwise(across)] == pytest.approx([across[1] - across[0]] * 3, abs=0.2)  # decades
+    texts = [e.text for e in svg.iter() if e.tag.endswith("text")]
+    assert {"C", "score", "0.1", "100"} <= set(texts)
+    names = plot_svg(rows, "kind", "score")
+    assert "&lt;img" in names and not {t for t in Tags(names).found if t in ("img", "script", "onerror")}
+    assert plot_svg(rows[:1], "C", "score") == plot_svg(rows, "C", "kind") == plot_svg([], "C", "score") == ""
+    assert plot_svg([{"a": 1, "b": 2}, {"a": 1, "b": 2}], "a", "b")  # nothing differs
+
+
 def test_what_is_sent_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JPY_PARENT_PID", raising=False)
     row = hostile(1).row
@@ -197,6 +218,28 @@ def test_a_panel_goes_on_while_its_kernel_is_busy_and_ends_with_its_dispatch(fro
         "while feed().busy and time.time() < t + 20: time.sleep(0.1)\nprint('busy', feed().busy)"
     )
     assert "busy False" in front.printed()
+
+
+def test_a_sweep_is_a_panel_with_a_table_and_a_plot_that_go_on(front: FrontEnd, tmp_path: Path) -> None:
+    flags = [tmp_path / name for name in ("first", "second", "third")]
+    front.run(f"s = ct.sweep(wait_for, ct.zip(path={[str(f) for f in flags]!r}, n=[3, 1, 2]))\ns")
+    panel, below = front.displayed("display_data")[-2:]
+    assert panel[MIME]["row"]["counts"]["total"] == 3 and WIDGET in panel
+    assert "sweep of wait_for" in below["text/html"] and "3 points" in below["text/html"]
+
+    def drawn(message: dict[str, Any]) -> str:
+        data = message["content"]["data"] if message["msg_type"] == "update_display_data" else {}
+        return str(data.get("text/html", "")) if MIME not in data else ""
+
+    flags[0].touch()
+    front.until(lambda m: "1 completed" in drawn(m))  # while the others run
+    flags[1].touch()
+    flags[2].touch()
+    last = drawn(front.until(lambda m: "3 completed" in drawn(m)))
+    assert "<svg" in last and last.count("<circle") == 3 and "<table" in last
+    front.run("s")
+    panel, below = front.displayed("display_data")[-2:]
+    assert panel[MIME]["row"]["status"] == "COMPLETED" and below["text/html"].count("<circle") == 3
 
 
 def test_an_interrupt_leaves_panel_and_dispatch_alone(front: FrontEnd, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from .theme import SERIES, axis, hover_label, page
 
 #: series that have a colour and an entry in the legend of their own
 MOST = 24
+#: from this ratio of largest to smallest on, an axis of positive numbers is logarithmic
+DECADES = 100.0
 #: points with markers
 MARKED = 400
 
@@ -36,10 +38,17 @@ def plot_table(rows: Sequence[Mapping[str, Any]], x: str, y: str, color: str | N
     said = f"{title}  ({left_out} of {len(rows)} have no {y} yet)" if left_out else title
     layout = {
         **page(said), "height": 380, "margin": {"l": 60, "r": 40, "t": 44, "b": 50}, "hovermode": "closest",
-        "xaxis": axis(x, **({} if numbers else {"type": "category"})), "yaxis": axis(y),
+        "xaxis": axis(x, **_kind([row[x] for row in shown], numbers)), "yaxis": axis(y),
         "legend": {"bgcolor": "rgba(0,0,0,0)", "font": {"size": 11}}, "showlegend": color is not None,
     }  # fmt: skip
     return go.Figure({"data": traces, "layout": layout})
+
+
+def _kind(values: Sequence[Any], numbers: bool) -> dict[str, str]:
+    """Names side by side; numbers that span decades by their logarithm."""
+    if not numbers:
+        return {"type": "category"}
+    return {"type": "log"} if values and min(values) > 0 and max(values) / min(values) >= DECADES else {}
 
 
 def _trace(
