@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from ..model import Attempt, ExecutorSpec, Fact, Outcome, Output, Pack, Task
+from ..packages import differences
 from ..worker.pool import RunnerPool
 from .base import Emit
 
@@ -58,6 +59,7 @@ class Bay:
                 return False
             entered = self._inside[pack.pack_id] = _Entered(emit)
         try:
+            pack.notes = differences(pack.environment)
             folder, unique = _workdir(pack.executor)
             if folder and unique:
                 self._run_apart(pack, folder, entered)

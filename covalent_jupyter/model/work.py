@@ -112,6 +112,7 @@ class Pack(Struct):
     work_root: str = ""  # folder for get_context().workdir and checkpoint_dir
     devices: tuple[int, ...] = ()  # GPUs that are the pack's own, counted from 0 among the visible ones
     budget: float = 0.05  # seconds: an electron that overruns it sends the unstarted tail back
+    notes: tuple[str, ...] = ()  # warnings for its electrons about the place where it runs; made there
 
 
 class Preview(Struct, omit_defaults=True):

@@ -66,7 +66,7 @@ class Bench:
         self.problem = None
         try:
             put_on = lambda: world.put_on(pack, self.inputs.blob, self.scratch)  # noqa: E731
-            self.warnings = tuple(wait_for_room(put_on, "the environment of a dispatch"))
+            self.warnings = (*wait_for_room(put_on, "the environment of a dispatch"), *pack.notes)
             if (
                 pack.environment.umask is not None
             ):  # the service and its hosts have 0o077; files of ours name their modes

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from .. import codec
 from ..model.graph import Digest, Environment
+from ..packages import installed_packages, outdated
 from .localmodules import LocalModules, Snapshot
 
 _PACKAGE_FOLDER = str(Path(__file__).resolve().parents[2])
@@ -32,7 +33,6 @@ _CREDENTIALS = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_DIST = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+?)(-py[\d.]+)?\.(dist|egg)-info")
 
 
 class Taken(NamedTuple):
@@ -50,6 +50,7 @@ def take_environment(modules: LocalModules | Snapshot | None = None) -> Taken:
     warnings = list(snapshot.warnings)
     variables = _variables(os.environ, warnings)
     packages = installed_packages()
+    warnings += outdated(packages)
     environment = Environment(
         interpreter=sys.executable,
         prefix=sys.prefix,
@@ -112,33 +113,6 @@ def _variables(environ: Mapping[str, str], warnings: list[str]) -> dict[str, str
 def _digest_of(interpreter: str, prefix: str, packages: Mapping[str, str]) -> str:
     text = json.dumps([interpreter, prefix, sorted(packages.items())])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def installed_packages() -> dict[str, str]:
-    """Name -> version of what is installed on ``sys.path``; the first one found of a name counts, as for imports."""
-    found: dict[str, str] = {}
-    for folder in dict.fromkeys(sys.path):
-        try:
-            stamp = os.stat(folder or ".").st_mtime_ns
-        except OSError:
-            continue
-        for name, version in _distributions(os.path.abspath(folder), stamp).items():
-            found.setdefault(name, version)
-    return dict(sorted(found.items()))
-
-
-@lru_cache(maxsize=256)
-def _distributions(folder: str, _stamp: int) -> dict[str, str]:
-    found = {}
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return {}
-    for entry in names:
-        match = _DIST.fullmatch(entry)
-        if match:
-            found[re.sub(r"[-_.]+", "-", match["name"]).lower()] = match["version"]
-    return found
 
 
 def path_additions() -> tuple[str, ...]:

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from covalent_jupyter.workflow.environment import installed_packages, is_credential, path_additions, take_environment
+from covalent_jupyter.model import Environment
+from covalent_jupyter.packages import differences, installed_packages
+from covalent_jupyter.workflow.environment import is_credential, path_additions, take_environment
 
 
 def test_the_kernels_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -59,6 +63,28 @@ def test_names_of_packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
         (tmp_path / name).mkdir()
     monkeypatch.setattr(sys, "path", [str(tmp_path), str(tmp_path / "absent")])
     assert installed_packages() == {"two-words": "2.0.post1", "old-style": "1.5"}
+
+
+def test_what_was_upgraded_under_the_kernel_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import numpy
+
+    assert not any("numpy" in text for text in take_environment().warnings)
+    (tmp_path / "numpy-0.9.dist-info").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (said,) = (text for text in take_environment().warnings if "numpy" in text)
+    assert f"numpy {numpy.__version__} is loaded in this process, but 0.9 is installed by now" in said
+
+
+def test_what_differs_from_the_kernel_is_named(tmp_path: Path) -> None:
+    packages = installed_packages()
+    there = Environment("python", "/", platform.python_version(), "3", {**packages, "numpy": "0.9", "pytest": "0.1"})
+    assert differences(there) == (
+        f"other versions than in the kernel: numpy {packages['numpy']} (dispatched from 0.9)",
+    )
+    assert differences(msgspec.structs.replace(there, packages=packages)) == ()
+    assert "Python" in differences(msgspec.structs.replace(there, python="2.7.1"))[0]
+    (tmp_path / "numpy-0.9.dist-info").mkdir()  # on a path that the kernel has added, and that runners get as well
+    assert differences(msgspec.structs.replace(there, sys_path=(str(tmp_path),))) == ()
 
 
 def test_additions_to_the_path_are_absolute_and_in_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

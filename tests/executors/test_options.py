@@ -13,9 +13,10 @@ from covalent_jupyter.errors import ConfigError
 from covalent_jupyter.executors import registry
 from covalent_jupyter.executors.objects import BaseExecutor, DaskExecutor, LocalExecutor
 from covalent_jupyter.model import ExecutorSpec, ExecutorState
+from covalent_jupyter.packages import installed_packages
 
 from .own import Plain
-from .service import Service, Work
+from .service import Service, Work, environment
 
 
 def add(a: int, b: int) -> int:
@@ -38,6 +39,19 @@ async def test_an_impossible_executor_is_an_error_of_its_electrons(service: Serv
         (outcome,) = (await service.done(pack, timeout=60.0)).values()
         assert outcome.status == "failed" and outcome.error is not None and outcome.error.cause == "executor"
         assert words in outcome.error.message
+
+
+@pytest.mark.parametrize("name", ["local", "dask"])
+async def test_versions_that_differ_from_the_kernels_are_a_warning_of_the_electron(service: Service, name: str) -> None:
+    work = Work(service.store_dir, ExecutorSpec(name))
+    await service.host()
+    pack = work.pack(add, (1, 2))
+    pack.environment = environment(packages={**installed_packages(), "numpy": "0.9"})
+    service.run(pack)
+    (outcome,) = (await service.done(pack)).values()
+    assert outcome.warnings == (
+        f"other versions than in the kernel: numpy {installed_packages()['numpy']} (dispatched from 0.9)",
+    )
 
 
 async def test_memory_of_a_dask_worker_is_limited(service: Service) -> None:
