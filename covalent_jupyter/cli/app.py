@@ -114,7 +114,10 @@ def _add_runs(add: Add) -> None:
     cancel = add("cancel", runs.cancel, "stop a dispatch, or some of its electrons")
     cancel.add_argument("id", help="id, the start of one, or `latest`")
     cancel.add_argument(
-        "nodes", nargs="*", type=int, metavar="ELECTRON", help="numbers of electrons; without them, all"
+        "nodes",
+        nargs="*",
+        metavar="ELECTRON",
+        help="numbers or names of electrons, such as train[C=0.1]; without them, all",
     )
     again = add("redispatch", runs.redispatch, "run a dispatch again")
     again.add_argument("id", help="id, the start of one, or `latest`")

@@ -17,13 +17,14 @@ from ..client.display import (
     duration_text,
     electron_cells,
     plain,
+    remarks,
     sign_of,
     size_text,
     took,
 )
 from ..client.failures import electron_text, failed_electrons
 from ..client.finding import find_dispatch
-from ..client.nodes import find_nodes
+from ..client.nodes import chosen_nodes, find_nodes
 from ..client.progress import TerminalLine
 from ..client.rest import Rest, connect
 from ..client.waiting import wait_for
@@ -82,6 +83,8 @@ def print_run(rest: Rest, row: DispatchRow, electrons: list[ElectronRow], total:
             out.say(electron_text(failed), "err")
     out.say()
     out.table(ELECTRON_HEADER, [electron_cells(e) for e in electrons], limit=60)
+    for line in remarks(electrons, row.notices):
+        out.say(plain(line))
     if total > len(electrons):
         out.say(f"{len(electrons)} of {total} electrons; --electrons {total} lists all", "mute")
     if graph:
@@ -169,7 +172,7 @@ def _all(rest: Rest, dispatch_id: str, node: int, stream: str) -> str:
 def cancel(options: argparse.Namespace, out: Out) -> int:
     rest = connect()
     row = find_dispatch(rest, options.id)
-    answer = rest.cancel(row.dispatch_id, options.nodes or None)
+    answer = rest.cancel(row.dispatch_id, chosen_nodes(rest, row.dispatch_id, options.nodes or None))
     out.data({"dispatch_id": row.dispatch_id, **answer})
     shown = [(key.replace("_", " "), _ids(value)) for key, value in answer.items() if isinstance(value, list) and value]
     if not shown:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from .. import config
@@ -18,6 +18,7 @@ from .explain import Explanation, explain_reuse
 from .fetching import check_id
 from .handle import DispatchId
 from .inline import InlineDispatch, run_inline
+from .nodes import chosen_nodes
 from .progress import shown_progress
 from .rest import Rest, connect
 from .result import Result
@@ -153,10 +154,13 @@ class Cancelled(Facts):
     """What a cancel did, per electron: ``cancelled``, ``finished_first``, ..."""
 
 
-def cancel(dispatch_id: str, task_ids: Iterable[int] | int | None = None) -> Cancelled:
-    """Stop a dispatch, or some of its electrons, and say what was done; running code is stopped for real."""
-    nodes = [task_ids] if isinstance(task_ids, int) else None if task_ids is None else list(task_ids)
-    return Cancelled(connect().cancel(check_id(dispatch_id), nodes))
+def cancel(dispatch_id: str, task_ids: Iterable[int | str] | int | str | None = None) -> Cancelled:
+    """Stop a dispatch, or some of its electrons, and say what was done; running code is stopped for real.
+
+    ``task_ids`` are their numbers, names, or addresses such as ``"train[C=0.1]"``. NotFound for one that there is not.
+    """
+    rest, known = connect(), check_id(dispatch_id)
+    return Cancelled(rest.cancel(known, chosen_nodes(rest, known, task_ids)))
 
 
 def redispatch(
@@ -209,6 +213,10 @@ def redispatch(
 
 def checked_replacements(old: Manifest, replace: dict[str, Any]) -> dict[str, Any]:
     """``replace``, if every name in it is one of an electron; BuildError listing the known ones otherwise."""
+    if not isinstance(replace, Mapping):
+        raise BuildError(
+            f"replace_electrons is a dict, from the name of an electron to the one that takes its place, not {replace!r}"
+        )
     known = {node.name for node in old.nodes} | {old.functions[node.function].name for node in old.nodes}
     unknown = [name for name in replace if name not in known]
     if unknown:

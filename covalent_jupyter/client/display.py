@@ -237,7 +237,7 @@ def dispatch_html(
             parts.append(
                 f'<div style="color:{COLOURS["mute"]}">and {row.counts.total - len(electrons)} more electrons</div>'
             )
-    notes = [hint] if hint else []
+    notes = [*remarks(electrons, row.notices), *([hint] if hint else [])]
     if as_of is not None and not row.status.ended:
         notes.insert(0, f"as of {datetime.fromtimestamp(as_of).strftime('%Y-%m-%d %H:%M:%S')}")
     parts += [
@@ -277,6 +277,24 @@ def outcome_text(row: ElectronRow) -> str:
     if row.preview is not None:
         return row.preview.shape or " ".join(row.preview.repr[:1000].split())
     return ""
+
+
+#: warnings that are shown below a table of electrons
+REMARKS = 5
+
+
+def remarks(electrons: Iterable[ElectronRow], notices: Iterable[str] = ()) -> list[str]:
+    """What people should be told of a dispatch and its electrons, each text once, with how many electrons it is about."""
+    found: dict[str, list[ElectronRow]] = {}
+    for electron in electrons:
+        for text in electron.warnings:
+            found.setdefault(text, []).append(electron)
+    lines = [*notices]
+    for text, about in found.items():
+        more = f" and {len(about) - 1} more" if len(about) > 1 else ""
+        lines.append(f"{about[0].name} [{about[0].node}]{more}: {text}")
+    left = len(lines) - REMARKS
+    return [*(f"⚠ {line}" for line in lines[:REMARKS]), *([f"and {left} more warnings"] if left > 0 else [])]
 
 
 DISPATCH_HEADER = ("", "id", "name", "state", "electrons", "time", "started", "error")

@@ -9,7 +9,17 @@ from typing import Any, overload
 from ..codec import arrow_streams
 from ..errors import NotFinished, NotFound
 from ..model import ElectronRow, FunctionDef, Manifest, Node, Produced, Ref, Status, Tpl
-from .display import ELECTRON_HEADER, electron_cells, html_table, outcome_text, plain, sign_of, text_table
+from .display import (
+    ELECTRON_HEADER,
+    electron_cells,
+    html_table,
+    html_text,
+    outcome_text,
+    plain,
+    remarks,
+    sign_of,
+    text_table,
+)
 from .failures import electron_text, exception_of
 from .nodes import find_nodes
 from .values import Values, outputs_of
@@ -294,13 +304,16 @@ class Electrons:
         rows = self._head()
         table = text_table(ELECTRON_HEADER, [electron_cells(row) for row in rows])
         more = len(self) - len(rows)
-        return table + (f"\n... and {more} more" if more > 0 else "")
+        lines = [f"... and {more} more"] if more > 0 else []
+        return "\n".join([table, *lines, *(plain(line) for line in remarks(rows))])
 
     def _repr_html_(self) -> str:
         rows = self._head()
         more = len(self) - len(rows)
-        return html_table(ELECTRON_HEADER, [electron_cells(r) for r in rows]) + (
-            f"<div>and {more} more</div>" if more > 0 else ""
+        return (
+            html_table(ELECTRON_HEADER, [electron_cells(r) for r in rows])
+            + (f"<div>and {more} more</div>" if more > 0 else "")
+            + "".join(f"<div>{html_text(line)}</div>" for line in remarks(rows))
         )
 
 

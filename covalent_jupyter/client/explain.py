@@ -12,6 +12,8 @@ from .tables import Table
 class Explanation(Table):
     """One row per electron: ``node, electron, reused, reason``."""
 
+    WIDEST = 160
+
 
 def explain_reuse(rest: Rest, old: Manifest, new: Manifest, reuse: str) -> Explanation:
     """What a redispatch of ``old`` as ``new`` would take over, and why not the rest."""

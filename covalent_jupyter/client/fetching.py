@@ -74,6 +74,9 @@ class ResultManager:
     def result_object(self) -> Result:
         return Result(self._rest, self._rest.dispatch(self.dispatch_id))
 
+    def __repr__(self) -> str:
+        return f"<result manager of {self.dispatch_id}; .result_object is its Result>"
+
     def save(self) -> None:
         """Everything is recorded when it happens."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import Any
 
 from ..model import Status
 from ..notebook.panel import Panel, in_notebook
 from .annotating import annotated
 from .electrons import Electrons
+from .nodes import chosen_nodes
 from .rest import Rest, connect
 from .result import Result
 from .waiting import ended, require_ended, wait_for
@@ -56,9 +57,9 @@ class DispatchId(str):
         """The Result, waited for. Raises NotFinished after ``timeout`` seconds."""
         return Result(self.rest, require_ended(wait_for(self.rest, self, timeout), timeout))
 
-    def cancel(self, task_ids: list[int] | None = None) -> dict[str, Any]:
-        """Stop it, or some of its electrons; says what was done to which electron."""
-        return self.rest.cancel(self, task_ids)
+    def cancel(self, task_ids: Iterable[int | str] | int | str | None = None) -> dict[str, Any]:
+        """Stop it, or some of its electrons (numbers, names, ``"train[C=0.1]"``); says what was done to which electron."""
+        return self.rest.cancel(self, chosen_nodes(self.rest, self, task_ids))
 
     def tag(self, *tags: str) -> list[str]:
         """Add tags; all of its tags then."""

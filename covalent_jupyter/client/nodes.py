@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from ..errors import InvalidRequest, NotFound
 from ..model import Input, Lit, Manifest, Node, Val
 from .display import plain
+from .rest import Rest
 
 #: names that a message lists
 LISTED = 30
@@ -50,6 +51,17 @@ def find_node(manifest: Manifest, address: str | int) -> int:
         return found[0]
     listed = ", ".join(f"{address_of(manifest, n)} ({n})" for n in found[:LISTED])
     raise InvalidRequest(f"{len(found)} electrons are meant by {plain(str(address))!r}; say which: {plain(listed)}")
+
+
+def chosen_nodes(rest: Rest, dispatch_id: str, wanted: Iterable[int | str] | int | str | None) -> list[int] | None:
+    """Numbers of the electrons that are meant, by number or address; None, which means all, stays None."""
+    if wanted is None:
+        return None
+    chosen = [wanted] if isinstance(wanted, (int, str)) else list(wanted)
+    if all(type(each) is int and each >= 0 for each in chosen):
+        return [int(each) for each in chosen]
+    manifest = rest.manifest(rest.dispatch(dispatch_id).dispatch_id)
+    return sorted({node for each in chosen for node in find_nodes(manifest, each)})
 
 
 def address_of(manifest: Manifest, node: int) -> str:

@@ -6,13 +6,15 @@ import functools
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from ..errors import NotFinished
-from ..model import DispatchRow, ElectronRow, Hole, Produced, Status, refs_of
+from ..model import DispatchRow, ElectronRow, Hole, Manifest, Produced, Ref, Status, refs_of
 from ..model.outputs import place
 from ..notebook.panel import Panel, in_notebook
 from ..workflow import recorded_call
+from ..workflow.ops import SelectError
 from . import drawing
 from .display import DISPATCH_HEADER, dispatch_cells, plain, text_table
 from .electrons import Electron, Electrons, Source, moment
@@ -150,7 +152,10 @@ class Result:
             raise exception_for(self._rest, self._values, row)
         if row.output is None:
             return None
-        return self._values.load(row.output)
+        try:
+            return self._values.load(row.output)
+        except SelectError as error:
+            raise SelectError(f"{_returned(self._source.manifest)}: {error}", error.step) from error
 
     @property
     def result(self) -> Any:
@@ -247,7 +252,7 @@ class Result:
         """``{"name(id)": value}`` of every electron; values are fetched when touched, None where there is none."""
         found: dict[str, Callable[[], Any]] = {}
         shown: dict[str, str] = {}
-        for electron in self.electrons:
+        for electron in self.electrons if self._intermediate_outputs else ():
             key = f"{electron.name}({electron.node_id})"
             found[key] = functools.partial(_value_or_none, electron)
             shown.update(_preview(key, electron))
@@ -336,6 +341,16 @@ def _preview(key: str, electron: Electron) -> dict[str, str]:
         return {}
     text = "None" if electron.row.output is None else plain(electron.preview)
     return {key: text} if text else {}
+
+
+def _returned(manifest: Manifest) -> str:
+    """The return value for a message, with the lattice's own line."""
+    ref, lattice = manifest.output, manifest.lattice
+    text = f"the return value of lattice {manifest.name} ({plain(Path(lattice.file).name)}, line {lattice.line})"
+    if isinstance(ref, Ref):
+        node = manifest.nodes[ref.node]
+        text += f", of what {node.name} (node {ref.node}, called in line {node.line}) gave"
+    return text
 
 
 def _hole(row: ElectronRow) -> Hole:

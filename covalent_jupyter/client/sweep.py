@@ -412,7 +412,8 @@ class Sweep:
         rows, columns = self._table()
         table = html_table(columns, [[_cell(row.get(c)) for c in columns] for row in rows[:SHOWN]])
         more = f"<div>and {len(rows) - SHOWN} more; <code>.table()</code> has all</div>" if len(rows) > SHOWN else ""
-        plot = plot_svg(rows, *_axes(rows, columns, [run.point for run in runs]))
+        over = [row for row, run in zip(rows, runs, strict=False) if run.row.status.ended]
+        plot = plot_svg(over, *_axes(over, columns, [run.point for run in runs]))
         return (
             f"<div>{html_status(status)} &nbsp;<b>sweep of {html_text(self.name)}</b> {html_text(summary)} "
             f'<code title="{html_text(self.id)}">{html_text(self.id[:4])}</code></div>{plot}{table}{more}'

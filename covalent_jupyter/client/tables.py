@@ -24,6 +24,9 @@ SHOWN = 60
 class Table(list[dict[str, Any]]):
     """Rows as dicts, shown as a table."""
 
+    #: characters of a cell that are shown
+    WIDEST = 48
+
     def __init__(self, rows: Sequence[dict[str, Any]] = (), columns: Sequence[str] | None = None) -> None:
         super().__init__(rows)
         self.columns = list(columns) if columns is not None else list(dict.fromkeys(k for row in self for k in row))
@@ -35,7 +38,9 @@ class Table(list[dict[str, Any]]):
         if not self.columns:
             return "(no rows)"
         more = len(self) - SHOWN
-        return text_table(self.columns, self._shown()) + (f"\n... and {more} more rows" if more > 0 else "")
+        return text_table(self.columns, self._shown(), limit=self.WIDEST) + (
+            f"\n... and {more} more rows" if more > 0 else ""
+        )
 
     def _repr_html_(self) -> str:
         more = len(self) - SHOWN

@@ -61,6 +61,7 @@ from .ledger import Ledger
 from .metrics import metrics_of
 from .placement import HostsPort, Placement
 from .reading import Reading
+from .sharedpaths import SharedPaths
 from .sources import with_source
 from .telling import NotifierPort, Telling
 from .upkeep import Upkeep
@@ -93,6 +94,7 @@ class Dispatcher:
         )
         self._placement.on_settle(self._flush)
         self._telling = Telling(self._ledger)
+        self._shared_paths = SharedPaths()
         self._upkeep = Upkeep(self._ledger, self._reading, clock)
         self.bus = self._ledger.bus
         self.runs = self._ledger.runs
@@ -372,6 +374,8 @@ class Dispatcher:
                 self._explain_lost_variables(run, outcome)
             if outcome.child:
                 children[node_id] = outcome.child
+            if outcome.wrote:
+                self._shared_paths.look(run, outcome, nodes[node_id].name)
             current[node_id] = self._ledger.take_values(outcome)
             self.live_logs.pop((run.dispatch_id, node_id), None)
         if not current:
@@ -431,6 +435,7 @@ class Dispatcher:
             row = await self._reading.run(self.store.dispatch, dispatch_id)
             if row is None:
                 raise NotFound(f"no dispatch '{dispatch_id}'")
+            _check_nodes(dispatch_id, nodes, row.counts.total)
             return {
                 "dispatch_id": dispatch_id,
                 "status": str(row.status),
@@ -438,9 +443,7 @@ class Dispatcher:
                 "stopping": [],
                 "finished_first": nodes or [],
             }
-        unknown = [n for n in nodes or [] if not 0 <= n < len(run.nodes)]
-        if unknown:
-            raise NotFound(f"dispatch {dispatch_id[:8]} has no node {unknown[0]}; it has {len(run.nodes)} nodes")
+        _check_nodes(dispatch_id, nodes, len(run.nodes))
         wanted = range(len(run.nodes)) if nodes is None else nodes
         open_before = [n for n in wanted if not run.nodes[n].status.ended]
         finished = [n for n in wanted if run.nodes[n].status.ended]
@@ -602,11 +605,18 @@ class Dispatcher:
             del self.live_logs[key]
         if run.root == run.dispatch_id:
             self._placement.release(run)
+            self._shared_paths.forget(run.root)
 
 
 def _check_same(manifest: Manifest, key: str) -> None:
     if key != manifest.key:
         raise Conflict(f"dispatch {manifest.dispatch_id} exists already, with another graph")
+
+
+def _check_nodes(dispatch_id: str, nodes: list[int] | None, total: int) -> None:
+    unknown = [n for n in nodes or [] if not 0 <= n < total]
+    if unknown:
+        raise NotFound(f"dispatch {dispatch_id[:8]} has no electron {unknown[0]}: it has {total}, from 0")
 
 
 def _child_ended(run: DispatchRun, node_id: int) -> ChildEnded:

@@ -163,6 +163,7 @@ class Outcome(Struct, omit_defaults=True, tag="outcome"):
     rss: int = 0  # peak bytes of the runner
     imported: tuple[str, ...] = ()  # third-party packages that the electron imported first
     warnings: tuple[str, ...] = ()
+    wrote: tuple[str, ...] = ()  # paths that it opened for writing by a relative name; not recorded
     reports: list[dict[str, Any]] = []  # of an older version, all of them; see Reported
     progress: dict[str, Any] = {}  # bars (done, total, elapsed, name, bars) and the last report, at the end
 

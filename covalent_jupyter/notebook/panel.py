@@ -182,7 +182,7 @@ class Redrawn:
         began = time.monotonic()
         with suppress(CovalentError):  # the service is away, or the dispatch was deleted: what was drawn stays
             self._handle.update(self._data(), raw=True)
-        self._next = time.monotonic() + 20 * (time.monotonic() - began)
+        self._next = time.monotonic() + 5 * (time.monotonic() - began)
 
 
 def _widget_for(dispatch_id: str, bundle: dict[str, Any]) -> Any:

@@ -62,6 +62,8 @@ def run_task(task: Task, pack: Pack, bench: Bench) -> Outcome:
                 f"{electron.dropped_reports} calls of report() were dropped: {context.MAX_REPORTS:,} are kept",
             )
     outcome.progress = electron.progress()
+    if electron.wrote:
+        outcome.wrote = tuple(electron.wrote)
     if len(sys.modules) != len(known):
         outcome.imported = newly_imported(known)
     outcome.rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT
@@ -109,6 +111,8 @@ def _call(task: Task, pack: Pack, bench: Bench, outcome: Outcome) -> Any:
     bench.seeds.plant(task.seed)
     if prepared is not None:
         prepared.call_before(kwargs)
+    plain = function.__class__ is types.FunctionType
+    held = bench.inputs.held(task.function, function) if plain else {}
     begun = time.monotonic()
     try:
         if task.kind == "sublattice":
@@ -121,8 +125,8 @@ def _call(task: Task, pack: Pack, bench: Bench, outcome: Outcome) -> Any:
         outcome.duration = time.monotonic() - begun
     if prepared is not None and os.getpid() == bench.pid:
         prepared.call_after()
-    if function.__class__ is types.FunctionType:
-        changed = bench.inputs.changed_globals(task.function, function)
+    if plain:
+        changed = bench.inputs.changed_globals(task.function, function, held)
         if changed:
             outcome.warnings += (f"changed in the electron, unchanged in your kernel: {', '.join(changed)}",)
     return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +18,7 @@ from .bars import Bar, Bars
 _T = TypeVar("_T")
 _NOTE_EVERY = 0.1  # seconds
 MAX_REPORTS = 100_000  # of one attempt
+MAX_WROTE = 100  # relative paths of one attempt
 _MAX_REPORT_TEXT = 1_000
 
 
@@ -32,6 +34,9 @@ class ElectronContext:
     record: Callable[[int, float, dict[str, Any]], None] | None = field(default=None, repr=False)
     note: Callable[[dict[str, Any]], None] | None = field(default=None, repr=False)
     bars: Bars = field(default_factory=Bars, repr=False)
+    wrote: dict[str, None] = field(
+        default_factory=dict, repr=False
+    )  # relative paths opened for writing, as absolute ones
     reports: int = field(default=0, repr=False)
     last_report: dict[str, Any] = field(default_factory=dict, repr=False)
     _noted: float = field(default=0.0, repr=False)
@@ -105,6 +110,24 @@ def enter(electron: ElectronContext | None, *, everywhere: bool) -> None:
         current = Current()
         current.electron = electron
         _CURRENT.set(current)
+
+
+def watch_writes() -> None:
+    """From now on the running electron notes which relative paths this process opens for writing."""
+    current, writing = _CURRENT.get(), os.O_WRONLY | os.O_RDWR
+
+    def heard(event: str, args: tuple[Any, ...]) -> None:
+        if event != "open" or not args[2] & writing:
+            return
+        electron, path = current.electron, args[0]
+        if electron is None or type(path) is not str or path[:1] in ("/", "") or len(electron.wrote) >= MAX_WROTE:
+            return
+        try:
+            electron.wrote[os.path.abspath(path)] = None
+        except OSError:  # the folder is gone
+            pass
+
+    sys.addaudithook(heard)
 
 
 def get_context() -> ElectronContext:

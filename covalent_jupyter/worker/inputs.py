@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import operator
 import sys
 import types
 from typing import Any
@@ -22,6 +23,11 @@ _FIXED = (
 
 
 _EMPTY = object()
+_CONTAINERS = frozenset({list, dict, set})
+#: a captured container, and what it held
+Held = tuple[Any, list[Any]]
+#: items of a container that are looked at one by one
+_LOOKED_AT = 1000
 #: Seconds for which a blob that was written or asked for is taken without reading it twice: it is in memory.
 _TRUSTED = 60.0
 
@@ -62,13 +68,21 @@ class Inputs:
                 self._functions[digest] = found
         return found
 
-    def changed_globals(self, digest: str, function: types.FunctionType) -> list[str]:
-        """Names that a call has bound anew by ``global``: the kernel's variables stay as they are."""
-        if digest in self._functions:  # it binds none
+    def held(self, digest: str, function: types.FunctionType) -> dict[str, Held]:
+        """What lists, dicts and sets that the function captured hold before the call; {} where no call can change them."""
+        if digest in self._functions:
+            return {}
+        items = function.__globals__.items()
+        return {k: (v, _items(v)) for k, v in items if type(v) in _CONTAINERS and not k.startswith("__")}
+
+    def changed_globals(self, digest: str, function: types.FunctionType, held: dict[str, Held]) -> list[str]:
+        """Names that a call has bound anew by ``global``, or whose containers hold something else now: the kernel's
+        variables stay as they are."""
+        if digest in self._functions:  # it changes none
             if function.__dict__:  # but the call left an attribute on it
                 del self._functions[digest]
             return []
-        return sorted(_stored_globals(function.__code__))
+        return sorted(_stored_globals(function.__code__) | {name for name, h in held.items() if _has_changed(*h)})
 
     def can_resolve(self, task: Task) -> bool:
         """Whether every reference of the task has a value."""
@@ -160,6 +174,21 @@ def is_fixed(function: Any, depth: int = 0) -> bool:
     values = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values(), *cells]
     values += [function.__globals__[name] for name in names]
     return all(value is function or is_fixed(value, depth + 1) for value in values)
+
+
+def _items(container: Any) -> list[Any]:
+    """The container's items; of a large one their number."""
+    if len(container) > _LOOKED_AT:
+        return [len(container)]
+    return [*container, *container.values()] if type(container) is dict else list(container)
+
+
+def _has_changed(container: Any, before: list[Any]) -> bool:
+    """Whether other objects are in it now; nothing of the user's is called."""
+    now = _items(container)
+    if len(container) > _LOOKED_AT:
+        return now != before
+    return len(now) != len(before) or not all(map(operator.is_, now, before))
 
 
 def _filled(cell: types.CellType) -> bool:

@@ -23,6 +23,10 @@ _SIGNALS = tuple(
 )  # fmt: skip
 
 
+#: modules whose threads wait for the next work of a pool that is kept on purpose: scikit-learn with n_jobs=2 leaves one
+_REUSED = frozenset({"joblib.externals.loky.process_executor", "loky.process_executor"})
+
+
 class State:
     """The state of the process as the dispatch set it up, to come back to."""
 
@@ -127,7 +131,7 @@ class State:
         left = [thread for thread in threading.enumerate() if thread not in self._threads]
         self._threads.update(left)
         self._threads &= set(threading.enumerate())
-        names = [thread.name for thread in left if not thread.daemon]
+        names = [thread.name for thread in left if not thread.daemon and type(thread).__module__ not in _REUSED]
         if not names:
             return ()
         threads = "1 thread" if len(names) == 1 else f"{len(names)} threads"

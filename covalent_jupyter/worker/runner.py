@@ -28,7 +28,7 @@ from ..spool import SpoolWriter
 from .bars import recognise_tqdm
 from .bench import Bench
 from .call import Copied, Stopped, run_task
-from .context import shown
+from .context import shown, watch_writes
 from .lifeline import die_with_owner
 from .page import Page
 from .protocol import CLOSED, END, FACTS, LAST, TOKEN
@@ -52,6 +52,7 @@ class Runner:
         self.worker = f"{socket.gethostname()}:{os.getpid()}"
         self.bench = Bench(sheet, page, self.write)
         recognise_tqdm(shown)
+        watch_writes()
         self.told = 0.0
         self.pid = os.getpid()
         self.in_electron = False

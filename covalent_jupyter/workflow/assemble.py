@@ -7,6 +7,7 @@ import functools
 import inspect
 import os
 import random
+import re
 import time
 import traceback
 import uuid
@@ -28,6 +29,12 @@ from .values import LARGE, Chunks
 Reuse = Literal["none", "changed", "failed"]
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _random = random.SystemRandom()
+#: what other libraries say of a reference that they cannot take
+_NAMES_REF = re.compile(r"\bRef\b|not run yet>")
+_REF_HINT = (
+    ". A Ref stands for what an electron gives, which has no value while the lattice is built: do it inside an electron, or move "
+    "this part into a sublattice: ct.electron(ct.lattice(f))"
+)
 
 
 class Built(NamedTuple):
@@ -180,7 +187,8 @@ def _run(graph: Graph, lattice: Any, args: tuple[Any, ...], kwargs: dict[str, An
         raise _located(error, _place(lattice, error)) from _shortened(error)
     except Exception as error:  # border: the lattice is the user's code
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise BuildError(f"{_place(lattice, error)}: {text}") from _shortened(error)
+        hint = _REF_HINT if isinstance(error, TypeError) and _NAMES_REF.search(str(error)) else ""
+        raise BuildError(f"{_place(lattice, error)}: {text}{hint}") from _shortened(error)
     finally:
         BUILDING.reset(token)
 

@@ -193,6 +193,29 @@ def test_cancel_says_what_it_did(tmp_path: Path) -> None:
     ct.cancel(handle, [0])
 
 
+def test_electrons_are_cancelled_by_number_name_or_address(tmp_path: Path) -> None:
+    @ct.lattice
+    def flow(path: str) -> Any:
+        return [flows.hold(path, n) for n in range(13)], flows.add(1, 2)
+
+    running = ct.dispatch(flow)(str(tmp_path / "gate"))
+    done = ct.cancel(running, "12")  # not 1 and 2
+    assert done["cancelled"] + done["stopping"] == [12]
+    done = running.cancel(["hold[value=11]", 10])
+    assert sorted(done["cancelled"] + done["stopping"]) == [10, 11]
+    for wrong, words in (
+        ("grab", "no electron is called 'grab'"),
+        ([99], "no electron 99: it has 14"),
+        (-20, "no electron -20"),
+    ):
+        with pytest.raises(ct.NotFound, match=words):
+            ct.cancel(running, wrong)
+    ct.cancel(running)
+    running.wait(60)
+    with pytest.raises(ct.NotFound, match="no electron 99"):  # also when it has ended
+        ct.cancel(running, 99)
+
+
 def test_ids_by_their_beginning() -> None:
     handle = ct.dispatch(flows.one)(1)
     handle.wait(60)

@@ -49,6 +49,12 @@ def test_replaced_electrons() -> None:
         ct.redispatch(first.dispatch_id, replace_electrons={"ad": multiply})()
 
 
+def test_replacements_are_a_dict() -> None:
+    first = ct.dispatch_sync(flows.sums)(1)
+    with pytest.raises(ct.BuildError, match="a dict, from the name of an electron"):
+        ct.redispatch(first.dispatch_id, replace_electrons="add")()  # type: ignore[arg-type]
+
+
 def test_rerun_failed_keeps_what_completed() -> None:
     first = ct.dispatch_sync(flows.failing)("tea")
     again = ct.redispatch(first.dispatch_id, rerun="failed")()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -136,6 +137,33 @@ def test_node_results_as_in_covalent() -> None:
         and "sublattice_result" not in bare.get_node_result(0)
     )
     assert ct.get_result_manager(result.dispatch_id).result_object.value == result.value
+
+
+COUNTED = {"calls": 0}
+
+
+def test_warnings_of_electrons_are_shown_once_with_their_number() -> None:
+    @ct.electron
+    def count(x: int) -> None:
+        COUNTED["calls"] += x
+
+    @ct.lattice
+    def flow() -> Any:
+        return [count(n + 1) for n in range(3)]
+
+    result = ct.dispatch_sync(flow)()
+    said = "⚠ count [0] and 2 more: changed in the electron, unchanged in your kernel: COUNTED"
+    assert repr(result.electrons).count(said) == 1
+    assert result.electrons._repr_html_().count(said) == 1 and (result._repr_html_() or "").count(said) == 1
+
+
+def test_what_flags_leave_out_is_not_there() -> None:
+    done = ct.dispatch_sync(flows.sums)(1)
+    found = ct.get_result(done.dispatch_id, workflow_output=False, intermediate_outputs=False, sublattice_results=False)
+    assert found.result is None and dict(found.get_all_node_outputs()) == {}
+    assert not {"output", "sublattice_result"} & set(found.get_node_result(0))
+    manager = ct.get_result_manager(done.dispatch_id)
+    assert done.dispatch_id in repr(manager) and manager.result_object.value == done.value
 
 
 def test_what_it_printed() -> None:

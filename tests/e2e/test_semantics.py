@@ -212,6 +212,41 @@ def test_inputs_belong_to_the_electron(executor: str) -> None:
     assert float(big.sum()) == 0.0 and small == [1, 2]
 
 
+def test_a_file_that_two_electrons_write_draws_a_warning(
+    executor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    @ct.electron
+    def write(name: str) -> None:
+        Path(name).write_text("x")
+        (ct.get_context().workdir / "own").write_text("x")
+
+    @ct.lattice(executor=executor)
+    def flow() -> Any:
+        return [write("mine"), write("shared"), write("shared")]
+
+    warnings = [e.row.warnings for e in ct.dispatch_sync(flow)().electrons]
+    assert warnings[0] == () and sorted(map(len, warnings[1:])) == [0, 1]
+    (text,) = max(warnings, key=len)
+    assert str(tmp_path / "shared") in text and "write (node 1" in text and "write (node 2" in text
+
+
+def test_a_selector_of_the_return_value_that_fails_names_the_lattice(executor: str) -> None:
+    @ct.electron
+    def gives() -> dict[str, int]:
+        return {"a": 1}
+
+    @ct.lattice(executor=executor)
+    def flow() -> Any:
+        return gives()["b"]
+
+    with pytest.raises(
+        ct.ElectronError, match=r"the return value of lattice flow \(test_semantics\.py, line \d+\), of what gives"
+    ):
+        ct.dispatch(flow)().value(60)
+
+
 def test_random_numbers_differ_between_electrons_and_repeat_with_the_seed(executor: str) -> None:
     @ct.electron
     def draw() -> Any:

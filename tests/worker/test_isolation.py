@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from covalent_jupyter.model import Environment, Lit, Options, Ref
 from covalent_jupyter.worker.pool import RunnerPool
 
-from .packs import PackMaker, run
+from .packs import ENVIRONMENT, PackMaker, fine, run
 
 
 def show_state() -> dict[str, Any]:
@@ -208,6 +209,51 @@ def test_leftover_threads_are_told(pool: RunnerPool) -> None:
     (warning,) = heard.outcomes[0].warnings
     assert "1 thread running (lingerer)" in warning
     assert heard.outcomes[1].warnings == ()
+
+
+def test_threads_of_pools_that_are_kept_are_no_leftovers(pool: RunnerPool) -> None:
+    def parallel() -> list[int]:
+        from joblib import Parallel, delayed
+
+        return list(Parallel(n_jobs=2)(delayed(abs)(n) for n in (-1, -2)))
+
+    maker = PackMaker()
+    maker.add(parallel)
+    heard = run(pool, maker)
+    assert heard.value(0) == [1, 2] and heard.outcomes[0].warnings == ()
+
+
+def test_changed_globals_are_told(pool: RunnerPool) -> None:
+    space: dict[str, Any] = {"count": 0, "seen": {1: "one"}, "rows": [1], "still": [2, 3]}
+    exec(
+        "def change():\n    global count\n    count += 1\n    seen[1] = 'two'\n    rows.append(still[0])\n    return count",
+        space,
+    )
+    maker = PackMaker()
+    maker.add(space["change"])
+    maker.add(space["change"])
+    heard = run(pool, maker)
+    assert heard.value(0) == heard.value(1) == 1
+    assert heard.outcomes[0].warnings == ("changed in the electron, unchanged in your kernel: count, rows, seen",)
+
+
+def test_relative_paths_that_are_written_are_noted(pool: RunnerPool, tmp_path: Path) -> None:
+    def write(name: str) -> None:
+        import os
+        from pathlib import Path
+
+        os.makedirs("below", exist_ok=True)
+        Path("below", name).write_text("x")
+        with open(name, "a"), open(os.path.abspath("absolute"), "w"), open("read", "a+"):
+            pass
+        open("read").close()
+
+    maker = PackMaker()
+    maker.add(write, "one")
+    maker.add(fine, Lit(1))
+    heard = run(pool, maker, environment=msgspec.structs.replace(ENVIRONMENT, cwd=str(tmp_path)))
+    assert heard.outcomes[0].wrote == tuple(str(tmp_path / n) for n in ("below/one", "one", "read"))
+    assert heard.outcomes[1].wrote == ()
 
 
 def test_the_dispatchs_world(pool: RunnerPool, tmp_path: Path) -> None:

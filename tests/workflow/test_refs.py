@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 import operator
+import os
 import pickle
 from typing import Any
 
@@ -493,3 +495,14 @@ def test_numpy_is_told_what_to_do_instead() -> None:
     for convert in (np.array, np.asarray, lambda e: np.asarray(e, dtype=float)):
         with pytest.raises(RefError, match="electron"):
             graph_of(lattice(lambda convert=convert: convert(number())))
+
+
+@pytest.mark.parametrize(
+    "use", [lambda e: json.dumps([e]), lambda e: ",".join([e]), lambda e: os.path.join("x", e), np.zeros]
+)
+def test_what_other_libraries_say_of_a_reference_has_the_way_out(use: Any) -> None:
+    number = electron(lambda: 1)
+    with pytest.raises(
+        BuildError, match=r"TypeError: .*A Ref stands for what an electron gives.*ct\.electron\(ct\.lattice"
+    ):
+        graph_of(lattice(lambda: use(number())))
