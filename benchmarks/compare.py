@@ -22,6 +22,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parents[1]
 CHAIN, WIDE = 50, 200
+WORKS = ("one", "chain", "wide")
 
 #: tool -> what pip installs; Covalent needs an old FastAPI to work at all, and starts with no newer setuptools
 TOOLS: dict[str, list[str]] = {
@@ -216,6 +217,7 @@ def main() -> int:
     args.folder.mkdir(parents=True, exist_ok=True)
     tools: dict[str, Tool] = {}
     times: dict[str, dict[str, list[float]]] = {}
+    broken: dict[str, dict[str, int]] = {}
     with tempfile.TemporaryDirectory() as homes:
         try:
             for name in args.only or TOOLS:
@@ -224,17 +226,25 @@ def main() -> int:
                 except (RuntimeError, subprocess.SubprocessError) as error:
                     print(f"  {name} does not work here: {error}", file=sys.stderr)
             for round_ in range(args.rounds):
-                for work in ("one", "chain", "wide"):
+                for work in WORKS:
                     for name, tool in tools.items():
-                        times.setdefault(name, {}).setdefault(work, []).append(tool.time(work))
+                        taken = times.setdefault(name, {}).setdefault(work, [])
+                        try:
+                            taken.append(tool.time(work))
+                        except (RuntimeError, OSError) as error:  # it ended: what it did before counts
+                            if work not in broken.setdefault(name, {}):
+                                print(f"  {name} failed: {error}", file=sys.stderr, flush=True)
+                            broken[name][work] = broken[name].get(work, 0) + 1
                 print(f"  round {round_ + 1} of {args.rounds} done", file=sys.stderr, flush=True)
         finally:
             for tool in tools.values():
                 tool.close()
     print(f"{'':<17} {'records':>8} {'one task':>10} {f'chain of {CHAIN}':>13} {f'{WIDE} independent':>16}")
     for name, found in times.items():
-        cells = [f"{statistics.median(found[work]) * 1e3:.0f} ms" for work in ("one", "chain", "wide")]
+        cells = [f"{statistics.median(found[work]) * 1e3:.0f} ms" if found[work] else "failed" for work in WORKS]
         print(f"{name:<17} {RECORDS[name]:>8} {cells[0]:>10} {cells[1]:>13} {cells[2]:>16}")
+    for name, works in broken.items():
+        print(f"{name} failed: {', '.join(f'{work} {n} times' for work, n in works.items())}; medians are of the rest")
     return 0
 
 
