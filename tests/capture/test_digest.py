@@ -199,9 +199,9 @@ def test_kinds_of_functions(kind: str) -> None:
 def test_a_large_cycle_of_functions_is_quick() -> None:
     names = [f"f{i}" for i in range(60)]
     source = "".join(f"def {n}(x):\n    return [{', '.join(names)}, {i}]\n" for i, n in enumerate(names))
-    start = time.perf_counter()
+    start = time.process_time()
     assert digest(source, "f0") == digest(source, "f0") != digest(source, "f1")
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_a_data_cycle() -> None:

@@ -112,7 +112,7 @@ def test_a_variable_that_is_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_speed() -> None:
     take_environment()
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(10):
         take_environment()
-    assert (time.perf_counter() - start) / 10 < 0.005
+    assert (time.process_time() - start) / 10 < 0.005

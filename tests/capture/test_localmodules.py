@@ -131,6 +131,6 @@ def test_a_constant_that_differs_from_its_file_is_named(project: Callable[..., A
 
 
 def test_nothing_reached_costs_nothing() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     assert snapshot("numpy", "os", "__main__", "", "no.such.module").files == {}
-    assert time.perf_counter() - start < 0.05
+    assert time.process_time() - start < 0.05

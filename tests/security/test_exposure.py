@@ -63,7 +63,10 @@ def test_secrets_are_in_no_environment_command_line_log_or_store(world: World) -
         if process.pid != world.jupyter_pid and "covalent_jupyter.service" not in line:
             assert SECRET not in environment.values() and TOKEN not in environment.values(), (line, environment)
     for path in paths(world.here.store):
-        data = path.read_bytes() if "duckdb" not in path.name else _read_elsewhere(path)
+        try:
+            data = path.read_bytes() if "duckdb" not in path.name else _read_elsewhere(path)
+        except FileNotFoundError:  # a log or a spool of what has just ended
+            continue
         assert token.encode() not in data, path
         assert TOKEN.encode() not in data, path
         assert SECRET.encode() not in data, path
