@@ -86,6 +86,7 @@ class ListElectrons(Struct, forbid_unknown_fields=True):
     status: str = ""  # one or more, with commas
     name: str = ""
     nodes: str = ""  # ids with commas
+    pictures: bool = True  # whether previews bring their pictures and tables, of up to 60 kB a row
 
 
 class ReadLog(Struct, forbid_unknown_fields=True):

@@ -154,12 +154,23 @@ export class DispatchModel implements IDisposable {
     }
   }
 
+  /** Fetch what is wanted once more, after a failure. */
+  again(): void {
+    this._problem = '';
+    this._revision += 1;
+    this._changed.emit();
+    if (this._presence === 'here') {
+      void this._refresh();
+    }
+  }
+
   /** Electrons of a large dispatch that match, fetched from the service; they are kept. */
   async find(name: string, status: readonly Status[], limit = PAGE): Promise<number[]> {
     const list = await this.source.request<ElectronList>(`dispatches/${this._id}/electrons`, {
       name,
       status: status.join(','),
-      limit
+      limit,
+      ...this._thin()
     });
     this._keep(list.electrons);
     this._changed.emit();
@@ -309,11 +320,17 @@ export class DispatchModel implements IDisposable {
   private async _fetchPage(offset: number, query: { limit: number; status?: string }): Promise<number> {
     const list = await this.source.request<ElectronList>(`dispatches/${this._id}/electrons`, {
       offset,
-      ...query
+      ...query,
+      ...this._thin()
     });
     this._keep(list.electrons);
     this._changed.emit();
     return list.electrons.length;
+  }
+
+  /** Rows of many electrons come without pictures: a table of 60 kB each would be a download. */
+  private _thin(): { pictures?: boolean } {
+    return this.total > WITH_PICTURES ? { pictures: false } : {};
   }
 
   /** Take rows in, unless a newer state of them is known. */

@@ -334,6 +334,9 @@ def test_unknown_and_deleted_dispatches_say_so(lab: Lab, runs: Runs, browse: Bro
     runs.ask("DELETE", f"dispatches/{other}")
     del runs.known["experiment 6"]
     expect(view.get_by_role("alert")).to_contain_text("was deleted", timeout=60_000)
+    expect(view.get_by_role("button", name="Redispatch")).to_have_count(0)
+    tab(view, "Timeline")  # never looked at before
+    expect(view.get_by_role("tabpanel")).to_contain_text("deleted with the dispatch")
 
 
 @pytest.mark.timeout(600)

@@ -33,7 +33,7 @@ def filled(folder: Path) -> None:
     child = dispatch(CHILD, status=Status.COMPLETED, lattice="svm", root_id=a, parent_id=a, parent_node=1)
     trained = electron(
         a, 0, attempt=2, status=Status.COMPLETED, queued=9.0, started=10.0, ended=20.0, output=Output(digest(1), 9),
-        preview=Preview("float", "0.5", scalar=0.5),
+        preview=Preview("float", "0.5", scalar=0.5, mime={"text/html": "<table></table>"}),
         progress={"done": 3, "total": 4, "elapsed": 1.5, "report": {"loss": 0.25, "phase": "warm"}},
     )  # fmt: skip
     first = AttemptRow(
@@ -59,6 +59,13 @@ def ask(jupyter_dirs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     filled(folder)
     yield Client(launch.ensure_running(folder))
     launch.stop(folder)
+
+
+def test_rows_come_without_pictures_where_they_are_not_wanted(ask: Client) -> None:
+    page = f"dispatches/{IDS[0]}/electrons"
+    assert ask("GET", page).json()["electrons"][0]["preview"]["mime"] == {"text/html": "<table></table>"}
+    thin = ask("GET", f"{page}?pictures=false").json()["electrons"]
+    assert (len(thin), thin[0]["preview"]) == (3, {"type": "float", "repr": "0.5", "scalar": 0.5})
 
 
 def test_attempts(ask: Client) -> None:

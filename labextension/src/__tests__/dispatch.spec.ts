@@ -103,6 +103,7 @@ it('fetches a large dispatch in pages, those that tell something first', async (
   const queries = asked('/electrons');
   expect(queries[0].get('status')).toContain('FAILED');
   expect(queries.slice(1).map(query => query.get('offset'))).toEqual(['0', '500', '1000']);
+  expect(queries.map(query => query.get('pictures'))).toEqual(['false', 'false', 'false', 'false']);
 });
 
 it('says of an unknown id what the service says', async () => {

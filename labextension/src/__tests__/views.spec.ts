@@ -9,7 +9,7 @@ import { numbers, short } from '../views/curves';
 import { diff } from '../views/diff';
 import { bytes, duration, secondsLeft } from '../views/figures';
 import { Graph } from '../types';
-import { Attempt, lanesOf, tickStep } from '../views/lanes';
+import { Attempt, lanesOf, tickStep, ticksOf } from '../views/lanes';
 import { layout } from '../views/graph/layout';
 import { neighbour, Part, Scene, sceneSteps, shapeAt, shapeFor } from '../views/graph/scene';
 import { PreviewView, Source } from '../views/preview';
@@ -69,7 +69,24 @@ describe('the timeline', () => {
       [2, 1],
       [3, 2]
     ]);
-    expect([found.from, found.to]).toEqual([0, 5]);
+    expect([found.queued, found.began, found.to]).toEqual([0, 1, 5]);
+  });
+
+  it('leaves out most of a long first wait, and keeps a short one', () => {
+    const long = lanesOf([{ ...attempt(0, 'a', 100, 108.8), queued: 0 }], 200);
+    expect([long.from, long.queued]).toEqual([98.8, 0]);
+    expect(lanesOf([{ ...attempt(0, 'a', 100, 108.8), queued: 99.5 }], 200).from).toBe(99.5);
+  });
+
+  it('tells the function from what lay around it', () => {
+    const ran = { ...attempt(0, 'a', 1, 5), duration: 3 };
+    expect(lanesOf([ran], 9).spans[0]).toMatchObject({ from: 1, worked: 4, to: 5 });
+    expect(lanesOf([{ ...ran, ended: null, duration: null }], 9).spans[0]).toMatchObject({ worked: 9, to: 9 });
+  });
+
+  it('counts from the first beginning', () => {
+    expect(ticksOf({ from: 98.8, to: 108.8 }, 100, 5)).toEqual({ step: 2, ticks: [0, 2, 4, 6, 8] });
+    expect(ticksOf({ from: 97.9, to: 101 }, 100, 3)).toEqual({ step: 2, ticks: [-2, 0] });
   });
 
   it('lets what runs end now', () => {

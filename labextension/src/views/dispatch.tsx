@@ -214,7 +214,7 @@ function Warnings({ model }: { model: DispatchModel }): JSX.Element | null {
   if (model.presence === 'deleted') {
     return (
       <div className="cv-banner cv-failed" role="alert">
-        {trans.__('This dispatch was deleted. What is shown here is what was known before.')}
+        {trans.__('This dispatch was deleted. What is shown here is what was known before; it is gone when this page is closed.')}
       </div>
     );
   }
@@ -241,6 +241,7 @@ function Absent({ model }: { model: DispatchModel }): JSX.Element {
           <>
             <p>{trans.__('There is no dispatch %1 here. It may have been deleted, or belong to another store.', model.id)}</p>
             <p>{model.problem}</p>
+            <p className="cv-mute">{trans.__('What is there is in the Covalent sidebar. This page can be closed.')}</p>
           </>
         ) : model.link === 'unreachable' || model.link === 'missing' ? (
           <>

@@ -7,6 +7,7 @@ import { Trans, useTrans } from './context';
 import { isEnded } from '../states';
 import { useClock, useModel } from './hooks';
 import { Empty } from './parts';
+import { deletedWords } from './pending';
 import { VirtualHandle, VirtualList } from './virtual';
 
 const ROW = 24;
@@ -82,7 +83,7 @@ export function ElectronTable({ model, chosen, onChoose, view, onView }: Props):
 
 function emptyWords(model: DispatchModel, trans: Trans): string {
   if (model.electrons.size === 0 && model.total > 0) {
-    return model.problem || trans.__('Loading electrons…');
+    return model.presence === 'deleted' ? deletedWords(model, trans) : model.problem || trans.__('Loading electrons…');
   }
   return model.total === 0 ? trans.__('This dispatch has no electrons.') : trans.__('No electron matches.');
 }

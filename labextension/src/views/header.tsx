@@ -44,7 +44,7 @@ export function Header({ model, place }: Props): JSX.Element | null {
           </span>
         ))}
         <span className="cv-space" />
-        <HeaderActions row={row} place={place} />
+        {model.presence !== 'deleted' && <HeaderActions row={row} place={place} />}
       </div>
       {place === 'page' && <Facts row={row} now={now} />}
       <Bar counts={row.counts} />

@@ -7,6 +7,8 @@ export interface Attempt {
   queued: number | null;
   started: number | null;
   ended: number | null;
+  /** Seconds in the user's function; what else lies between start and end are values and imports. */
+  duration?: number | null;
   executor: string;
   worker: string;
   error_type?: string;
@@ -18,6 +20,8 @@ export interface Span {
   /** Row in which it is drawn. */
   lane: number;
   from: number;
+  /** End of the user's function; from there to the end, values travelled. */
+  worked: number;
   to: number;
 }
 
@@ -30,9 +34,17 @@ export interface Lane {
 export interface Lanes {
   lanes: Lane[];
   spans: Span[];
+  /** When the first was handed to an executor. */
+  queued: number;
+  /** When the first began. */
+  began: number;
+  /** Where a picture of it all starts: some of the first wait, which may have been for a host, is left out where it is long. */
   from: number;
   to: number;
 }
+
+/** The part of a picture that may be taken by the wait before anything began. */
+const FIRST_WAIT = 0.12;
 
 /**
  * Attempts that began, in lanes: those of a worker one after another, in as many lanes as it did things at once. Workers are
@@ -43,10 +55,11 @@ export function lanesOf(attempts: readonly Attempt[], now: number): Lanes {
     .filter((attempt): attempt is Attempt & { started: number } => attempt.started !== null)
     .sort((a, b) => a.started - b.started || a.node - b.node);
   const workers = new Map<string, { ends: number[]; spans: Span[] }>();
-  let [from, to] = [Infinity, -Infinity];
+  let [queued, first, to] = [Infinity, Infinity, -Infinity];
   for (const attempt of began) {
     const end = Math.max(attempt.started, attempt.ended ?? now);
-    from = Math.min(from, attempt.queued ?? attempt.started, attempt.started);
+    queued = Math.min(queued, attempt.queued ?? attempt.started, attempt.started);
+    first = Math.min(first, attempt.started);
     to = Math.max(to, end);
     const worker = workers.get(attempt.worker) ?? { ends: [], spans: [] };
     workers.set(attempt.worker, worker);
@@ -56,7 +69,7 @@ export function lanesOf(attempts: readonly Attempt[], now: number): Lanes {
       lane = worker.ends.length;
     }
     worker.ends[lane] = end;
-    worker.spans.push({ attempt, lane, from: attempt.started, to: end });
+    worker.spans.push({ attempt, lane, from: attempt.started, worked: workedUntil(attempt, end), to: end });
   }
   const lanes: Lane[] = [];
   const spans: Span[] = [];
@@ -64,7 +77,27 @@ export function lanesOf(attempts: readonly Attempt[], now: number): Lanes {
     own.forEach(span => spans.push({ ...span, lane: span.lane + lanes.length }));
     ends.forEach((_, i) => lanes.push({ label: i === 0 ? worker : '', worker }));
   }
-  return from <= to ? { lanes, spans, from, to } : { lanes, spans, from: now, to: now };
+  if (began.length === 0) {
+    return { lanes, spans, queued: now, began: now, from: now, to: now };
+  }
+  const from = Math.max(queued, first - (FIRST_WAIT / (1 - FIRST_WAIT)) * Math.max(to - first, 0.01));
+  return { lanes, spans, queued, began: first, from, to };
+}
+
+function workedUntil(attempt: Attempt & { started: number }, end: number): number {
+  const { duration, ended, started } = attempt;
+  return ended === null || typeof duration !== 'number' ? end : Math.min(end, started + duration);
+}
+
+/** Moments on a scale that has its zero at `zero`: seconds after it, round, about `count` of them. */
+export function ticksOf(range: { from: number; to: number }, zero: number, count: number): { step: number; ticks: number[] } {
+  const step = tickStep(range.to - range.from, count);
+  const ticks: number[] = [];
+  const last = Math.floor((range.to - zero) / step + 1e-6);
+  for (let i = Math.ceil((range.from - zero) / step - 1e-6) || 0; i <= last; i++) {
+    ticks.push(i * step);
+  }
+  return { step, ticks };
 }
 
 /** Round numbers between which about `count` lie in `length` seconds. */

@@ -8,8 +8,9 @@ import { clockSeconds, duration } from './figures';
 import { isEnded, stateFor } from '../states';
 import { usePalette } from './graph/palette';
 import { useClock, useModel, useSize } from './hooks';
-import { Attempt, Lanes, lanesOf, Span, tickStep } from './lanes';
+import { Attempt, Lanes, lanesOf, Span, ticksOf } from './lanes';
 import { Button, Empty } from './parts';
+import { Pending } from './pending';
 
 const LANE = 22;
 const AXIS = 24;
@@ -36,7 +37,11 @@ export function Timeline({ model, chosen, onChoose }: Props): JSX.Element {
   const now = useClock(() => model.now(), running);
   const lanes = React.useMemo(() => lanesOf(attempts ?? [], now), [attempts, running ? now : 0]);
   if (!attempts) {
-    return <Empty>{problem || trans.__('Loading attempts…')}</Empty>;
+    return (
+      <Pending model={model} problem={problem}>
+        {trans.__('Loading attempts…')}
+      </Pending>
+    );
   }
   if (lanes.spans.length === 0) {
     return <Empty>{trans.__('No electron has begun yet.')}</Empty>;
@@ -117,8 +122,10 @@ function Chart({ lanes, chosen, onChoose, model }: ChartProps): JSX.Element {
   const [over, setOver] = React.useState<{ span: Span; x: number; y: number } | null>(null);
   const drag = React.useRef<{ x: number; far: number } | null>(null);
   const room = Math.max(100, size.width - LABEL - 12);
-  const whole = { from: lanes.from, to: Math.max(lanes.to, lanes.from + 0.01) };
-  const range = zoomed ?? whole;
+  const usual = { from: lanes.from, to: Math.max(lanes.to, lanes.from + 0.01) };
+  const whole = { from: lanes.queued, to: usual.to };
+  const range = zoomed ?? usual;
+  const { step, ticks } = ticksOf(range, lanes.began, room / 90);
   const perSecond = room / (range.to - range.from);
   const px = (time: number) => LABEL + (time - range.from) * perSecond;
   const height = lanes.lanes.length * LANE + 8;
@@ -175,7 +182,7 @@ function Chart({ lanes, chosen, onChoose, model }: ChartProps): JSX.Element {
     event.preventDefault();
   };
   const canvas = useChart(size.width, height, context => {
-    drawTicks(context, range, px, height, palette);
+    drawTicks(context, ticks.map(tick => px(lanes.began + tick)), height, palette);
     drawSpans(context, lanes.spans, px, palette, chosen, over?.span ?? null, size.width, range, trans, nameOf);
     drawLabels(context, lanes, palette);
   });
@@ -197,7 +204,7 @@ function Chart({ lanes, chosen, onChoose, model }: ChartProps): JSX.Element {
           ⤢
         </Button>
       </div>
-      <Axis range={range} start={lanes.from} px={px} width={size.width} />
+      <Axis ticks={ticks} step={step} zero={lanes.began} px={px} width={size.width} />
       <div
         className="cv-lanes"
         ref={box}
@@ -268,12 +275,18 @@ function words(attempt: Attempt, name: string, trans: { __(m: string, ...a: any[
     attempt.attempt > 1 && trans.__('attempt %1', attempt.attempt),
     attempt.status === 'INTERRUPTED' ? trans.__('interrupted') : state.word,
     started !== null && queued !== null && started > queued && trans.__('waited %1', duration(started - queued)),
-    started !== null && ended !== null && trans.__('ran %1', duration(ended - started)),
+    started !== null && ended !== null && trans.__('ran %1', duration(attempt.duration ?? ended - started)),
+    beside(attempt) >= 0.001 && trans.__('%1 for values and imports', duration(beside(attempt))),
     started !== null && trans.__('from %1', clockSeconds(started)),
     attempt.error_type && `${attempt.error_type}: ${attempt.error_message ?? ''}`
   ]
     .filter(Boolean)
     .join(', ');
+}
+
+/** Seconds of an attempt that were not the user's function. */
+function beside({ started, ended, duration }: Attempt): number {
+  return started !== null && ended !== null && typeof duration === 'number' ? Math.max(0, ended - started - duration) : 0;
 }
 
 function clamped(range: Range, whole: Range): Range {
@@ -282,21 +295,35 @@ function clamped(range: Range, whole: Range): Range {
   return { from, to: from + length };
 }
 
-function Axis({ range, start, px, width }: { range: Range; start: number; px: (t: number) => number; width: number }): JSX.Element {
-  const step = tickStep(range.to - range.from, (width - LABEL) / 90);
-  const ticks: number[] = [];
-  for (let t = Math.ceil((range.from - start) / step) * step; t <= range.to - start + 1e-9; t += step) {
-    ticks.push(t);
-  }
+interface AxisProps {
+  /** Seconds after `zero`. */
+  ticks: number[];
+  step: number;
+  zero: number;
+  px: (time: number) => number;
+  width: number;
+}
+
+/** Half of the width that the widest label takes: nearer to the right edge there is none. */
+const HALF = 22;
+
+function Axis({ ticks, step, zero, px, width }: AxisProps): JSX.Element {
   return (
     <div className="cv-axis" aria-hidden="true">
-      {ticks.map(t => (
-        <span key={t} style={{ left: px(start + t) }} title={clockSeconds(start + t)}>
-          {told(t, step)}
-        </span>
-      ))}
+      {ticks
+        .filter(tick => px(zero + tick) <= width - HALF)
+        .map(tick => (
+          <span key={tick} style={{ left: lineAt(px(zero + tick)) }} title={clockSeconds(zero + tick)}>
+            {tick < 0 ? `−${told(-tick, step)}` : told(tick, step)}
+          </span>
+        ))}
     </div>
   );
+}
+
+/** Where a line of one pixel is sharp. */
+function lineAt(x: number): number {
+  return Math.round(x) + 0.5;
 }
 
 function told(seconds: number, step: number): string {
@@ -330,14 +357,13 @@ function useChart(width: number, height: number, paint: (context: CanvasRenderin
 
 type Palette = ReturnType<typeof usePalette>;
 
-function drawTicks(context: CanvasRenderingContext2D, range: Range, px: (t: number) => number, height: number, palette: Palette): void {
+function drawTicks(context: CanvasRenderingContext2D, places: readonly number[], height: number, palette: Palette): void {
   context.strokeStyle = palette.line;
   context.globalAlpha = 0.35;
   context.beginPath();
-  const step = tickStep(range.to - range.from, 8);
-  for (let t = Math.ceil(range.from / step) * step; t <= range.to; t += step) {
-    context.moveTo(Math.round(px(t)) + 0.5, 0);
-    context.lineTo(Math.round(px(t)) + 0.5, height);
+  for (const place of places) {
+    context.moveTo(lineAt(place), 0);
+    context.lineTo(lineAt(place), height);
   }
   context.stroke();
   context.globalAlpha = 1;
@@ -379,7 +405,9 @@ function drawSpans(
     }
     context.fillStyle = colour;
     context.globalAlpha = picked ? 0.95 : 0.6;
-    context.fillRect(x, y, wide, LANE - 8);
+    const worked = Math.max(1.5, Math.min(wide, px(span.worked) - x));
+    context.fillRect(x, y, worked, LANE - 8);
+    context.fillRect(x + worked, y + 4, wide - worked, LANE - 16);
     context.globalAlpha = 1;
     if (picked) {
       context.strokeStyle = palette.text;

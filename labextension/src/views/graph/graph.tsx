@@ -5,6 +5,7 @@ import { useTrans } from '../context';
 import { isEnded, stateFor } from '../../states';
 import { useClock, useModel, useSize } from '../hooks';
 import { Empty } from '../parts';
+import { Pending } from '../pending';
 import { Faces } from './faces';
 import { Direction } from './layout';
 import { Minimap } from './minimap';
@@ -45,7 +46,7 @@ export function GraphView(props: Props): JSX.Element {
   const trans = useTrans();
   React.useEffect(() => model.want('graph', 'electrons'), [model]);
   if (!model.graph) {
-    return <Empty>{model.problem || trans.__('Loading the graph…')}</Empty>;
+    return <Pending model={model}>{trans.__('Loading the graph…')}</Pending>;
   }
   if (model.graph.nodes.length === 0) {
     return <Empty>{trans.__('This dispatch has no electrons.')}</Empty>;
