@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from ..errors import InvalidRequest
 from .rest import Rest
 
+#: characters that the service takes
+LONGEST = {"name": 1000, "note": 100_000}
+
 
 def annotated(
     rest: Rest,
@@ -19,8 +22,8 @@ def annotated(
     remove: Iterable[str] = (),
 ) -> list[str]:
     """Change what is given and leave the rest; the tags afterwards. ``tags`` replaces all of them."""
-    added, removed = _tags(add), _tags(remove)
-    wanted = None if tags is None else _tags(tags)
+    added, removed = tag_list(add), tag_list(remove)
+    wanted = None if tags is None else tag_list(tags)
     if added or removed:
         before = rest.dispatch(dispatch_id).tags if wanted is None else wanted
         wanted = [tag for tag in dict.fromkeys([*before, *added]) if tag not in removed]
@@ -31,7 +34,10 @@ def annotated(
     return [str(tag) for tag in rest.annotate(dispatch_id, **given).tags]
 
 
-def _tags(tags: Iterable[str]) -> list[str]:
+def tag_list(tags: Iterable[str]) -> list[str]:
+    """One tag or several as a list. InvalidRequest for what is none."""
+    if not isinstance(tags, Iterable):
+        raise InvalidRequest(f"tags are a text or a list of texts, not {tags!r}")
     found = [tags] if isinstance(tags, str) else list(tags)
     for tag in found:
         if not isinstance(tag, str) or not tag.strip():
@@ -42,4 +48,6 @@ def _tags(tags: Iterable[str]) -> list[str]:
 def _text(what: str, value: str | None) -> str | None:
     if value is not None and not isinstance(value, str):
         raise InvalidRequest(f"the {what} is a text, not {type(value).__name__}")
+    if value is not None and len(value) > LONGEST[what]:
+        raise InvalidRequest(f"the {what} has at most {LONGEST[what]:,} characters, not {len(value):,}")
     return value

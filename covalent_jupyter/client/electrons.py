@@ -129,7 +129,10 @@ class Electron:
         """What it returned. Raises its own exception if it failed, NotFinished if there is no value (yet)."""
         row = self.row
         if row.output is not None:
-            return self._source.values.load(row.output)
+            try:
+                return self._source.values.load(row.output)
+            except NotFound as error:
+                raise self._let_go() or error from None
         if row.error is not None:
             raise exception_of(self._source.values, row, electron_text(row))
         word = sign_of(row.status)[1]
@@ -138,6 +141,17 @@ class Electron:
         )
 
     result = value
+
+    def _let_go(self) -> NotFound | None:
+        """Why its value is not kept; None where it was to be kept."""
+        manifest = self._source.manifest
+        keep = manifest.options[manifest.nodes[self.row.node].options].keep
+        if keep == "always":
+            return None
+        return NotFound(
+            f"the value of {self.row.name} [{self.row.node}] was let go, as its option keep={keep!r} says: .call() runs it here "
+            "again"
+        )
 
     def arrow(self) -> list[memoryview]:
         """The tables of pandas and Arrow in what it returned, each as the bytes of an Arrow IPC stream; nothing is unpickled, so it

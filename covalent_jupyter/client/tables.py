@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import InvalidRequest
 from ..model import DispatchRow, Status
+from .annotating import tag_list
 from .display import html_table, size_text, text_table, took
 from .electrons import moment
 from .rest import connect
@@ -102,10 +103,12 @@ def dispatches(
     name of the lattice. Runs of sublattices are listed with ``sublattices``, or by their ``parent``.
     ``values`` gives inputs and scalar results columns of their own, by default where all runs are of one lattice.
     """
+    if not isinstance(limit, int) or limit < 1:
+        raise InvalidRequest(f"limit is a number of runs from 1, not {limit!r}")
     rest = connect()
     asked = {
         "status": _statuses(status), "name": name, "q": text, "lattice": lattice, "notebook": notebook,
-        "tags": ",".join([*([tags] if isinstance(tags, str) else tags), *([tag] if tag else [])]) or None,
+        "tags": ",".join([*tag_list(tags), *([tag] if tag else [])]) or None,
         "since": None if since is None else moment_of(since), "until": None if until is None else moment_of(until),
         "parent": parent or (None if sublattices else "none"),
     }  # fmt: skip
@@ -166,6 +169,8 @@ def sql(query: str, max_rows: int = 10_000, *, pandas: bool | None = None) -> An
 
     A warning says when there were more than ``max_rows``.
     """
+    if not isinstance(query, str) or not query.strip():
+        raise InvalidRequest(f"one SELECT statement is expected, not {query!r}")
     answer = connect().sql(query, max_rows)
     columns = [str(c) for c in answer["columns"]]
     if answer.get("truncated"):

@@ -94,6 +94,8 @@ class DaskExecutor(_BuiltIn):
         create_unique_workdir: bool | None = None,
         **options: Any,
     ) -> None:
+        if scheduler_address is not None and not isinstance(scheduler_address, str):
+            raise ConfigError(f"scheduler_address is a text such as 'tcp://host:8786', not {scheduler_address!r}")
         plain = {k: options.pop(k, None) for k in DASK_OPTIONS if k != "address"}
         _check_ignored(self, options)
         super().__init__(

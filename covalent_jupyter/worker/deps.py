@@ -22,7 +22,11 @@ _TAIL = 4000  # characters of a failed command's output
 
 
 class DepsError(ElectronError):
-    """Something that an electron depends on could not be prepared."""
+    """Something that an electron depends on could not be prepared. ``printed``: a command did it, whose output says more."""
+
+    def __init__(self, message: str, printed: bool = False) -> None:
+        super().__init__(message)
+        self.printed = printed
 
 
 class Prepared:
@@ -52,7 +56,8 @@ class Prepared:
             return function(*args, **kwargs)
         except Exception as error:  # border: the user's function
             name = call.name or getattr(function, "__name__", "a function")
-            raise DepsError(f"{kind} {name} failed: {type(error).__name__}: {error}") from error
+            failed = DepsError(f"{kind} {name} failed: {type(error).__name__}: {error}")
+            raise failed.with_traceback(error.__traceback__) from error
 
 
 def prepare(deps: Deps, load: Callable[[str], Buffer], work_root: str) -> Prepared:
@@ -77,7 +82,8 @@ def run_shell(command: str) -> None:
     print(text, end="")
     if done.returncode:
         raise DepsError(
-            f"the command {command!r} {_ending(done.returncode)}:\n{text[-_TAIL:].strip() or '(no output)'}"
+            f"the command {command!r} {_ending(done.returncode)}:\n{text[-_TAIL:].strip() or '(no output)'}",
+            printed=bool(text),
         )
 
 

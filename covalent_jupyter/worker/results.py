@@ -72,7 +72,8 @@ def error_for(error: BaseException, task: Task) -> Error:
     if isinstance(error, DecodeError):
         return error_of(error, "decode")
     if isinstance(error, DepsError):
-        return error_of(error, "deps", hint="the whole output of the command is in the electron's stdout")
+        hint = "the whole output of the command is in the electron's stdout" if error.printed else ""
+        return error_of(error, "deps", hint=hint)
     if isinstance(error, SelectError):
         return error_of(error, hint="the selector in the lattice does not fit what the electron returned")
     if isinstance(error, MemoryError):

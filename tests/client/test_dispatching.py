@@ -193,6 +193,20 @@ def test_cancel_says_what_it_did(tmp_path: Path) -> None:
     ct.cancel(handle, [0])
 
 
+def test_what_tables_and_notes_cannot_take_is_said() -> None:
+    running = ct.dispatch(flows.sums)(1)
+    for wrong, words in (
+        (lambda: ct.dispatches(tags=5), "tags are a text or a list of texts, not 5"),  # type: ignore[arg-type]
+        (lambda: ct.dispatches(limit=0), "limit is a number of runs from 1"),
+        (lambda: ct.sql(" "), "one SELECT statement is expected"),
+        (lambda: running.rename("x" * 1001), "the name has at most 1,000 characters, not 1,001"),
+    ):
+        with pytest.raises(ct.ServiceError, match=words):
+            wrong()
+    with pytest.raises(ct.ConfigError, match="scheduler_address is a text"):
+        ct.executor.DaskExecutor(scheduler_address=8786)  # type: ignore[arg-type]
+
+
 def test_electrons_are_cancelled_by_number_name_or_address(tmp_path: Path) -> None:
     @ct.lattice
     def flow(path: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,28 @@ def test_warnings_of_electrons_are_shown_once_with_their_number() -> None:
     said = "⚠ count [0] and 2 more: changed in the electron, unchanged in your kernel: COUNTED"
     assert repr(result.electrons).count(said) == 1
     assert result.electrons._repr_html_().count(said) == 1 and (result._repr_html_() or "").count(said) == 1
+
+
+def test_a_value_that_was_let_go_says_so() -> None:
+    @ct.electron(keep="never")
+    def passing() -> list[int]:
+        return [0] * 30_000
+
+    @ct.lattice
+    def flow() -> Any:
+        return ct.electron(len)(passing())
+
+    result = ct.dispatch_sync(flow)()
+    assert result.value == 30_000
+    deadline = time.monotonic() + 20
+    while True:  # it goes after the commit of what used it
+        try:
+            _ = result.electrons["passing"].value
+        except ct.NotFound as error:
+            assert "passing [0] was let go, as its option keep='never' says: .call()" in str(error)
+            break
+        assert time.monotonic() < deadline
+    assert result.electrons["passing"].call() == [0] * 30_000
 
 
 def test_what_flags_leave_out_is_not_there() -> None:

@@ -330,6 +330,19 @@ def test_failing_deps_are_the_electrons_error(executor: str) -> None:
     assert "no such tool" in error and "4" in error
 
 
+def test_a_failing_call_before_shows_its_own_line(executor: str) -> None:
+    def connect() -> None:
+        raise ConnectionError("nobody answers")
+
+    @ct.lattice(executor=executor)
+    def flow() -> Any:
+        return ct.electron(lambda: 1, call_before=ct.DepsCall(connect))()
+
+    error = ct.dispatch_sync(flow)().error
+    assert "DepsError: call_before connect failed: ConnectionError: nobody answers" in error
+    assert 'raise ConnectionError("nobody answers")' in error and "the whole output" not in error
+
+
 def test_output_is_there_while_the_electron_still_prints(executor: str, tmp_path: Path) -> None:
     go = str(tmp_path / "go")
 
