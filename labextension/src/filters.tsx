@@ -35,7 +35,7 @@ export function FilterBar({ model, view, commands, trans }: ListProps): JSX.Elem
         <input
           type="search"
           value={filter.text}
-          placeholder={trans.__('Search name, id, tag, error')}
+          placeholder={trans.__('Name, id, tag, error')}
           aria-label={trans.__('Search dispatches')}
           onChange={event => model.setFilter({ text: event.target.value })}
           onKeyDown={event => event.key === 'Escape' && model.setFilter({ text: '' })}

@@ -165,7 +165,7 @@ function FilterBar({ model, view, change, all, matches, trans }: FilterProps): J
         type="search"
         className="cv-search"
         value={view.text}
-        placeholder={trans.__('Filter by name, input, error, node')}
+        placeholder={trans.__('Name, input, error, node')}
         aria-label={trans.__('Filter electrons')}
         onChange={event => change({ text: event.target.value })}
       />

@@ -35,7 +35,10 @@ export function Timeline({ model, chosen, onChoose }: Props): JSX.Element {
   const { attempts, problem } = useAttempts(model);
   const running = !!model.row && !isEnded(model.row.status);
   const now = useClock(() => model.now(), running);
-  const lanes = React.useMemo(() => lanesOf(attempts ?? [], now), [attempts, running ? now : 0]);
+  const lanes = React.useMemo(
+    () => lanesOf((attempts ?? []).map(attempt => wholeIfLattice(attempt, model)), now),
+    [attempts, model.electrons.size, running ? now : 0]
+  );
   if (!attempts) {
     return (
       <Pending model={model} problem={problem}>
@@ -47,6 +50,11 @@ export function Timeline({ model, chosen, onChoose }: Props): JSX.Element {
     return <Empty>{trans.__('No electron has begun yet.')}</Empty>;
   }
   return <Chart lanes={lanes} chosen={chosen} onChoose={onChoose} model={model} />;
+}
+
+/** What a sublattice's attempt took beside its building is its run, not the travel of values. */
+function wholeIfLattice(attempt: Attempt, model: DispatchModel): Attempt {
+  return model.electrons.get(attempt.node)?.child ? { ...attempt, duration: null } : attempt;
 }
 
 function useAttempts(model: DispatchModel): { attempts: Attempt[] | null; problem: string } {
