@@ -10,7 +10,6 @@ Standard library only: service, workers and kernel use it alike.
 from __future__ import annotations
 
 import hashlib
-import math
 import mmap
 import os
 import re
@@ -235,18 +234,18 @@ def check_bytes(data: Buffer, digest: str, way_out: str) -> None:
         )
 
 
-def map_blob(root: str | os.PathLike[str], digest: str, *, trusted_for: float = math.inf) -> memoryview:
+def map_blob(root: str | os.PathLike[str], digest: str, *, trusted_for: float = 0.0) -> memoryview:
     """The blob as a private copy-on-write map: writable, and nobody else ever sees a write.
 
     Every call gives a map of its own. The digest is checked, which reads all of the blob, unless it was written or asked
-    for during the last ``trusted_for`` seconds: its bytes are still in memory then. FileNotFoundError if there is
-    none, StoreDamaged if its bytes are not those that were stored.
+    for during the last ``trusted_for`` seconds: its bytes are still in memory then; by default it is always checked.
+    FileNotFoundError if there is none, StoreDamaged if its bytes are not those that were stored.
     """
     path = blob_path(root, digest)
     with open(path, "rb") as file:
         found = os.fstat(file.fileno())
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) if found.st_size else bytearray()
-    if time.time() - found.st_mtime >= trusted_for:
+    if not 0.0 <= time.time() - found.st_mtime < trusted_for:  # a time that is yet to come says nothing
         check_bytes(data, digest, f"remove {path} and run the electron that made it again")
     return memoryview(data)
 
