@@ -17,6 +17,7 @@ from .bars import Bar, Bars
 
 _T = TypeVar("_T")
 _NOTE_EVERY = 0.1  # seconds
+_NOTES_AT_ONCE = 50.0
 MAX_REPORTS = 100_000  # of one attempt
 MAX_WROTE = 100  # relative paths of one attempt
 _MAX_REPORT_TEXT = 1_000
@@ -40,6 +41,7 @@ class ElectronContext:
     reports: int = field(default=0, repr=False)
     last_report: dict[str, Any] = field(default_factory=dict, repr=False)
     _noted: float = field(default=0.0, repr=False)
+    _notes_left: float = field(default=_NOTES_AT_ONCE, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -83,12 +85,15 @@ class ElectronContext:
         return {**told, "report": self.last_report} if self.last_report else told
 
     def tell(self, *, last: bool = False) -> None:
-        """Show the newest state to whoever watches, ten times a second at most."""
+        """Show the newest state to whoever watches: ten times a second, and oftener for a short while, so that of a loop that
+        makes a few quick steps and then takes long the last one is seen."""
         if self.note is None:
             return
         now = time.monotonic()
-        if last or now - self._noted >= _NOTE_EVERY:
-            self._noted = now
+        self._notes_left = min(_NOTES_AT_ONCE, self._notes_left + (now - self._noted) / _NOTE_EVERY)
+        self._noted = now
+        if last or self._notes_left >= 1:
+            self._notes_left = max(0.0, self._notes_left - 1)
             self.note(self.progress())
 
 

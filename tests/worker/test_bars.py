@@ -47,6 +47,26 @@ def test_a_bar_of_tqdm_is_shown_while_it_runs(pool: RunnerPool, tmp_path: Path) 
     assert stderr.count("\n") == 1 and stderr.startswith("fitting: 100%"), "the last state alone"
 
 
+def test_quick_steps_before_a_long_one_are_shown(pool: RunnerPool, tmp_path: Path) -> None:
+    def fit(path: str) -> None:
+        import os
+        import time
+
+        import covalent_jupyter as ct
+
+        for number in ct.progress(range(40)):
+            while number == 20 and not os.path.exists(path):
+                time.sleep(0.01)
+
+    maker = PackMaker()
+    maker.add(fit, str(tmp_path / "go"))
+    heard, thread = start(pool, maker.pack())
+    heard.wait_for(lambda heard: any(bar.get("done") == 20 for bar in shown(heard)))
+    (tmp_path / "go").touch()
+    thread.join(20)
+    assert heard.outcomes[0].progress["done"] == 40
+
+
 @pytest.mark.parametrize("how", ["tqdm", "trange", "auto", "subclass", "with", "asyncio"])
 def test_every_way_to_make_a_bar(pool: RunnerPool, how: str) -> None:
     def work(how: str) -> int:
