@@ -33,6 +33,7 @@ from .objects import DASK_OPTIONS
 log = logging.getLogger(__name__)
 
 _LOOK = 1.0  # seconds between two looks at the cluster
+_QUEUED = 0.5  # seconds that a pack waits for its worker before a place that is free elsewhere is its own
 _PATIENCE = 4.0  # seconds that a missing worker is waited for before another is asked for
 _SCALINGS = 3  # after that the cluster is built anew
 _RETRY = (1.0, 30.0)  # seconds between attempts to open a cluster: first and longest pause
@@ -50,6 +51,13 @@ class _Sent:
     blob_root: str  # where its values are kept here
     worker: str = ""  # the station that began it
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    since: float = field(default_factory=time.monotonic)  # when Dask got it
+    moving: bool = False  # it is being taken back, since its worker has no place for it and another one has
+
+    @property
+    def places(self) -> float:
+        """How many slots it takes."""
+        return max(1.0, *(float(options.resources.get("cpu", 1) or 1) for options in self.pack.options))
 
 
 class DaskPackExecutor(PackExecutor):
@@ -250,6 +258,7 @@ class DaskPackExecutor(PackExecutor):
                     log.warning("the Dask cluster is lost: %s", error)
                     self._enter("degraded", 0, 0, "the connection to the Dask scheduler was lost; it is being renewed")
                 return
+            self._move()
             if not dask.n_workers or count >= dask.n_workers:
                 short_since, scalings = 0.0, 0
                 continue
@@ -446,6 +455,27 @@ class DaskPackExecutor(PackExecutor):
         if not sent.worker and answers and all(answer is True for answer in answers) and not sent.ended.is_set():
             self._close_pack(sent, self._ledger.give_back(pack_id, args[0] if args else ()))
             await sent.future.cancel()
+
+    def _move(self) -> None:
+        """Give back packs that wait behind others on their worker while another worker has a place.
+
+        Dask binds a task to a worker when it comes. With several workers, one of which has a long electron, what is bound
+        to that one would wait for its end; stealing does not help, for Dask steals no tasks that are short on average.
+        Given back, a pack is planned anew, and comes to a worker that is idle.
+        """
+        if self._state.workers < 2:
+            return
+        alive = [sent for sent in self._sent.values() if not sent.ended.is_set()]
+        late = time.monotonic() - _QUEUED
+        stuck = [sent for sent in alive if not sent.worker and not sent.moving and sent.since < late]
+        # what has begun has its place, and so will what has only just come
+        free = self._state.slots - sum(sent.places for sent in alive if sent not in stuck)
+        for sent in stuck:
+            free -= sent.places
+            if free < 0:
+                break
+            sent.moving = True
+            self._begin(self._take_back(sent.pack.pack_id, "revoke"))
 
     async def _control(self, op: str, *args: Any) -> list[Any]:
         """Asks all stations; those of workers that have just died give an exception."""
