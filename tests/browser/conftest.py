@@ -61,10 +61,12 @@ def browse(chromium: str, tmp_path: Path) -> Iterator[Callable[..., LabPage]]:
             context.grant_permissions(["clipboard-read", "clipboard-write"], origin=lab.url)
             page = LabPage(context.new_page(), lab, shots_folder(tmp_path / "shots"))
             pages.append(page)
+            lab.leave.append(context.close)
             return page
 
         yield browse
         browser.close()
     for page in pages:
+        page.lab.leave.clear()
         assert page.elsewhere == []
         assert page.complaints == []

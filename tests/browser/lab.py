@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -41,6 +42,7 @@ class Lab:
         self.runtime = folder / "runtime"
         self.log = folder / "lab.log"
         self.token = secrets.token_hex(16)
+        self.leave: list[Callable[[], None]] = []  # what closes the pages that are open on it
         self.port = free_port()
         self.env = environment(folder)
         self.root.mkdir(parents=True)
@@ -96,7 +98,10 @@ class Lab:
         return name
 
     def stop(self) -> None:
-        """End the server with its kernels, and then the service."""
+        """End the server with its kernels, and then the service; pages first, for one whose server goes complains."""
+        for close in self.leave:
+            close()
+        self.leave.clear()
         self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(20)
