@@ -53,8 +53,9 @@ def test_the_palette_has_the_commands(lab: Lab, browse: Callable[[Lab], LabPage]
         page.menu("View", "Activate Command Palette")
         with suppress(TimeoutError):
             search.fill("covalent dispatches", timeout=8_000)
+            item = page.page.locator('.lm-CommandPalette-item[data-command="covalent:show-dispatches"]')
+            item.click(timeout=8_000)
             break
-    page.page.locator('.lm-CommandPalette-item[data-command="covalent:show-dispatches"]').click()
     expect(page.panel).to_be_visible()
 
 
