@@ -57,7 +57,7 @@ class _Sent:
     @property
     def places(self) -> float:
         """How many slots it takes."""
-        return max(1.0, *(float(options.resources.get("cpu", 1) or 1) for options in self.pack.options))
+        return max([1.0, *(float(options.resources.get("cpu", 1) or 1) for options in self.pack.options)])
 
 
 class DaskPackExecutor(PackExecutor):
@@ -474,8 +474,15 @@ class DaskPackExecutor(PackExecutor):
             free -= sent.places
             if free < 0:
                 break
-            sent.moving = True
-            self._begin(self._take_back(sent.pack.pack_id, "revoke"))
+            self._begin(self._moved(sent))
+
+    async def _moved(self, sent: _Sent) -> None:
+        """Take one back. Where that did not work, because a worker died meanwhile, it is tried again at the next look."""
+        sent.moving = True
+        try:
+            await self._take_back(sent.pack.pack_id, "revoke")
+        finally:
+            sent.moving = False
 
     async def _control(self, op: str, *args: Any) -> list[Any]:
         """Asks all stations; those of workers that have just died give an exception."""

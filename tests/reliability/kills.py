@@ -6,7 +6,6 @@ import json
 import os
 import random
 import secrets
-import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +21,7 @@ import psutil
 
 import covalent_jupyter as ct
 
+from ..servers import url_of
 from . import invariants
 from .place import FORKSERVER, HOST, Place, kill, place, wait_for
 from .report import Report, Row
@@ -81,14 +81,6 @@ class OtherKernel:
         return [Sent(f["id"], Path(f["folder"]), tuple(f["value"]), 0, retries=1) for f in found]
 
 
-def listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 5).close()
-    except OSError:
-        return False
-    return True
-
-
 class Jupyter:
     """A Jupyter server with the extension, through which the service can be reached."""
 
@@ -107,11 +99,7 @@ class Jupyter:
 
     def url(self) -> str:
         assert self._process is not None
-        file = self._here.root / "runtime" / f"jpserver-{self._process.pid}.json"
-        wait_for(lambda: file.exists() and file.read_text().strip(), 60, "the Jupyter server")
-        found = json.loads(file.read_text())
-        wait_for(lambda: listens(found["port"]), 60, "the Jupyter server")  # it writes the file, and then listens
-        return str(found["url"])
+        return url_of(self._process, self._here.root / "runtime", self._here.root / "jupyter.log")
 
     def end(self) -> None:
         process, self._process = self._process, None
