@@ -19,18 +19,16 @@ import msgspec
 from .. import engine
 from ..crashpoint import crashpoint
 from ..engine import DispatchRun
-from ..errors import Conflict, InvalidRequest, MissingBlobs, NotFound
+from ..errors import Conflict, InvalidRequest, NotFound
 from ..model import (
     Ack,
     Began,
     DispatchRow,
-    ElectronRow,
     Error,
     ExecutorState,
     Fact,
     Hello,
     LogGrew,
-    Manifest,
     Outcome,
     PackEnded,
     Reported,
@@ -47,13 +45,12 @@ from ..model.events import (
     MetricsReported,
     Noticed,
     RetryDue,
-    Reused,
     Started,
     Submitted,
     TakenOver,
     decode_event,
 )
-from ..rows import digests_of, dispatch_row, inputs_of, preview_of
+from ..rows import dispatch_row, inputs_of, preview_of
 from ..store import Store
 from . import keeping
 from .checks import Limits, check_manifest
@@ -63,6 +60,7 @@ from .placement import HostsPort, Placement
 from .reading import Reading
 from .sharedpaths import SharedPaths
 from .sources import with_source
+from .submissions import Submissions
 from .telling import NotifierPort, Telling
 from .upkeep import Upkeep
 from .variables import Variables
@@ -95,6 +93,7 @@ class Dispatcher:
         self._placement.on_settle(self._flush)
         self._telling = Telling(self._ledger)
         self._shared_paths = SharedPaths()
+        self._submissions = Submissions(self._ledger, self._reading, self._variables, limits)
         self._upkeep = Upkeep(self._ledger, self._reading, clock)
         self.bus = self._ledger.bus
         self.runs = self._ledger.runs
@@ -164,15 +163,15 @@ class Dispatcher:
         MissingBlobs where it names blobs that nobody has sent.
         """
         manifest = head.manifest
-        if await self._is_in_memory(manifest):
+        if await self._submissions.is_in_memory(manifest):
             return manifest.dispatch_id, False
-        prepared = await self._reading.run(self._prepare, head, small)
+        prepared = await self._submissions.prepare(head, small)
         if prepared is None:
             await self._ledger.durable()
             return manifest.dispatch_id, False
         run, encoded, inputs = prepared
-        taken = await self._reusable(manifest)
-        if await self._is_in_memory(manifest):  # a repeated POST overtook us meanwhile
+        taken = await self._submissions.reusable(manifest)
+        if await self._submissions.is_in_memory(manifest):  # a repeated POST overtook us meanwhile
             return manifest.dispatch_id, False
         self._variables.remember(manifest.dispatch_id, head.variables)
         crashpoint("submit.checked")
@@ -182,60 +181,6 @@ class Dispatcher:
         await self._ledger.committed(recorded)
         crashpoint("submit.committed")
         return manifest.dispatch_id, True
-
-    async def _is_in_memory(self, manifest: Manifest) -> bool:
-        key = self._ledger.key_of(manifest.dispatch_id)
-        if key is None:
-            return False
-        _check_same(manifest, key)
-        await self._ledger.durable()
-        return True
-
-    def _prepare(self, head: wire.Head, small: dict[str, bytes]) -> tuple[DispatchRun, bytes, bytes] | None:
-        """Checks a manifest and makes its run, off the event loop; None if the store has it already."""
-        manifest = head.manifest
-        known = self.store.dispatch(manifest.dispatch_id) if self.store.has_rows_of(manifest.dispatch_id) else None
-        if known is not None:
-            _check_same(manifest, known.key)
-            return None
-        if manifest.environment is None or manifest.parent is not None:
-            raise InvalidRequest("a submitted dispatch needs an environment and has no parent")
-        check_manifest(manifest, limits=self._limits())
-        elsewhere = [d for d in manifest.blobs if d not in small]
-        missing = self.store.missing(elsewhere) if elsewhere else []
-        if missing:
-            raise MissingBlobs(f"{len(missing)} blobs are missing", missing=missing)
-        self._variables.keep(manifest.dispatch_id, head.variables)
-        return DispatchRun(manifest), wire.encode_manifest(manifest), inputs_of(manifest)
-
-    async def _reusable(self, manifest: Manifest) -> TakenOver | None:
-        """What an earlier dispatch already has of this one."""
-        source = manifest.redispatch_of
-        if source is None or manifest.reuse == "none":
-            return None
-        if await self._reading.run(self.store.dispatch, source) is None:
-            raise NotFound(f"no dispatch '{source}' to reuse results of")
-        rows = await self._reading.run(self._completed, source)
-        by_key = {row.key: row for row in rows if row.key}
-        by_place = {(row.node, row.name): row for row in rows} if manifest.reuse == "failed" else {}
-        matched: dict[int, ElectronRow] = {}
-        for node_id, node in enumerate(manifest.nodes):
-            row = by_key.get(node.key) or by_place.get((node_id, node.name))
-            if row is not None and row.output is not None:
-                matched[node_id] = row
-        wanted = sorted({d for row in matched.values() for d in digests_of(row.output)})
-        gone = set(await self._reading.run(self.store.missing, wanted))
-        again = keeping.to_run(manifest, matched, gone)
-        nodes = [
-            Reused(n, row.output, row.preview, row.child, row.started, row.ended)
-            for n, row in matched.items()
-            if n not in again and row.output is not None
-        ]
-        return TakenOver(source, nodes)
-
-    def _completed(self, dispatch_id: str) -> list[ElectronRow]:
-        rows, _ = self.store.electrons(dispatch_id, status=Status.COMPLETED, limit=self._limits().nodes)
-        return list(rows)
 
     def _enter(
         self,
@@ -606,11 +551,6 @@ class Dispatcher:
         if run.root == run.dispatch_id:
             self._placement.release(run)
             self._shared_paths.forget(run.root)
-
-
-def _check_same(manifest: Manifest, key: str) -> None:
-    if key != manifest.key:
-        raise Conflict(f"dispatch {manifest.dispatch_id} exists already, with another graph")
 
 
 def _check_nodes(dispatch_id: str, nodes: list[int] | None, total: int) -> None:

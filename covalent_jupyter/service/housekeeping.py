@@ -46,7 +46,7 @@ class Housekeeping:
     async def keep(self) -> None:
         """Until cancelled."""
         pause = FIRST
-        with suppress(OSError, StoreError):
+        with suppress(Exception):  # border: likewise; the sweep that comes says what is wrong
             await asyncio.to_thread(self.look_at_disk)
         while True:
             await self._wait(min(pause, self._every() or pause))
@@ -58,6 +58,8 @@ class Housekeeping:
                 swept = await asyncio.to_thread(self.sweep)
             except (OSError, StoreError) as error:
                 log.warning("values could not be collected: %s", error)
+            except Exception:  # border: what one sweep stumbles over must not end all later ones
+                log.exception("values could not be collected")
             else:
                 if any(swept):
                     log.info("collected: %d values (%d bytes), %d events", *swept)

@@ -93,6 +93,7 @@ class Jupyter:
             sys.executable, "-m", "jupyter_server", "--no-browser", "--port=0", "--allow-root",
             f"--ServerApp.root_dir={self._here.root / 'home'}", f"--IdentityProvider.token={TOKEN}",
             "--ServerApp.jpserver_extensions={'covalent_jupyter': True}",
+            "--LanguageServerManager.autodetect=False",  # it asks npm: a process of Jupyter's own that would count as ours
         ]  # fmt: skip
         with open(self._here.root / "jupyter.log", "ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)

@@ -92,6 +92,7 @@ async def test_it_happens_by_itself_and_can_be_switched_off(tmp_path: Path) -> N
         keeper.settings_changed()
         async with asyncio.timeout(20):
             while blobs.has_blob(store.blob_root, free):
+                assert not task.done(), task.exception()
                 await asyncio.to_thread(store.check)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
