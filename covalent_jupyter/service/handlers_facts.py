@@ -60,7 +60,7 @@ class Runs(Handler):
             page_of, self.context.store, msgspec.convert(
                 {
                     **{name: getattr(query, name) for name in query.__struct_fields__ if name != "sublattices"},
-                    "parent": "" if query.sublattices else "none",
+                    "parent": query.parent or ("" if query.sublattices else "none"),
                 },
                 q.ListDispatches,
             ),

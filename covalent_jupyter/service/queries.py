@@ -62,6 +62,7 @@ class ListRuns(Struct, forbid_unknown_fields=True):
     since: Annotated[float, Meta(ge=-1e12, le=1e12)] | None = None
     until: Annotated[float, Meta(ge=-1e12, le=1e12)] | None = None
     sublattices: bool = False  # also those that ran as a part of another dispatch
+    parent: str = ""  # an id: those that ran as a part of this one, as the runs of a sweep
 
 
 class ListAttempts(Struct, forbid_unknown_fields=True):

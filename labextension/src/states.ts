@@ -3,6 +3,8 @@ import { DispatchRow, ElectronRow, Status } from './types';
 /** Translates: a bundle of JupyterLab's, or anything shaped like one. */
 export interface Trans {
   __(message: string, ...args: any[]): string;
+  /** The words for one, or those for several. */
+  _n(one: string, several: string, count: number, ...args: any[]): string;
 }
 
 /** One state, one sign, one colour (a class of `style/base.css` and `style/views.css`), one word. */

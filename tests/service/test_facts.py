@@ -129,6 +129,9 @@ def test_runs_of_a_lattice_are_a_table(ask: Client) -> None:
     rest = ask("GET", f"runs?lattice=svm&limit=3&before={page['next']}").json()
     assert [r["dispatch_id"] for r in page["runs"] + rest["runs"]] == IDS[3::-1]
     assert ask("GET", "runs?lattice=svm&sublattices=true").json()["total"] == 5
+    inner = ask("GET", f"runs?lattice=svm&parent={IDS[0]}").json()
+    assert [run["lattice"] for run in inner["runs"]] == ["svm"] and inner["total"] == 1
+    assert ask("GET", "runs?parent=ffffffff").status == 404
     assert ask("GET", "runs?lattice=svm&tags=grid,fine").json()["total"] == 1
     assert ask("GET", "runs?lattice=svm&since=1002&status=completed").json()["total"] == 2
     assert ask("GET", "runs?lattice=nothing").json()["runs"] == []

@@ -5,7 +5,7 @@ import { elapsed, firstLine } from '../format';
 import { ElectronRow } from '../types';
 import { useActions, useTrans } from '../views/context';
 import { spent } from '../views/figures';
-import { electronState, isEnded } from '../states';
+import { electronState, isEnded, Trans } from '../states';
 import { useClock, useModel } from '../views/hooks';
 import { Empty, Sign } from '../views/parts';
 
@@ -65,7 +65,7 @@ function telling(model: DispatchModel): { running: ElectronRow[]; failed: Electr
   return { running: running.slice(0, RUNNING), failed: failed.slice(0, FAILED) };
 }
 
-function idle(model: DispatchModel, trans: { __(m: string, ...a: any[]): string }): string {
+function idle(model: DispatchModel, trans: Trans): string {
   const { row } = model;
   if (!row) {
     return trans.__('Looking…');

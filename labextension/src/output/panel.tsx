@@ -7,7 +7,7 @@ import { ElectronTable, TableView, USUAL_VIEW } from '../views/electrons';
 import { Errors } from '../views/errors';
 import { Chosen, GraphView } from '../views/graph/graph';
 import { Header } from '../views/header';
-import { useModel } from '../views/hooks';
+import { isCovered, useModel } from '../views/hooks';
 import { Logs } from '../views/logs';
 import { Empty } from '../views/parts';
 import { Tab, TabPanel, Tabs } from '../views/tabs';
@@ -71,6 +71,7 @@ function Body({ memory }: { memory: Memory }): JSX.Element {
   const [view, setView] = React.useState<TableView>(USUAL_VIEW);
   const [node, setNode] = React.useState<number | null>(null);
   const prefix = React.useId();
+  const body = React.useRef<HTMLDivElement>(null);
   const { row } = shown;
   if (!row) {
     return <Empty>{shown.problem || trans.__('Looking for dispatch %1…', shown.id.slice(0, 8))}</Empty>;
@@ -79,10 +80,16 @@ function Body({ memory }: { memory: Memory }): JSX.Element {
   const tab = tabs.some(t => t.id === chosen) ? chosen! : usual(row);
   const pick = (next: Chosen | null) => setNode(next && next.dispatch === shown.id ? next.node : null);
   const detailed = node !== null && tab !== 'now' && tab !== 'result' && !memory.isStill;
+  const choose = (id: string) => {
+    if (isCovered(body.current, '.cv-notebookSide')) {
+      setNode(null);
+    }
+    setChosen(id);
+  };
   return (
     <>
-      <Tabs tabs={tabs} chosen={tab} onChoose={setChosen} label={trans.__('Views of the dispatch')} prefix={prefix} />
-      <div className={`cv-notebookBody cv-tab-${tab} ${detailed ? 'cv-withDetails' : ''}`}>
+      <Tabs tabs={tabs} chosen={tab} onChoose={choose} label={trans.__('Views of the dispatch')} prefix={prefix} />
+      <div ref={body} className={`cv-notebookBody cv-tab-${tab} ${detailed ? 'cv-withDetails' : ''}`}>
         <TabPanel prefix={prefix} chosen={tab}>
           {tab === 'now' && <NowView model={shown} onMore={setChosen} />}
           {tab === 'graph' && (

@@ -3,7 +3,7 @@ import * as React from 'react';
 import { DispatchModel } from '../dispatch';
 import { ResultOf, ResultPart } from '../types';
 import { useActions, useSurroundings, useTrans } from '../views/context';
-import { isEnded } from '../states';
+import { isEnded, Trans } from '../states';
 import { useAnswer, useModel } from '../views/hooks';
 import { Button, CopyButton, Empty } from '../views/parts';
 import { PreviewView } from '../views/preview';
@@ -36,7 +36,7 @@ export function ResultView({ model }: { model: DispatchModel }): JSX.Element {
   );
 }
 
-function without(model: DispatchModel, trans: { __(m: string, ...a: any[]): string }): string {
+function without(model: DispatchModel, trans: Trans): string {
   const { row } = model;
   if (row && !isEnded(row.status)) {
     return trans.__('What is returned appears here as soon as it is there.');

@@ -7,6 +7,7 @@ import { ISource } from '../source';
 import { DispatchRow } from '../types';
 import { Compare } from '../views/compare';
 import { Actions, SurroundingsProvider, useSurroundings, useTrans } from '../views/context';
+import { sweptLattice } from '../views/figures';
 import { useAnswer } from '../views/hooks';
 import { Empty } from '../views/parts';
 import { Runs } from '../views/runs';
@@ -46,7 +47,7 @@ export class ComparePage extends ReactWidget {
   }
 }
 
-/** Runs of the lattice that a dispatch is of. */
+/** Runs of the lattice that a dispatch is of; of a sweep, its own. */
 function RunsLike({ dispatch }: { dispatch: string }): JSX.Element {
   const trans = useTrans();
   const { source } = useSurroundings();
@@ -55,7 +56,7 @@ function RunsLike({ dispatch }: { dispatch: string }): JSX.Element {
     [dispatch]
   );
   return data ? (
-    <Runs lattice={data.lattice} />
+    <Runs lattice={sweptLattice(data) ?? data.lattice} sweep={sweptLattice(data) === null ? '' : data.dispatch_id} />
   ) : (
     <div className="jp-CovalentView cv-page">
       <Empty>{problem || trans.__('Loading…')}</Empty>

@@ -7,7 +7,7 @@ import { useActions, useSurroundings, useTrans } from './context';
 import { Section } from './details';
 import { diff } from './diff';
 import { duration, nameOf } from './figures';
-import { dispatchState } from '../states';
+import { dispatchState, Trans } from '../states';
 import { useAnswer } from './hooks';
 import { Empty, IdButton, Sign } from './parts';
 import { Manifest } from './sources';
@@ -119,7 +119,7 @@ interface TableRow {
   cells: string[];
 }
 
-function sections(sides: Side[], trans: { __(m: string, ...a: any[]): string }): { title: string; rows: TableRow[] }[] {
+function sections(sides: Side[], trans: Trans): { title: string; rows: TableRow[] }[] {
   const rows = (names: Iterable<string>, cell: (side: Side, name: string) => string): TableRow[] =>
     [...new Set(names)].map(name => ({ name, cells: sides.map(side => cell(side, name)) }));
   const took = (side: Side) => (side.row.ended === null ? null : side.row.ended - (side.row.started ?? side.row.created));
@@ -162,7 +162,7 @@ function labelOf(part: ResultPart): string {
 }
 
 /** "0.8 s", of several "16 × 0.8 s". */
-function timesOf(side: Side, name: string, trans: { __(m: string, ...a: any[]): string }): string {
+function timesOf(side: Side, name: string, trans: Trans): string {
   const own = side.electrons.filter(row => row.name === name);
   const ran = own.filter(row => row.duration !== null && !row.reused);
   if (own.length === 0) {

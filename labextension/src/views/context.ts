@@ -40,8 +40,13 @@ export interface Surroundings {
 
 /** Words as they are, for places without translations. */
 export const plainTrans: Trans = {
-  __: (message, ...args) => message.replace(/%(\d)/g, (_, i) => String(args[Number(i) - 1] ?? ''))
+  __: filled,
+  _n: (one, several, count, ...args) => filled(count === 1 ? one : several, count, ...args)
 };
+
+function filled(message: string, ...args: any[]): string {
+  return message.replace(/%(\d)/g, (_, i) => String(args[Number(i) - 1] ?? ''));
+}
 
 const Context = React.createContext<Surroundings | null>(null);
 

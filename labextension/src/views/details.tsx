@@ -40,7 +40,11 @@ export function Details({ model, node, onClose, onChoose }: Props): JSX.Element 
     return <Empty>{problem || trans.__('Loading electron %1…', node)}</Empty>;
   }
   return (
-    <aside className="cv-details" aria-label={trans.__('Electron %1', `${shown.name} ${node}`)}>
+    <aside
+      className="cv-details"
+      aria-label={trans.__('Electron %1', `${shown.name} ${node}`)}
+      onKeyDown={event => event.key === 'Escape' && !event.defaultPrevented && onClose()}
+    >
       <div className="cv-detailsTitle">
         <Sign state={electronState(shown, trans)} />
         <h2 title={shown.name}>{shown.name}</h2>

@@ -6,12 +6,12 @@ import { useTrans } from './context';
 import { Details } from './details';
 import { ElectronTable, TableView, USUAL_VIEW } from './electrons';
 import { Errors } from './errors';
-import { isEnded } from '../states';
+import { isEnded, Trans } from '../states';
 import { Chosen, GraphView } from './graph/graph';
 import { Header } from './header';
-import { useAnswer, useModel } from './hooks';
+import { isCovered, useAnswer, useModel } from './hooks';
 import { Logs } from './logs';
-import { Bar, Empty } from './parts';
+import { Empty } from './parts';
 import { PreviewView } from './preview';
 import { Sources } from './sources';
 import { Tab, TabPanel, Tabs } from './tabs';
@@ -40,6 +40,7 @@ export function DispatchView({ model, state, onState }: Props): JSX.Element {
   const trans = useTrans();
   const [table, setTable] = React.useState<TableView>(USUAL_VIEW);
   const prefix = React.useMemo(() => `cv-${Math.random().toString(36).slice(2)}`, []);
+  const body = React.useRef<HTMLDivElement>(null);
   const { row } = model;
   if (!row) {
     return <Absent model={model} />;
@@ -57,11 +58,11 @@ export function DispatchView({ model, state, onState }: Props): JSX.Element {
       <Tabs
         tabs={tabsOf(model, trans)}
         chosen={tab}
-        onChoose={id => onState({ ...state, tab: id as TabId })}
+        onChoose={id => onState({ tab: id as TabId, chosen: isCovered(body.current, '.cv-side') ? null : state.chosen })}
         label={trans.__('Views of the dispatch')}
         prefix={prefix}
       />
-      <div className="cv-body">
+      <div className="cv-body" ref={body}>
         <TabPanel prefix={prefix} chosen={tab}>
           {tab === 'graph' && <GraphView model={model} chosen={chosen} onChoose={choose} />}
           {tab === 'electrons' && (
@@ -81,7 +82,7 @@ export function DispatchView({ model, state, onState }: Props): JSX.Element {
   );
 }
 
-function tabsOf(model: DispatchModel, trans: { __(m: string, ...a: any[]): string }): Tab[] {
+function tabsOf(model: DispatchModel, trans: Trans): Tab[] {
   const failed = model.row?.counts.failed ?? 0;
   return [
     { id: 'graph', label: trans.__('Graph') },
@@ -188,7 +189,7 @@ function ResultLine({ model, onChoose }: { model: DispatchModel; onChoose: (node
       </span>
     </>
   );
-  const large = parts.some(({ preview }) => preview!.mime || preview!.repr.length > 100 || preview!.repr.includes('\n'));
+  const large = short.length > 100 || parts.some(({ preview }) => preview!.mime || preview!.repr.includes('\n'));
   return large ? (
     <details className="cv-result">
       <summary>{line}</summary>
@@ -252,7 +253,6 @@ function Absent({ model }: { model: DispatchModel }): JSX.Element {
           <p>{model.problem || trans.__('Loading dispatch %1…', model.id.slice(0, 8))}</p>
         )}
       </Empty>
-      {!unknown && <Bar counts={{}} />}
     </div>
   );
 }

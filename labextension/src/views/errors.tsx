@@ -4,7 +4,7 @@ import { DispatchModel } from '../dispatch';
 import { ElectronError, ElectronRow, Frame } from '../types';
 import { useActions, useTrans } from './context';
 import { duration, spent } from './figures';
-import { electronState } from '../states';
+import { electronState, Trans } from '../states';
 import { useModel } from './hooks';
 import { Button, Code, CopyButton, Empty, Sign } from './parts';
 import { Source } from './preview';
@@ -63,7 +63,7 @@ export function Errors({ model, chosen, onChoose }: Props): JSX.Element {
   );
 }
 
-function describe(row: ElectronRow, model: DispatchModel, trans: { __(m: string, ...a: any[]): string }): string {
+function describe(row: ElectronRow, model: DispatchModel, trans: Trans): string {
   const parts = [model.inputsOf(row.node)];
   if (row.attempt > 1) {
     parts.push(trans.__('attempt %1', row.attempt));

@@ -54,7 +54,7 @@ export function progressWords(row: DispatchRow, trans: Trans): string {
   if (!isEnded(row.status)) {
     return trans.__('%1 of %2', row.counts.completed ?? 0, total);
   }
-  const words = total === 1 ? trans.__('1 electron') : trans.__('%1 electrons', total);
+  const words = trans._n('%1 electron', '%1 electrons', total);
   return row.counts.reused ? trans.__('%1, %2 reused', words, row.counts.reused) : words;
 }
 
@@ -66,6 +66,11 @@ export function secondsLeft(row: DispatchRow, now: number): number | null {
     return null;
   }
   return ((now - row.started) / done) * (total - done);
+}
+
+/** The lattice that a sweep runs; null for what is no sweep. */
+export function sweptLattice(row: DispatchRow): string | null {
+  return row.lattice.startsWith('sweep of ') ? row.lattice.slice('sweep of '.length) : null;
 }
 
 export function nameOf(row: DispatchRow): string {

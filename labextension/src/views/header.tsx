@@ -4,8 +4,8 @@ import { DispatchModel } from '../dispatch';
 import { dateAndTime, elapsed, firstLine } from '../format';
 import { DispatchRow } from '../types';
 import { useActions, useTrans } from './context';
-import { clockSeconds, nameOf, progressWords, secondsLeft } from './figures';
-import { dispatchState, isEnded } from '../states';
+import { clockSeconds, nameOf, progressWords, secondsLeft, sweptLattice } from './figures';
+import { dispatchState, isEnded, Trans } from '../states';
 import { useClock, useModel } from './hooks';
 import { Bar, Button, IdButton, MenuButton, Sign } from './parts';
 
@@ -54,7 +54,7 @@ export function Header({ model, place }: Props): JSX.Element | null {
 }
 
 /** "18 of 34 · 0:42 · about 0:30 left" */
-function figures(row: DispatchRow, now: number, trans: { __(m: string, ...a: any[]): string }): string {
+function figures(row: DispatchRow, now: number, trans: Trans): string {
   const began = row.started ?? row.created;
   const parts = [progressWords(row, trans), elapsed((row.ended ?? now) - began)];
   const left = secondsLeft(row, now);
@@ -70,6 +70,7 @@ function HeaderActions({ row, place }: { row: DispatchRow; place: Props['place']
   const id = row.dispatch_id;
   const ended = isEnded(row.status);
   const { redispatch, link } = actions;
+  const swept = sweptLattice(row);
   const again = redispatch
     ? [
         { label: trans.__('Run again'), title: trans.__('Everything anew'), run: () => redispatch(id, 'none') },
@@ -94,7 +95,7 @@ function HeaderActions({ row, place }: { row: DispatchRow; place: Props['place']
     ...(actions.tag ? [{ label: trans.__('Tags…'), run: () => actions.tag!(id) }] : []),
     ...(actions.note ? [{ label: trans.__('Note…'), run: () => actions.note!(id) }] : []),
     ...(actions.compare
-      ? [{ label: trans.__('All runs of %1', row.lattice), run: () => actions.compare!([id]) }]
+      ? [{ label: trans.__('All runs of %1', swept ?? row.lattice), run: () => actions.compare!([id]) }]
       : []),
     ...(actions.compare && row.redispatch_of
       ? [
@@ -125,6 +126,11 @@ function HeaderActions({ row, place }: { row: DispatchRow; place: Props['place']
       {place === 'notebook' && actions.open && (
         <Button onClick={() => actions.open!(id)} title={trans.__('Open the page of this dispatch')}>
           {trans.__('Open')}
+        </Button>
+      )}
+      {place === 'page' && swept !== null && actions.compare && (
+        <Button onClick={() => actions.compare!([id])} title={trans.__('The runs of this sweep as a table, with a plot')}>
+          {trans.__('Runs')}
         </Button>
       )}
       {place === 'page' && (

@@ -82,3 +82,8 @@ export function useAnswer<T>(ask: () => Promise<T>, keys: unknown[]): { data: T 
   }, keys);
   return answer;
 }
+
+/** Whether the pane at the side of a body lies over all of it, as in little room. */
+export function isCovered(body: HTMLElement | null, side: string): boolean {
+  return body !== null && body.querySelector(side)?.clientWidth === body.clientWidth;
+}

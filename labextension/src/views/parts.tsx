@@ -13,10 +13,13 @@ export function Sign({ state }: { state: State }): JSX.Element {
   );
 }
 
-/** Segments completed, running, failed; the rest is empty. */
+/** Segments completed, running, failed; the rest is empty. Where there are no electrons there is no bar, but its room. */
 export function Bar({ counts }: { counts: Counts }): JSX.Element {
   const trans = useTrans();
-  const total = counts.total || 1;
+  const total = counts.total ?? 0;
+  if (total === 0) {
+    return <div className="cv-bar cv-barless" />;
+  }
   const completed = counts.completed ?? 0;
   const running = counts.running ?? 0;
   const failed = counts.failed ?? 0;

@@ -5,7 +5,7 @@ import { Status } from '../types';
 import { useActions, useSurroundings, useTrans } from './context';
 import { range, short } from './curves';
 import { duration } from './figures';
-import { stateFor } from '../states';
+import { stateFor, Trans } from '../states';
 import { useAnswer } from './hooks';
 import { Button, Empty, IdButton, Sign } from './parts';
 import { tickStep } from './lanes';
@@ -39,15 +39,21 @@ interface RunPage {
 const MOST = 2000;
 const ROW = 24;
 
-/** All runs of a lattice: a table, and one column plotted against another. */
-export function Runs({ lattice }: { lattice: string }): JSX.Element {
+interface Props {
+  lattice: string;
+  /** Of this sweep alone. */
+  sweep?: string;
+}
+
+/** All runs of a lattice, or those of a sweep: a table, and one column plotted against another. */
+export function Runs({ lattice, sweep = '' }: Props): JSX.Element {
   const trans = useTrans();
   const { source } = useSurroundings();
   const { compare } = useActions();
   const [again, reload] = React.useReducer((n: number) => n + 1, 0);
   const { data, problem } = useAnswer<RunPage>(
-    () => source.request<RunPage>('runs', { lattice, limit: MOST }),
-    [lattice, again]
+    () => source.request<RunPage>('runs', { lattice, limit: MOST, ...(sweep ? { parent: sweep } : {}) }),
+    [lattice, sweep, again]
   );
   const [picked, setPicked] = React.useState<ReadonlySet<string>>(new Set());
   const [sorting, setSorting] = React.useState({ column: 'started', descending: true });
@@ -86,9 +92,11 @@ export function Runs({ lattice }: { lattice: string }): JSX.Element {
   return (
     <div className="jp-CovalentView cv-page cv-runs">
       <div className="cv-toolbar">
-        <h1>{trans.__('Runs of %1', lattice)}</h1>
+        <h1>{sweep ? trans.__('Sweep of %1', lattice) : trans.__('Runs of %1', lattice)}</h1>
         <span className="cv-mute">
-          {data.total > data.runs.length ? trans.__('the newest %1 of %2', data.runs.length, data.total) : data.total}
+          {data.total > data.runs.length
+            ? trans.__('the newest %1 of %2 runs', data.runs.length, data.total)
+            : trans._n('%1 run', '%1 runs', data.total)}
         </span>
         <span className="cv-space" />
         {numeric.length > 0 && choice(trans.__('Plot'), y, id => setAxes({ ...axes, y: id }))}
@@ -120,7 +128,7 @@ interface Column {
   text: (run: Run) => string;
 }
 
-function columnsOf(data: RunPage, trans: { __(m: string, ...a: any[]): string }): Column[] {
+function columnsOf(data: RunPage, trans: Trans): Column[] {
   const scalar = (kind: 'input' | 'result', name: string): Column => {
     const value = (run: Run) => run[`${kind}s`][name];
     return { id: `${kind} ${name}`, label: name, value, text: run => told(value(run)) };
@@ -170,7 +178,7 @@ function RunTable({ runs, columns, sorting, onSort, picked, onPick }: TableProps
   const trans = useTrans();
   const { open } = useActions();
   const tracks = `26px minmax(150px, 1.2fr) ${columns
-    .map(({ id }) => (id === 'started' ? '150px' : id === 'duration' ? '80px' : id === 'error' ? 'minmax(160px, 2fr)' : 'minmax(70px, 1fr)'))
+    .map(({ id }) => (id === 'started' ? '168px' : id === 'duration' ? '80px' : id === 'error' ? 'minmax(160px, 2fr)' : 'minmax(86px, 1fr)'))
     .join(' ')}`;
   const header = (
     <div className="cv-row cv-headRow" role="row" style={{ gridTemplateColumns: tracks }}>
@@ -265,12 +273,12 @@ function Plot({ runs, columns, x, y, picked, onPick }: PlotProps): JSX.Element {
     const [u, v] = [across?.value(run), up?.value(run)];
     return typeof u === 'number' && typeof v === 'number' ? [{ run, u, v }] : [];
   });
-  const [left, right] = padded(range(points.map(({ u }) => u)));
-  const [low, high] = padded(range(points.map(({ v }) => v)));
+  const [left, right] = padded(range(points.map(({ u }) => u)), x);
+  const [low, high] = padded(range(points.map(({ v }) => v)), y);
   const px = (u: number) => LEFT + ((u - left) / (right - left)) * (WIDTH - LEFT - 12);
   const py = (v: number) => HEIGHT - BOTTOM - ((v - low) / (high - low)) * (HEIGHT - BOTTOM - 12);
   const label = (id: string, value: number) =>
-    id === 'started' ? new Date(value * 1000).toLocaleDateString() : short(value);
+    id === 'started' ? moment(value, right - left) : short(value);
   return (
     <figure className="cv-plot">
       <svg
@@ -278,7 +286,7 @@ function Plot({ runs, columns, x, y, picked, onPick }: PlotProps): JSX.Element {
         role="img"
         aria-label={trans.__('%1 against %2, %3 runs', up?.label ?? '', across?.label ?? '', points.length)}
       >
-        {ticks(low, high).map(v => (
+        {ticks(low, high, 4).map(v => (
           <g key={v}>
             <line className="cv-grid" x1={LEFT} x2={WIDTH - 8} y1={py(v)} y2={py(v)} />
             <text x={LEFT - 8} y={py(v) + 4} textAnchor="end">
@@ -286,7 +294,7 @@ function Plot({ runs, columns, x, y, picked, onPick }: PlotProps): JSX.Element {
             </text>
           </g>
         ))}
-        {ticks(left, right).map(u => (
+        {ticks(left, right, 7).map(u => (
           <text key={u} x={px(u)} y={HEIGHT - 8} textAnchor="middle">
             {label(x, u)}
           </text>
@@ -309,13 +317,22 @@ function Plot({ runs, columns, x, y, picked, onPick }: PlotProps): JSX.Element {
   );
 }
 
-function padded([low, high]: [number, number]): [number, number] {
-  const room = (high - low) * 0.06 || Math.abs(low) * 0.1 || 1;
+/** A moment on a scale of so many seconds. */
+function moment(seconds: number, length: number): string {
+  const date = new Date(seconds * 1000);
+  return length < 2 * 86400
+    ? date.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', ...(length < 600 ? { second: '2-digit' } : {}) })
+    : date.toLocaleDateString();
+}
+
+/** Some room beside the outermost points; about a single one, as much as its size says, or a minute. */
+function padded([low, high]: [number, number], column: string): [number, number] {
+  const room = (high - low) * 0.06 || (column === 'started' ? 60 : Math.abs(low) * 0.1) || 1;
   return [low - room, high + room];
 }
 
-function ticks(low: number, high: number): number[] {
-  const step = plain(high - low, 4);
+function ticks(low: number, high: number, count: number): number[] {
+  const step = plain(high - low, count);
   const found: number[] = [];
   for (let at = Math.ceil(low / step) * step; at <= high; at += step) {
     found.push(Number(at.toPrecision(12)));

@@ -5,7 +5,7 @@ import { elapsed } from '../format';
 import { Status } from '../types';
 import { useSurroundings, useTrans } from './context';
 import { clockSeconds, duration } from './figures';
-import { isEnded, stateFor } from '../states';
+import { isEnded, stateFor, Trans } from '../states';
 import { usePalette } from './graph/palette';
 import { useClock, useModel, useSize } from './hooks';
 import { Attempt, Lanes, lanesOf, Span, ticksOf } from './lanes';
@@ -137,6 +137,7 @@ function Chart({ lanes, chosen, onChoose, model }: ChartProps): JSX.Element {
   const perSecond = room / (range.to - range.from);
   const px = (time: number) => LABEL + (time - range.from) * perSecond;
   const height = lanes.lanes.length * LANE + 8;
+  const workers = new Set(lanes.lanes.map(lane => lane.worker)).size;
   const nameOf = (attempt: Attempt) => attempt.name || model.electrons.get(attempt.node)?.name || '';
 
   const zoom = (factor: number, x: number) => {
@@ -198,10 +199,11 @@ function Chart({ lanes, chosen, onChoose, model }: ChartProps): JSX.Element {
     <div className="cv-timeline">
       <div className="cv-toolbar">
         <span className="cv-mute">
-          {trans.__('%1 attempts, %2 workers', lanes.spans.length, new Set(lanes.lanes.map(lane => lane.worker)).size)}
+          {trans._n('%1 attempt', '%1 attempts', lanes.spans.length)}, {trans._n('%1 worker', '%1 workers', workers)}
         </span>
+        <Legend />
         <span className="cv-space" />
-        <span className="cv-mute cv-small">{trans.__('Ctrl and wheel zoom; drag moves')}</span>
+        <span className="cv-mute cv-small cv-hint">{trans.__('Ctrl and wheel zoom; drag moves')}</span>
         <Button title={trans.__('Zoom in (+)')} label={trans.__('Zoom in')} onClick={() => zoom(0.6, LABEL + room / 2)}>
           +
         </Button>
@@ -275,7 +277,25 @@ function Chart({ lanes, chosen, onChoose, model }: ChartProps): JSX.Element {
   );
 }
 
-function words(attempt: Attempt, name: string, trans: { __(m: string, ...a: any[]): string }): string {
+/** What the three heights of a bar mean. */
+function Legend(): JSX.Element {
+  const trans = useTrans();
+  return (
+    <span className="cv-keys">
+      <span>
+        <i className="cv-keyWaited" /> {trans.__('waited')}
+      </span>
+      <span>
+        <i className="cv-keyRan" /> {trans.__('ran')}
+      </span>
+      <span>
+        <i className="cv-keyBeside" /> {trans.__('values and imports')}
+      </span>
+    </span>
+  );
+}
+
+function words(attempt: Attempt, name: string, trans: Trans): string {
   const state = stateFor(attempt.status as Status, false, trans);
   const { queued, started, ended } = attempt;
   return [
@@ -386,7 +406,7 @@ function drawSpans(
   over: Span | null,
   width: number,
   range: Range,
-  trans: { __(m: string, ...a: any[]): string },
+  trans: Trans,
   nameOf: (attempt: Attempt) => string
 ): void {
   const few = spans.length <= 400;

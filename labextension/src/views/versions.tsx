@@ -1,6 +1,7 @@
 import * as React from 'react';
 
 import { DispatchModel } from '../dispatch';
+import { Trans } from '../states';
 import { DispatchRow } from '../types';
 import { useSurroundings, useTrans } from './context';
 import { Pairs, Section } from './details';
@@ -42,7 +43,7 @@ export function Versions({ model }: { model: DispatchModel }): JSX.Element {
       </Section>
       {workers.length > 0 && (
         <Section title={trans.__('Machines that ran it')}>
-          <Pairs pairs={workers.map(([host, n]) => [host, n === 1 ? trans.__('1 electron') : trans.__('%1 electrons', n)])} />
+          <Pairs pairs={workers.map(([host, n]) => [host, trans._n('%1 electron', '%1 electrons', n)])} />
           {environment.host && workers.every(([host]) => host === environment.host) && (
             <p className="cv-mute">{trans.__('The same machine and environment as the kernel’s.')}</p>
           )}
@@ -63,7 +64,7 @@ export function Versions({ model }: { model: DispatchModel }): JSX.Element {
   );
 }
 
-function facts(environment: Environment, manifest: Manifest, trans: { __(m: string, ...a: any[]): string }): [string, string][] {
+function facts(environment: Environment, manifest: Manifest, trans: Trans): [string, string][] {
   const all: [string, string | undefined][] = [
     [trans.__('Python'), environment.python],
     [trans.__('Interpreter'), environment.interpreter],
