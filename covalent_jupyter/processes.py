@@ -84,6 +84,25 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def step_back_in_session() -> bool:
+    """Let this process's session leave the processor to others as its niceness says; whether the kernel knows it now.
+
+    Where Linux groups processes by session (``sched_autogroup_enabled``, sched(7)), a process's niceness counts inside
+    its session only, and the session has one of its own. Without rights it can be set ten times a second on the whole machine:
+    False means that it is to be tried again later. To be called by the leader of a session of ours.
+    """
+    if not LINUX:
+        return True
+    try:
+        with open("/proc/self/autogroup", "w") as file:
+            file.write(str(os.getpriority(os.PRIO_PROCESS, 0)))
+    except BlockingIOError:
+        return False
+    except OSError:  # a kernel without such groups, or one that does not let us
+        return True
+    return True
+
+
 def kill(pid: int, number: int = signal.SIGKILL) -> None:
     """A signal to one process; no error if it is gone."""
     try:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import msgspec
 
-from .. import config
+from .. import config, processes
 from .._version import __version__
 from ..crashpoint import crashpoint
 from ..errors import CovalentError
@@ -329,6 +329,7 @@ def main(arguments: Sequence[str]) -> int:
     """The process, from its arguments to its exit status."""
     os.umask(0o077)
     os.nice(config.load().nice)  # and so are its cluster and its runners: notebooks stay quick while electrons run
+    processes.step_back_in_session()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     for noisy in ("tornado", "asyncio", "bokeh"):
         logging.getLogger(noisy).setLevel(logging.ERROR)

@@ -1,7 +1,7 @@
 """The forkserver: a small process of one thread that has imported what electrons will need, and forks runners.
 
 It runs no user code. It is the reaper of its runners: it says how each ended, and ends what a runner leaves behind,
-also what left the runner's session. When its owner is gone, so are all of them.
+also what left the runner's process group. The session is the forkserver's. When its owner is gone, so are all of them.
 
 Messages are JSON texts on a SOCK_SEQPACKET socket. From the owner: ``{"op": "fork", "id", "sheet"}`` with three
 descriptors (control, tokens, page), ``{"op": "signal", "pid", "signal", "tree"}``. To the owner: ``ready``, ``forked``,
@@ -72,6 +72,7 @@ class _Forkserver:
     def __init__(self, sock: socket.socket, lifeline: int) -> None:
         self.sock = sock
         self.lifeline = lifeline
+        self.stepped_back = processes.step_back_in_session()
         self.wake_read, self.wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.runners: set[int] = set()  # not reaped yet
         self.ending: dict[int, tuple[int, int, float]] = {}  # reaped: status, peak bytes, since when
@@ -120,6 +121,7 @@ class _Forkserver:
 
     def fork(self, message: dict[str, Any], fds: list[int]) -> None:
         sheet = decode_sheet(base64.b64decode(message["sheet"]))
+        self.stepped_back = self.stepped_back or processes.step_back_in_session()
         try:
             pid = os.fork()
         except OSError as error:
@@ -143,7 +145,7 @@ class _Forkserver:
             for fd in (self.wake_read, self.wake_write):
                 os.close(fd)
             self.sock.close()
-            os.setsid()
+            os.setpgid(0, 0)  # to be ended with its children; in the forkserver's session, which has stepped back
             become_subreaper()
             status = runner.main(sheet, fds[0], fds[1], fds[2], self.lifeline)
         except BaseException:  # border: this copy must never go on as a forkserver

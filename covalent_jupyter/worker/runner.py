@@ -167,7 +167,7 @@ def prefer_to_be_killed() -> None:
 
 
 def main(sheet: RunnerSheet, control: int, tokens: int, page: int, lifeline: int) -> int:
-    """Serve; the caller leads a session of its own. Gives the exit status."""
+    """Serve; the caller leads a process group of its own. Gives the exit status."""
     die_with_owner(lifeline)
     prefer_to_be_killed()
     wait_for_room(lambda: processes.write_record(sheet.record, os.getpid()), "a runner")
@@ -187,6 +187,7 @@ def main_fresh(arguments: list[str]) -> NoReturn:
     fds = [int(fd) for fd in arguments[1:]]
     for fd in fds:
         os.set_inheritable(fd, False)
+    processes.step_back_in_session()
     os._exit(main(decode_sheet(base64.b64decode(arguments[0])), *fds))
 
 

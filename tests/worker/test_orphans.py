@@ -91,7 +91,8 @@ def test_forkserver_is_killed(tmp_path: Path) -> None:
         heard, thread = start(pool, maker.pack())
         heard.wait_for(lambda heard: heard.began == [0])
         kill(pool._nursery._process.pid)  # type: ignore[attr-defined]
-        thread.join(10)
+        thread.join(60)
+        assert not thread.is_alive()
         outcome = heard.outcomes[0]
         assert outcome.status == "interrupted" and outcome.error is not None and outcome.error.cause == "interrupted"
         assert heard.returned == [1]
@@ -115,7 +116,7 @@ def test_close_ends_everything(tmp_path: Path) -> None:
     heard.wait_for(lambda heard: heard.began == [0])
     below = children(pool._nursery._process.pid)  # type: ignore[attr-defined]
     pool.close()
-    thread.join(10)
+    thread.join(60)
     assert heard.outcomes[0].status == "interrupted"
     assert all(start_time(pid) is None for pid in below)
     with pytest.raises(RuntimeError, match="closed"):
@@ -177,7 +178,7 @@ def test_fresh_interpreters(tmp_path: Path) -> None:
         heard, thread = start(pool, pack)
         heard.wait_for(lambda heard: heard.began == [0])
         pool.cancel([(pack.dispatch_id, 0, 1)], grace=0.1)
-        thread.join(10)
+        thread.join(60)
         assert heard.outcomes[0].status == "cancelled"
     finally:
         pool.close()
