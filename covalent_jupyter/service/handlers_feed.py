@@ -54,7 +54,7 @@ class Events(Handler):
             if self._live() != live_before:
                 break
             bus = self.context.dispatcher.bus
-            if await bus.wait(max(bus.seq, changes.seq), min(left, GLANCE)):
+            if await bus.wait(changes.seq, min(left, GLANCE)):  # not the bus's: it may have moved on while we read
                 await self._collect(min(time.monotonic() + PAUSE, began + wait), dispatch, running)
         self._answer(query, changes)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,6 +34,17 @@ def spoils(error: BaseException) -> bool:
     """Whether the instance must be opened again after this error."""
     text = str(error)
     return isinstance(error, duckdb.FatalException) or any(s in text for s in SPOILT)
+
+
+@contextmanager
+def _moment(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """What is read meanwhile is as it was at the first of the queries."""
+    cursor.begin()
+    try:
+        yield
+    finally:
+        with suppress(duckdb.Error):  # what was only read needs no end that succeeds
+            cursor.rollback()
 
 
 class Database:
@@ -109,8 +120,9 @@ class Database:
                         connection.close()
                 self._lock.notify_all()
 
-    def read(self, query: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
-        """Run the query on a cursor of its own; again on a new instance if this one is spoilt.
+    def read(self, query: Callable[[duckdb.DuckDBPyConnection], T], *, at_once: bool = False) -> T:
+        """Run the query on a cursor of its own; again on a new instance if this one is spoilt. ``at_once``: all that it
+        reads is as of one moment.
 
         InvalidRequest if it was given values that cannot be compared with ours; StoreError if the store fails,
         StoreDamaged (it says what to do) if its file is not what was written.
@@ -118,7 +130,7 @@ class Database:
         for left in reversed(range(_ATTEMPTS)):
             generation = self.generation
             try:
-                with self.cursor() as cursor:
+                with self.cursor() as cursor, _moment(cursor) if at_once else nullcontext():
                     return query(cursor)
             except duckdb.Error as e:
                 if isinstance(e, _UNFIT):

@@ -241,7 +241,9 @@ def changes(
     limit: int,
     electrons_of: Collection[str] | None = None,
 ) -> Changes:
-    """What has a number above ``after`` and at most ``upto``, in portions of about ``limit`` electrons."""
+    """What has a number above ``after``, in portions of about ``limit`` electrons, as of one moment: the row of a
+    dispatch is never older than those of its electrons. ``upto`` is the last number that is known to be stored; what
+    has come since is told too where all of it fits, and once more after ``upto``."""
     if after == upto:
         return Changes(upto, [], [], [])
     horizon = cursor.execute("SELECT max(value::BIGINT) FROM setting WHERE name = 'horizon'").fetchone()
@@ -264,9 +266,10 @@ def changes(
         ).fetchone()
         if row is not None:
             end, more = max(int(row[0]) - 1, after + 1), True
+    last = end if more else 2**63 - 1  # a row that was changed a moment ago would be missing
     found: dict[str, list[Any]] = {
         table: cursor.execute(
-            f"SELECT {columns} FROM {table} WHERE seq > ? AND seq <= ? {condition} ORDER BY seq", [after, end, *values]
+            f"SELECT {columns} FROM {table} WHERE seq > ? AND seq <= ? {condition} ORDER BY seq", [after, last, *values]
         ).fetchall()
         for table, columns, condition, values in asked
     }

@@ -246,7 +246,9 @@ class Store:
         """The last state of what has changed after number ``after`` (at least 1000 electrons a portion).
         ``electrons_of``: the dispatches whose electrons are wanted; by default those of all."""
         upto = self.last_seq
-        return self._database.read(lambda c: queries.changes(c, after, upto, dispatch_id, limit, electrons_of))
+        return self._database.read(
+            lambda c: queries.changes(c, after, upto, dispatch_id, limit, electrons_of), at_once=True
+        )
 
     def events(self, dispatch_id: str) -> list[tuple[int, str, bytes]]:
         """The log of one dispatch: (seq, kind, JSON)."""

@@ -278,6 +278,34 @@ def test_changes_come_in_portions_and_miss_nothing(store: Store) -> None:
     assert store.changes(after + 1).reset
 
 
+def test_changes_never_tell_of_electrons_what_the_row_of_their_dispatch_does_not_know(store: Store) -> None:
+    """A page shows both: a bar that is behind its table would be a lie."""
+    steps = 60
+    put(store, events=[("a", "x", b"")], dispatches=[dispatch("a")], electrons=[electron("a", n) for n in range(steps)])
+
+    def work() -> None:
+        for n in range(steps):
+            store.append(
+                Batch(
+                    events=[("a", "x", b"")],
+                    dispatches=[dispatch("a", counts=Counts(total=steps, completed=n + 1))],
+                    electrons=[electron("a", n, status=Status.COMPLETED)],
+                )
+            ).result(20)
+
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(work)
+        after, told, completed = 1, 0, set()
+        while told < steps:
+            changes = store.changes(after, dispatch_id="a")
+            told = max([told, *(row.counts.completed for row in changes.dispatches)])
+            completed |= {row.node for row in changes.electrons if row.status is Status.COMPLETED}
+            assert len(completed) <= told
+            after = changes.seq
+        written.result(20)
+    assert len(completed) == steps
+
+
 def test_forgotten_deletions_mean_a_snapshot(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("covalent_jupyter.store.upkeep.TOMBSTONES", 2)
     for i in range(5):
