@@ -51,7 +51,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 def browse(chromium: str, tmp_path: Path) -> Iterator[Callable[..., LabPage]]:
     """``browse(lab)`` opens a fresh browser profile; at the end nothing may have been fetched from elsewhere."""
     pages: list[LabPage] = []
-    expect.set_options(timeout=20_000)
+    expect.set_options(timeout=60_000)  # a busy machine takes its time
     # Not kept open between tests: Playwright's loop would be in the way of asynchronous ones.
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)

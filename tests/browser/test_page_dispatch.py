@@ -151,14 +151,6 @@ def runs(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     yield Runs(lab, tmp_path_factory.mktemp("lattices"))
 
 
-@pytest.fixture(autouse=True)
-def patience() -> Iterator[None]:
-    """A busy machine takes its time."""
-    expect.set_options(timeout=60_000)
-    yield
-    expect.set_options(timeout=5_000)
-
-
 def open_dispatch(page: LabPage, dispatch: str, **query: object) -> Locator:
     """Follow the link to a dispatch; its page."""
     page.page.set_default_timeout(120_000)

@@ -19,7 +19,7 @@ from covalent_jupyter import errors
 from covalent_jupyter.client.rest import connect
 
 
-def run(function: Callable[..., Any], executor: str, *args: Any, timeout: float = 60.0, **options: Any) -> ct.Result:
+def run(function: Callable[..., Any], executor: str, *args: Any, timeout: float = 120.0, **options: Any) -> ct.Result:
     """One electron beside a harmless one; the harmless one must always complete."""
     electron = ct.electron(function, executor=executor, **options)
     neighbour = ct.electron(lambda: "fine", executor=executor)

@@ -20,7 +20,7 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_a_script_for_covalent(script: Path, shim: Path, place: Path, tmp_path: Path) -> None:
     done = subprocess.run(

@@ -14,7 +14,7 @@ import pytest
 import covalent_jupyter as ct
 from covalent_jupyter import launch
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 def ask(place: Path, path: str) -> Any:
@@ -27,7 +27,7 @@ def rows(query: str) -> list[tuple[Any, ...]]:
     return [tuple(row.values()) for row in ct.sql(query, pandas=False)]
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 40.0) -> Any:
+def wait_for(what: Callable[[], Any], seconds: float = 120.0) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = what()

@@ -77,7 +77,7 @@ def python(code: str, *args: str) -> str:
     return done.stdout.strip().splitlines()[-1]
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 40.0) -> Any:
+def wait_for(what: Callable[[], Any], seconds: float = 120.0) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := what()):
         assert time.monotonic() < deadline, "it did not come about"

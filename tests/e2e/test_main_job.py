@@ -112,7 +112,7 @@ def run(client: BlockingKernelClient, code: str) -> str:
     return "".join(printed)
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 60.0) -> Any:
+def wait_for(what: Callable[[], Any], seconds: float = 180.0) -> Any:
     deadline = time.monotonic() + seconds
     while True:
         try:

@@ -20,7 +20,7 @@ import covalent_jupyter as ct
 from covalent_jupyter import launch
 from covalent_jupyter.errors import InvalidRequest
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 @ct.electron
@@ -62,7 +62,7 @@ def command(code: str, *args: object) -> str:
 KEEP = "import os, sys, uuid; open(os.path.join(sys.argv[1], uuid.uuid4().hex + '.json'), 'w').write(sys.stdin.read())"
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 30.0) -> Any:
+def wait_for(what: Callable[[], Any], seconds: float = 90.0) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = what()

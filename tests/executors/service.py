@@ -149,7 +149,7 @@ class Listener:
         self.lost.append((host_id, incarnation, reason))
         self._changed.set()
 
-    async def until(self, condition: Callable[[], Any], timeout: float = 40.0) -> Any:
+    async def until(self, condition: Callable[[], Any], timeout: float = 120.0) -> Any:
         end = time.monotonic() + timeout
         while not (found := condition()):
             left = end - time.monotonic()
@@ -231,7 +231,7 @@ class Service:
         for pack in packs:
             assert self.hosts.send(self.host_id, Run(pack))
 
-    async def done(self, *packs: Pack, timeout: float = 40.0) -> dict[int, Outcome]:
+    async def done(self, *packs: Pack, timeout: float = 120.0) -> dict[int, Outcome]:
         """The outcomes of these packs, when all have ended."""
         await self.listener.until(lambda: all(map(self.listener.ended, packs)), timeout)
         found: dict[int, Outcome] = {}

@@ -35,7 +35,7 @@ def big(size: int) -> bytes:
     return b"x" * size
 
 
-def wait_for(path: str, seconds: float = 30.0) -> str:
+def wait_for(path: str, seconds: float = 90.0) -> str:
     import pathlib
     import time as clock
 

@@ -37,7 +37,7 @@ class FrontEnd:
         errors = [m for m in self.messages if m["msg_type"] == "error" and m["parent_header"].get("msg_id") == parent]
         assert not errors, "\n".join(errors[0]["content"]["traceback"])
 
-    def until(self, wanted: Callable[[dict[str, Any]], bool], seconds: float = 60.0) -> dict[str, Any]:
+    def until(self, wanted: Callable[[dict[str, Any]], bool], seconds: float = 180.0) -> dict[str, Any]:
         """The next message that is wanted."""
         deadline = time.monotonic() + seconds
         while True:

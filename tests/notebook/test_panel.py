@@ -311,7 +311,7 @@ def test_many_panels_share_what_is_large(front: FrontEnd, tmp_path: Path) -> Non
     front.run(
         "import psutil, gc\nfrom IPython.display import display\n"
         f"ids = [ct.dispatch(waiting)({str(flag)!r}, 2) for _ in range(100)]\n"
-        "for j in ids: j.wait(60)\n"
+        "for j in ids: j.wait(150)\n"
         "display(ids[0]); gc.collect(); before = psutil.Process().memory_info().rss\n"
         "for j in ids: display(j)\n"
         "gc.collect(); print('grown', psutil.Process().memory_info().rss - before)\n"

@@ -33,7 +33,7 @@ FOLDERS = {
 }
 
 
-def wait_for(what: Callable[[], T], seconds: float = 30.0, name: str = "it") -> T:
+def wait_for(what: Callable[[], T], seconds: float = 90.0, name: str = "it") -> T:
     """What ``what`` gives as soon as it is true; AssertionError when that takes longer than ``seconds``."""
     deadline = time.monotonic() + seconds
     while not (found := what()):
@@ -100,7 +100,7 @@ class Place:
             kill(host.pid)
         return len(hosts)
 
-    def start(self, seconds: float = 60.0) -> float:
+    def start(self, seconds: float = 120.0) -> float:
         """Have the service run, however often its start is cut off; seconds until ``/health`` answered."""
         deadline = time.monotonic() + seconds
         while True:

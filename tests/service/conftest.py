@@ -51,7 +51,7 @@ class Client:
         path: str,
         body: Any = None,
         headers: dict[str, str | None] | None = None,
-        timeout: float = 30,
+        timeout: float = 90,
     ) -> Answer:
         parts = urlsplit(self.connection.url)
         sent: dict[str, str | None] = {"Authorization": f"token {self.connection.token}", **(headers or {})}

@@ -113,7 +113,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-def _wait(condition: object, seconds: float = 20.0) -> None:
+def _wait(condition: object, seconds: float = 60.0) -> None:
     limit = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < limit, "did not come true in time"

@@ -110,7 +110,7 @@ class Heard:
             self.batches += 1
             self._changed.notify_all()
 
-    def wait_for(self, condition: Callable[[Heard], bool], timeout: float = 20.0) -> None:
+    def wait_for(self, condition: Callable[[Heard], bool], timeout: float = 90.0) -> None:
         with self._changed:
             assert self._changed.wait_for(lambda: condition(self), timeout), self.facts
 

@@ -260,7 +260,7 @@ def test_progress_and_reports(pool: RunnerPool, tmp_path: Path) -> None:
     heard, thread = start(pool, maker.pack())
     heard.wait_for(lambda heard: any(fact.progress.get("done") == 4 for fact in heard.grown))
     (tmp_path / "go").touch()
-    thread.join(10)
+    thread.join(60)
     assert heard.grown[-1].progress["total"] == 4
     points = heard.reports(0)
     assert [values["step"] for _, values in points] == [0, 1, 2, 3]

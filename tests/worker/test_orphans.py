@@ -51,7 +51,7 @@ main(sys.argv[1])
 """
 
 
-def wait_until(condition: object, timeout: float = 20.0) -> float:
+def wait_until(condition: object, timeout: float = 90.0) -> float:
     begun = time.monotonic()
     while not condition():  # type: ignore[operator]
         assert time.monotonic() - begun < timeout
