@@ -131,7 +131,7 @@ class Feed:
             begun.add(dispatch_id)
             self._begin(rest, dispatch_id, after)
         begun.intersection_update(wanted)
-        query = {"after": after, "wait": POLL, "electrons_of": ",".join(wanted[:100])}
+        query = {"after": after, "wait": POLL, "electrons_of": ",".join(wanted[:100]), "pictures": "false"}
         changes = _decoder.decode(rest.request("GET", "events", query=query).data)
         if changes.reset:
             return None

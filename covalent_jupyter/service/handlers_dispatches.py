@@ -166,14 +166,15 @@ class Electrons(DispatchHandler):
             self.context.store.electrons, dispatch_id, offset=query.offset, limit=query.limit,
             status=statuses(query.status), name=query.name or None, nodes=numbers(query.nodes),
         )  # fmt: skip
-        shown = rows if query.pictures else [_without_pictures(row) for row in rows]
+        shown = rows if query.pictures else [without_pictures(row) for row in rows]
         self.reply(q.ElectronPage([self._live(row) for row in shown], total, seq))
 
     def _live(self, row: ElectronRow) -> ElectronRow:
         return with_live_log(row, self.context.dispatcher.live_logs)
 
 
-def _without_pictures(row: ElectronRow) -> ElectronRow:
+def without_pictures(row: ElectronRow) -> ElectronRow:
+    """The row with what its preview says in words alone."""
     if row.preview is None or not row.preview.mime:
         return row
     return msgspec.structs.replace(row, preview=msgspec.structs.replace(row.preview, mime={}))

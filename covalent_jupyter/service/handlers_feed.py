@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import InvalidRequest
 from ..store import Changes, Store
 from . import queries as q
-from .handlers_dispatches import resolve, with_bytes
+from .handlers_dispatches import resolve, with_bytes, without_pictures
 from .web import Handler
 
 #: Seconds during which changes are collected into one answer, unless a dispatch ends.
@@ -101,10 +101,11 @@ class Events(Handler):
                         grown.displays_size,
                     )
                 )
+        electrons = changes.electrons if query.pictures else [without_pictures(row) for row in changes.electrons]
         self.reply(
             q.Feed(
                 seq=changes.seq, next=changes.seq if changes.more else None, reset=changes.reset,
-                dispatches=changes.dispatches, electrons=changes.electrons, deleted=changes.deleted, logs=logs,
+                dispatches=changes.dispatches, electrons=electrons, deleted=changes.deleted, logs=logs,
             )
         )  # fmt: skip
 

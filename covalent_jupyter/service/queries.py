@@ -110,6 +110,7 @@ class Follow(Struct, forbid_unknown_fields=True):
     electrons: bool = True  # false: rows of dispatches alone
     # ids with commas: rows of all dispatches, electrons and logs of these alone
     electrons_of: Annotated[str, Meta(max_length=8192)] = ""
+    pictures: bool = True  # whether previews bring their pictures and tables, of up to 60 kB a row
     ended: bool = False  # with ``dispatch``: answer only when it has ended (or the wait is over)
 
 

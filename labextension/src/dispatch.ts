@@ -20,8 +20,6 @@ export const MOST_ROWS = 20_000;
 /** Rows that are fetched before all others: those that have something to tell. */
 const TELLING: readonly Status[] = ['FAILED', 'RUNNING', 'CANCELLED'];
 const FIRST = 200;
-/** Dispatches with more electrons keep no pictures and tables in their rows: details are asked for. */
-const WITH_PICTURES = 200;
 
 export type Presence =
   /** Not known yet. */
@@ -170,7 +168,7 @@ export class DispatchModel implements IDisposable {
       name,
       status: status.join(','),
       limit,
-      ...this._thin()
+      pictures: false
     });
     this._keep(list.electrons);
     this._changed.emit();
@@ -321,16 +319,11 @@ export class DispatchModel implements IDisposable {
     const list = await this.source.request<ElectronList>(`dispatches/${this._id}/electrons`, {
       offset,
       ...query,
-      ...this._thin()
+      pictures: false
     });
     this._keep(list.electrons);
     this._changed.emit();
     return list.electrons.length;
-  }
-
-  /** Rows of many electrons come without pictures: a table of 60 kB each would be a download. */
-  private _thin(): { pictures?: boolean } {
-    return this.total > WITH_PICTURES ? { pictures: false } : {};
   }
 
   /** Take rows in, unless a newer state of them is known. */
@@ -338,7 +331,7 @@ export class DispatchModel implements IDisposable {
     for (const row of rows) {
       const known = this._electrons.get(row.node);
       if (!known || known.seq <= row.seq) {
-        this._electrons.set(row.node, this.total > WITH_PICTURES ? withoutPictures(row) : row);
+        this._electrons.set(row.node, row);
       }
       if (this._logs.has(row.node) && row.ended !== null) {
         this._logs.delete(row.node);
@@ -368,8 +361,4 @@ export class DispatchModel implements IDisposable {
   /** Of two searches for the row, the last counts. */
   private _round = 0;
   private _disposed = false;
-}
-
-function withoutPictures(row: ElectronRow): ElectronRow {
-  return row.preview?.mime ? { ...row, preview: { ...row.preview, mime: undefined } } : row;
 }

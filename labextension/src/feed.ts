@@ -195,7 +195,13 @@ export class Feed implements ISource, IDisposable {
     try {
       const answer = await this.request<FeedAnswer>(
         'events',
-        { after: this._cursor ?? 0, wait: isHidden() ? 0 : WAIT, electrons: electronsOf !== '', electrons_of: electronsOf },
+        {
+          after: this._cursor ?? 0,
+          wait: isHidden() ? 0 : WAIT,
+          electrons: electronsOf !== '',
+          electrons_of: electronsOf,
+          pictures: false // each may be 60 kB; whoever shows one asks for it
+        },
         { signal }
       );
       if (answer.reset) {

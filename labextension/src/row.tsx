@@ -281,6 +281,7 @@ function told(row: DispatchRow, trans: TranslationBundle): string {
   if (row.notebook) {
     lines.push(trans.__('Notebook: %1', row.notebook));
   }
+  (row.notices ?? []).slice(0, 5).forEach(notice => lines.push(trans.__('Notice: %1', notice)));
   if (row.note) {
     lines.push(trans.__('Note: %1', row.note));
   }

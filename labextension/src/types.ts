@@ -61,6 +61,8 @@ export interface DispatchRow {
   note: string;
   /** Of what somebody wants to be told: "" (not said), "off", "end" or "failure". */
   notify?: string;
+  /** What people should know: what was cut off, what could not be told. */
+  notices?: string[];
 }
 
 /** What people see of a value. */

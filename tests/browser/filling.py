@@ -60,7 +60,7 @@ def variety() -> list[DispatchRow]:
     yesterday = int((now - noon).total_seconds() // 60)
     rows = [
         past(3, status=Status.FAILED, lattice="relax_structure", name="relax_structure", inputs={"cell": "Si 2×2×2"},
-             error="split (3): ValueError: could not convert string to float\nmore", counts=Counts(total=8, completed=3, failed=1)),
+             error="split (3): ValueError: could not convert string to float\nmore", counts=Counts(total=8, completed=3, failed=1), notices=["<i>split</i> (3) was cut off after 12 minutes"]),
         past(5, counts=Counts(total=34, completed=34, reused=31), tags=["iris", "paper"]),
         past(12, inputs={"C": "10", "gamma": "0.7"}),
         past(20, status=Status.CANCELLED, lattice="vqe_energy", name="vqe_energy",

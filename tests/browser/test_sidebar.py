@@ -73,6 +73,9 @@ def test_each_state_has_its_sign_and_user_text_is_text(history: Lab, browse: Bro
     expect(reused.locator(".jp-Covalent-tags")).to_have_text("#iris #paper")
     expect(page.row(HOSTILE)).to_contain_text("#<script>alert(2)</script>")
     assert page.panel.locator(".jp-Covalent-tree img, .jp-Covalent-tree script, .jp-Covalent-tree b").count() == 0
+    page.row("relax_structure").locator(".jp-Covalent-name").click()
+    notices = page.page.locator(".jp-CovalentPage:visible").get_by_role("list", name="Notices")
+    expect(notices).to_have_text("<i>split</i> (3) was cut off after 12 minutes")
     yesterday = date.today() - timedelta(days=1)
     young = [row.ended for row in variety() if date.fromtimestamp(row.ended) >= yesterday]
     days = ["Yesterday" if date.fromtimestamp(ended) == yesterday else "Today" for ended in young]

@@ -66,6 +66,10 @@ def test_rows_come_without_pictures_where_they_are_not_wanted(ask: Client) -> No
     assert ask("GET", page).json()["electrons"][0]["preview"]["mime"] == {"text/html": "<table></table>"}
     thin = ask("GET", f"{page}?pictures=false").json()["electrons"]
     assert (len(thin), thin[0]["preview"]) == (3, {"type": "float", "repr": "0.5", "scalar": 0.5})
+    feed = f"events?after=0&electrons_of={IDS[0]}"
+    rows = {each["node"]: each for each in ask("GET", feed).json()["electrons"]}
+    told = {each["node"]: each for each in ask("GET", f"{feed}&pictures=false").json()["electrons"]}
+    assert rows[0]["preview"]["mime"] and told == {each["node"]: each for each in thin}
 
 
 def test_attempts(ask: Client) -> None:

@@ -48,8 +48,30 @@ export function Header({ model, place }: Props): JSX.Element | null {
       </div>
       {place === 'page' && <Facts row={row} now={now} />}
       <Bar counts={row.counts} />
+      <Notices notices={row.notices ?? []} />
       {place === 'page' && row.note && <p className="cv-note">{row.note}</p>}
     </header>
+  );
+}
+
+/** What people should know of the run, beside how it went; the first few, the rest on demand. */
+function Notices({ notices }: { notices: readonly string[] }): JSX.Element | null {
+  const trans = useTrans();
+  if (notices.length === 0) {
+    return null;
+  }
+  const [few, more] = [notices.slice(0, 3), notices.slice(3)];
+  const line = (text: string, i: number) => <li key={i}>{text}</li>;
+  return (
+    <div className="cv-notices">
+      <ul aria-label={trans.__('Notices')}>{few.map(line)}</ul>
+      {more.length > 0 && (
+        <details>
+          <summary>{trans._n('%1 more', '%1 more', more.length)}</summary>
+          <ul>{more.map(line)}</ul>
+        </details>
+      )}
+    </div>
   );
 }
 
