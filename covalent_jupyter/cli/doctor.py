@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
-import json
 import os
 import platform
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jupyter_core.paths import jupyter_config_path, jupyter_path, jupyter_runtime_dir
 
+from .. import labextensions
 from .._version import __version__
 from ..client.connection import settings
 from ..client.dispatching import dispatch
@@ -22,6 +22,7 @@ from ..client.display import duration_text, plain, size_text
 from ..client.waiting import wait_for
 from ..demo import probe
 from ..errors import CovalentError
+from ..labextensions import read_json
 from ..model import Status
 from .output import Out
 from .service import state_of_service
@@ -142,7 +143,7 @@ def _server_extension() -> Check:
             Path(folder, "jupyter_server_config.json"),
         ]
         for file in files:
-            state = _json(file).get("ServerApp", {}).get("jpserver_extensions", {}).get("covalent_jupyter")
+            state = read_json(file).get("ServerApp", {}).get("jpserver_extensions", {}).get("covalent_jupyter")
             if state is not None:
                 found, where = bool(state), str(file)
     if found is None:
@@ -157,20 +158,15 @@ def _server_extension() -> Check:
 
 
 def _lab_extension(versions: dict[str, str]) -> Check:
-    places = [Path(p, "covalent-jupyter", "package.json") for p in jupyter_path("labextensions")]
-    place = next((p for p in places if p.is_file()), None)
+    place = labextensions.installed()
     if place is None:
         return Check("lab extension", "note", "not installed in this environment",
                      "pip install 'covalent-jupyter[lab]' in the environment that JupyterLab is started from brings "
                      "the sidebar")  # fmt: skip
-    for folder in jupyter_config_path():
-        disabled = _json(Path(folder, "labconfig", "page_config.json")).get("disabledExtensions", {})
-        names = disabled if isinstance(disabled, dict) else dict.fromkeys(disabled, True)
-        if names.get("covalent-jupyter"):
-            return Check(
-                "lab extension", "note", f"switched off in {folder}", "jupyter labextension enable covalent-jupyter"
-            )
-    version = str(_json(place).get("version", "?"))
+    off = labextensions.switched_off()
+    if off is not None:
+        return Check("lab extension", "note", f"switched off in {off}", "jupyter labextension enable covalent-jupyter")
+    version = str(read_json(place).get("version", "?"))
     if version != __version__:
         return Check(
             "lab extension",
@@ -190,16 +186,10 @@ def _widgets(versions: dict[str, str]) -> Check:
                      "pip install jupyterlab_widgets where JupyterLab is started from; until then panels are "
                      "still pictures")  # fmt: skip
     return Check(
-        "widget manager", "ok", f"{_json(place).get('version', '?')}, ipywidgets {versions['ipywidgets'] or 'missing'}"
+        "widget manager",
+        "ok",
+        f"{read_json(place).get('version', '?')}, ipywidgets {versions['ipywidgets'] or 'missing'}",
     )
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _store() -> Check:

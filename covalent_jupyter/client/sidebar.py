@@ -7,6 +7,7 @@ import time
 from typing import NamedTuple
 
 from ..errors import CovalentError
+from ..labextensions import PANELS
 from .connection import Connector, Endpoint, Settings, parent_server, settings
 from .rest import ExtensionMissing, Rest
 
@@ -22,10 +23,11 @@ HINT = (
 
 class Server(NamedTuple):
     """``extension``: whether it has ours; None where there is no server, or it did not answer. ``store_id``: of the
-    service behind it."""
+    service behind it. ``panels``: whether its JupyterLab draws ours."""
 
     extension: bool | None
     store_id: str = ""
+    panels: bool = True
 
 
 @functools.cache
@@ -55,7 +57,8 @@ def server_side() -> Server:
 def _ask(endpoint: Endpoint) -> Server:
     rest = Rest(Connector(Settings(settings().store_dir, endpoint.url, endpoint.token)))
     try:
-        return Server(True, str(rest.health(PATIENCE).get("store_id", "")))
+        answer = rest.request("GET", "health", timeout=PATIENCE)
+        return Server(True, str(answer.json().get("store_id", "")), answer.headers.get(PANELS) != "off")
     except ExtensionMissing:
         return Server(False)
     except CovalentError:

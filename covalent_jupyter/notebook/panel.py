@@ -1,7 +1,7 @@
 """The one panel of a dispatch in a notebook, in the forms that front ends understand.
 
 - ``application/vnd.covalent.dispatch+json``: our labextension draws it from the service, with no kernel.
-- A widget, where there is no labextension: it goes over the kernel.
+- A widget, where there is no labextension, or it is switched off: it goes over the kernel.
 - ``text/html``: a still table and graph for pages without either (nbconvert, GitHub).
 
 Where it is not known what the front end has, all of them are sent, and it takes what it can.
@@ -65,12 +65,13 @@ def forms_for(rest: Rest) -> Forms:
 
 
 def _beside(side: Server, rest: Rest, widget: bool) -> Forms:
-    """For a server with the extension: its page asks the service behind it, which must be that of this kernel."""
+    """For a server with the extension: the labextension, where it is switched on, asks the service behind it, which must be
+    that of this kernel."""
     try:
         same = side.store_id == store_id(rest)
     except CovalentError:
         same = True
-    return Forms(True, False) if same else Forms(not widget, widget)
+    return Forms(True, False) if same and side.panels else Forms(not widget, widget)
 
 
 def _has_widgets() -> bool:

@@ -17,6 +17,7 @@ from tornado.iostream import StreamClosedError
 
 from .._version import __version__
 from ..errors import ServiceUnavailable
+from ..labextensions import PANELS, draws_panels
 from ..model import PROTOCOL
 from .link import NotRunning, ServiceLink
 from .proxy import RESPONSE_HEADERS, Exchange
@@ -102,6 +103,8 @@ class ProxyHandler(ExtensionHandlerMixin, APIHandler):
     @web.authenticated
     @authorized("read", resource=RESOURCE)
     async def get(self, path: str) -> None:
+        if path == "health" and not draws_panels():
+            self.set_header(PANELS, "off")
         await self._forward()
 
     @web.authenticated

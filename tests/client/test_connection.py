@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import importlib.util
 import json
 import os
 import signal
@@ -21,6 +22,7 @@ from covalent_jupyter.client.connection import Connector, Settings, parent_serve
 from covalent_jupyter.client.rest import Rest, connect
 from covalent_jupyter.client.sidebar import sidebar_hint
 from covalent_jupyter.client.submit import submit
+from covalent_jupyter.notebook.panel import SCRIPT, Forms, forms_for
 from covalent_jupyter.workflow import build
 
 from . import flows
@@ -212,6 +214,24 @@ def test_a_notebook_hears_what_the_sidebar_needs(tmp_path: Path, monkeypatch: py
             assert sidebar_hint() == ""
     finally:
         file.unlink(missing_ok=True)
+
+
+def test_where_the_labextension_is_off_the_panel_is_a_widget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    widgets = importlib.util.find_spec("anywidget") is not None and SCRIPT.exists()
+    with world(tmp_path):
+        monkeypatch.setenv("JPY_PARENT_PID", "4244")
+        file = Path(os.environ["JUPYTER_RUNTIME_DIR"], "jpserver-4244.json")
+        service = connect()
+        health = service.health()
+
+        def forms(**headers: str) -> Forms:
+            with answering(lambda h: reply(h, 200, health, X_Covalent_Protocol="1", **headers)) as url:
+                file.write_text(json.dumps({"url": url, "token": "abc"}))
+                return forms_for(service)
+
+        assert forms() == Forms(page=True, widget=False)
+        assert forms(X_Covalent_Panels="off") == Forms(page=not widgets, widget=widgets)
+        monkeypatch.undo()
 
 
 def test_blobs_that_went_meanwhile_are_sent_again() -> None:

@@ -336,3 +336,29 @@ def test_a_client_that_goes_during_a_long_poll_leaves_no_traceback(
 
     jp_asyncio_loop.run_until_complete(ask_and_go())
     assert not [r for r in caplog.records if r.exc_info or "Uncaught" in r.getMessage()]
+
+
+def test_kernels_hear_whether_the_labextension_draws_their_panels(
+    fetch: Fetch, jp_data_dir: Path, jp_config_dir: Path
+) -> None:
+    def told() -> str | None:
+        found: str | None = fetch("health").headers.get("X-Covalent-Panels")
+        return found
+
+    assert told() == "off"  # it is not installed for this server
+    package = jp_data_dir / "labextensions/covalent-jupyter/package.json"
+    package.parent.mkdir(parents=True)
+    package.write_text("{}")
+    assert told() is None
+    page = jp_config_dir / "labconfig/page_config.json"
+    page.parent.mkdir()
+    for disabled, expected in (
+        ({"covalent-jupyter": True}, "off"),
+        ({"covalent-jupyter:output": True}, "off"),
+        (["covalent-jupyter"], "off"),
+        ({"covalent-jupyter": False, "another": True}, None),
+    ):
+        page.write_text(json.dumps({"disabledExtensions": disabled}))
+        assert told() == expected
+    page.write_text("not JSON")
+    assert told() is None
