@@ -67,6 +67,9 @@ OPTIONS: dict[str, Option] = {
     "dask_memory_limit": Option(
         str, "", "Memory of all electrons on one Dask worker, such as `4GB`, or `0` for no limit; empty: what is free."
     ),
+    "dask_lost_after": Option(
+        float | None, None, "Seconds of silence after which a Dask worker or scheduler is given up; none: 30.", minimum=1
+    ),
     "body_cap": Option(int, 512 << 20, "Bytes that one request to the service may have.", minimum=1 << 20),
     "value_cap": Option(int, 64 << 30, "Bytes that one uploaded value may have.", minimum=1 << 20),
     "max_nodes": Option(int, 1_000_000, "Nodes that one root dispatch may have, sublattices included.", minimum=1),
@@ -268,8 +271,8 @@ def traits() -> dict[str, Any]:
             trait: Any = Enum(option.choices, default_value=option.default)
         elif option.kind is bool:
             trait = Bool(option.default)
-        elif option.kind is float:
-            trait = Float(option.default)
+        elif option.kind is float or option.kind == float | None:
+            trait = Float(option.default, allow_none=option.default is None)
         elif option.kind is str:
             trait = Unicode(option.default)
         elif option.kind is int or option.kind == int | None:

@@ -54,6 +54,16 @@ def start_time(pid: int) -> str | None:
     return None if fields[0] in (b"Z", b"X") else fields[19].decode()
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether the process was stopped by a signal (SIGSTOP), and stands still until somebody continues it."""
+    import psutil
+
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    except psutil.Error:
+        return False
+
+
 def children(pid: int) -> list[int]:
     """The direct children of a process, zombies included; none if it is gone."""
     if LINUX:

@@ -26,7 +26,8 @@ from .base import Emit, HostContext, PackExecutor, check_slots, machine_info
 from .dask_cluster import Dask, Shape, add_worker, load_cluster_class, open_dask, scale_other, share_slots
 from .dask_fit import examine
 from .dask_lines import Lines
-from .dask_worker import Said, Setup, control, decode_said, encode, run_pack_bytes, worker_folder
+from .dask_pulse import IDENTITY
+from .dask_worker import Said, Setup, control, decode_said, encode, run_pack_bytes, worker_folder, worker_name
 from .inline import keep_big_values, with_values
 from .objects import DASK_OPTIONS
 
@@ -38,6 +39,12 @@ _PATIENCE = 4.0  # seconds that a missing worker is waited for before another is
 _SCALINGS = 3  # after that the cluster is built anew
 _RETRY = (1.0, 30.0)  # seconds between attempts to open a cluster: first and longest pause
 _LAST_WORDS = 5.0  # seconds in which a pack whose Dask task has finished must have ended
+_LOST_AFTER = (
+    30.0  # seconds of silence after which a worker or the scheduler is given up, unless the options say otherwise
+)
+_UNHEARD = 5.0  # seconds, and two heartbeats, after which a worker that is not ours gets nothing new
+_STOPPED = 4.0  # seconds after which a worker of our own that was stopped by a signal is replaced
+_PREPARE = 20.0  # seconds that workers have to start their runners
 
 _facts = msgspec.msgpack.Decoder(list[Fact])
 
@@ -50,6 +57,8 @@ class _Sent:
     future: Any
     blob_root: str  # where its values are kept here
     worker: str = ""  # the station that began it
+    address: str = ""  # of its Dask worker
+    missed: int = 0  # looks at the cluster in which that worker was not there
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     since: float = field(default_factory=time.monotonic)  # when Dask got it
     moving: bool = False  # it is being taken back, since its worker has no place for it and another one has
@@ -86,6 +95,13 @@ class DaskPackExecutor(PackExecutor):
         self._memory = parse_limit(self._options.get("memory_limit"), "memory_limit of the dask executor")
         self._fit: dict[str, int] = {}  # slots that workers of our own have, by address
         self._scaled: dict[str, Any] = {}
+        self._lost_after = _seconds(self._options, "lost_after", _LOST_AFTER)
+        self._lost = 0.0  # when a cluster that is not ours was lost; 0: it was not, or is there again
+        self._connections = 0
+        self._replaced: set[str] = set()  # workers of our own that were ended because they stood still
+        self._abandoned: dict[
+            str, dict[str, list[Attempt]]
+        ] = {}  # by worker's address: packs that it must not go on with
 
     def start(self, emit: Emit, context: HostContext) -> None:
         self._emit = emit
@@ -168,14 +184,23 @@ class DaskPackExecutor(PackExecutor):
                 except Exception as error:  # the border to Dask: its errors are many
                     if not isinstance(error, (CovalentError, OSError)):
                         log.exception("the Dask cluster could not be opened")
-                    self._refuse(error)
                     await self._leave()
+                    if not self._may_return(error):
+                        self._refuse(error)
                     await self._wait(pause, self._stop)
-                    pause = min(pause * 2, _RETRY[1])
+                    pause = min(pause * 2, _RETRY[1]) if not self._lost else _RETRY[0]
                 else:
                     await self._leave()
         finally:
             self._lines.close()
+
+    def _may_return(self, error: BaseException) -> bool:
+        """Whether a cluster that was lost may come back yet. Until then electrons wait for it, and the state says so."""
+        if not self._lost or isinstance(error, ConfigError) or time.monotonic() - self._lost > self._lost_after:
+            self._lost = 0.0
+            return False
+        self._enter("degraded", 0, 0, f"it was lost, and electrons wait for it up to {self._lost_after:g} s: {error}")
+        return True
 
     def _folders(self) -> list[Path]:
         """What workers should see: where runners write down what they did, and where values are kept."""
@@ -191,31 +216,40 @@ class DaskPackExecutor(PackExecutor):
     async def _prepare(self, dask: Dask) -> None:
         context = self._context
         topic = f"covalent-{context.incarnation}"
+        self._connections += 1
+        self._abandoned.clear()
         setup = Setup(
             context.incarnation, self._lines.path if dask.local else "", topic,
             str(context.spool_dir) if dask.shared else "", str(context.scratch_dir) if dask.local else "",
             context.preload if dask.local else (), dask.variables, self._memory,
-            1.0 / max(1, dask.n_workers) if dask.local else 1.0,
+            1.0 / max(1, dask.n_workers) if dask.local else 1.0, self._connections,
         )  # fmt: skip
         self._setup = encode(setup)
         if not dask.local:
             dask.client.subscribe_topic(topic, self._heard)
-        await dask.client.run(control, self._setup, "prepare", workers=dask.only())
+        answers = await dask.ask(control, self._setup, "prepare", seconds=_PREPARE)
+        failed = [answer for answer in answers.values() if isinstance(answer, Exception)]
+        if failed and len(failed) == len(answers):
+            raise failed[0]
         await self._look(dask)
-        waiting, self._waiting = self._waiting, []
+        self._lost = 0.0
         self._wanted.clear()
+        self._submit_waiting()
+
+    def _submit_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
         for pack in waiting:
             self._submit(pack)
 
     async def _leave(self) -> None:
         """The cluster is left, or gone: what it held was cut off."""
         dask, self._dask = self._dask, None
-        self._fit = {}
+        self._fit, self._replaced = {}, set()
         if dask is None:
             return
         setup, self._setup = self._setup, b""
-        if not dask.local:
-            await self._soon(dask.client.run(control, setup, "close", on_error="return"))
+        if not dask.local and dask.connected and not dask.mute:
+            await self._soon(dask.ask(control, setup, "close"))
         if self._closing or dask.local:
             await self._soon(dask.close())
             await self._part(dask)
@@ -256,8 +290,10 @@ class DaskPackExecutor(PackExecutor):
             except OSError as error:
                 if not self._stop.is_set():
                     log.warning("the Dask cluster is lost: %s", error)
-                    self._enter("degraded", 0, 0, "the connection to the Dask scheduler was lost; it is being renewed")
+                    self._lost = 0.0 if dask.local else time.monotonic()
+                    self._enter("degraded", 0, 0, "it was lost; it is opened anew for the next electron")
                 return
+            self._submit_waiting()
             self._move()
             if not dask.n_workers or count >= dask.n_workers:
                 short_since, scalings = 0.0, 0
@@ -274,9 +310,21 @@ class DaskPackExecutor(PackExecutor):
                 short_since = now
 
     async def _look(self, dask: Dask) -> int:
-        """Looks at the workers, tells of changes; how many there are."""
-        workers = await dask.workers()
+        """Looks at the workers, tells of changes; how many there are. OSError if the cluster is lost."""
+        try:
+            workers = await dask.workers()
+        except TimeoutError as error:
+            dask.mute += _LOOK + IDENTITY
+            if dask.mute >= self._lost_after:
+                raise
+            self._enter(
+                "degraded", 0, 0, f"{error}; after {self._lost_after:g} s of that its electrons count as cut off"
+            )
+            return dask.n_workers
+        dask.mute = 0.0
+        dask.pulse.look({address: worker["last_seen"] for address, worker in workers.items()})
         if dask.local:
+            self._replace_stopped(dask)
             await self._refit(workers)
         else:
             workers = await self._fitting(dask, workers)
@@ -291,7 +339,65 @@ class DaskPackExecutor(PackExecutor):
             dask.fits[worker] = reason
             if reason:
                 log.warning("%s", reason)
+        await self._listen(dask, workers)
         return {worker: workers[worker] for worker in dask.usable()}
+
+    # Workers that fall silent
+
+    def _replace_stopped(self, dask: Dask) -> None:
+        """Workers of our own that stand still are ended; their nannies start others. That one is only slow is not taken for it."""
+        for address, pid in dask.pids().items():
+            silence = dask.pulse.silence(address)
+            if silence > self._lost_after or (silence > _STOPPED and processes.is_stopped(pid)):
+                log.error(
+                    "the Dask worker %s (process %d) stands still: it is ended, and another started", address, pid
+                )
+                self._replaced.add(worker_name(pid))
+                processes.kill(pid)
+
+    async def _listen(self, dask: Dask, workers: dict[str, dict[str, Any]]) -> None:
+        """What is to be done about workers of somebody else's cluster that are silent, gone, or heard again."""
+        unheard = min(
+            _UNHEARD + 2.0 * (1.0 + len(workers) / 200), self._lost_after
+        )  # heartbeats are rarer with many workers
+        silent = {worker for worker in workers if dask.pulse.silence(worker) >= unheard}
+        fell, heard, dask.silent = silent - dask.silent, dask.silent - silent, silent
+        for worker in fell:
+            log.warning("the Dask worker %s is not heard any more", worker)
+        for worker in silent:
+            if dask.pulse.silence(worker) >= self._lost_after:
+                self._give_up(worker, f"its Dask worker {worker} was not heard for {self._lost_after:g} s")
+        for sent in list(self._sent.values()):
+            sent.missed = sent.missed + 1 if sent.address and sent.address not in workers else 0
+            if sent.missed > 1:  # once may be: what it said last comes by another way
+                self._give_up(sent.address, "its Dask worker died")
+        for worker in self._abandoned.keys() - workers.keys():
+            del self._abandoned[worker]
+        for worker in heard & workers.keys():
+            self._begin(self._stop_abandoned(worker))
+        if fell:  # what has not begun may be with them
+            for sent in [s for s in self._sent.values() if not s.worker and not s.ended.is_set() and not s.moving]:
+                self._begin(self._moved(sent))
+
+    def _give_up(self, address: str, reason: str) -> None:
+        """A worker counts as gone, and what it has begun as cut off."""
+        for sent in [s for s in self._sent.values() if s.address == address and not s.ended.is_set()]:
+            self._abandon(address, sent.pack.pack_id)
+            self._close_pack(sent, self._ledger.interrupt(sent.pack.pack_id, reason))
+            self._begin(self._cancel_future(sent))
+
+    async def _cancel_future(self, sent: _Sent) -> None:
+        await sent.future.cancel()
+
+    def _abandon(self, address: str, pack_id: str) -> None:
+        self._abandoned.setdefault(address, {})[pack_id] = self._ledger_attempts(pack_id)
+
+    async def _stop_abandoned(self, address: str) -> None:
+        """A worker that was given up is heard again: what it still does for us, others do by now."""
+        dask = self._dask
+        for pack_id, attempts in self._abandoned.pop(address, {}).items():
+            if dask is not None and self._setup:
+                await dask.ask(control, self._setup, "cancel", pack_id, attempts, 0.0, workers=[address])
 
     def _enter(self, state: Any, slots: int, workers: int, message: str) -> None:
         dask = self._dask
@@ -353,7 +459,9 @@ class DaskPackExecutor(PackExecutor):
         wanted = share_slots(dask.slots, {address: int(w["nthreads"]) for address, w in workers.items()})
         for address, slots in wanted.items():
             if self._fit.get(address) != slots:
-                await dask.client.run(control, self._setup, "resize", slots, workers=[address])
+                (answer,) = (await dask.ask(control, self._setup, "resize", slots, workers=[address])).values()
+                if isinstance(answer, Exception):  # it is on its way out; its successor will be told
+                    log.info("%s cannot have %d slots: %s", address, slots, answer)
         self._fit = wanted
 
     def _answer(self, request: str, *, slots: int = 0, workers: int = 0, problem: str = "") -> None:
@@ -366,7 +474,7 @@ class DaskPackExecutor(PackExecutor):
 
     def _submit(self, pack: Pack) -> None:
         dask = self._dask
-        if dask is None or not self._setup or dask.client.status != "running":
+        if dask is None or not self._setup or not dask.connected or dask.only() == []:
             self._waiting.append(pack)
             self._wanted.set()
             return
@@ -453,6 +561,8 @@ class DaskPackExecutor(PackExecutor):
             return
         answers = await self._control(op, pack_id, *args)
         if not sent.worker and answers and all(answer is True for answer in answers) and not sent.ended.is_set():
+            for address in self._dask.silent if self._dask is not None else ():
+                self._abandon(address, pack_id)
             self._close_pack(sent, self._ledger.give_back(pack_id, args[0] if args else ()))
             await sent.future.cancel()
 
@@ -489,9 +599,7 @@ class DaskPackExecutor(PackExecutor):
         if self._dask is None or not self._setup:
             return []
         try:
-            answers = await self._dask.client.run(
-                control, self._setup, op, *args, on_error="return", workers=self._dask.only()
-            )
+            answers = await self._dask.ask(control, self._setup, op, *args)
         except OSError as error:
             log.info("%s: %s", op, error)
             return []
@@ -501,7 +609,10 @@ class DaskPackExecutor(PackExecutor):
 
     def _line_ended(self, worker: str) -> None:
         if self._dask is not None and not self._closing:
-            self._begin(self._worker_gone(worker, "its Dask worker died", self._dask))
+            reason = (
+                "its Dask worker stood still, and was ended" if worker in self._replaced else "its Dask worker died"
+            )
+            self._begin(self._worker_gone(worker, reason, self._dask))
 
     def _heard(self, event: tuple[float, Any]) -> None:
         """An event of our topic on the scheduler."""
@@ -513,9 +624,11 @@ class DaskPackExecutor(PackExecutor):
     def _said(self, said: Said) -> None:
         sent = self._sent.get(said.pack_id)
         if said.kind == "hello" or sent is None or sent.ended.is_set():
+            if said.kind == "begun" and said.pack_id in self._abandoned.get(said.text, {}):
+                self._begin(self._stop_abandoned(said.text))
             return
         if said.kind == "begun":
-            self._begun(sent, said.worker)
+            self._begun(sent, said)
         elif said.worker != sent.worker:
             return  # of a worker that was taken for dead
         elif said.kind == "facts":
@@ -529,9 +642,9 @@ class DaskPackExecutor(PackExecutor):
             text = f"the Dask worker could not run it: {said.text}"
             self._close_pack(sent, self._ledger.fail(said.pack_id, Error("ExecutorError", text, cause="executor")))
 
-    def _begun(self, sent: _Sent, worker: str) -> None:
-        before, sent.worker = sent.worker, worker
-        if before and before != worker:
+    def _begun(self, sent: _Sent, said: Said) -> None:
+        before, sent.worker, sent.address = sent.worker, said.worker, said.text
+        if before and before != said.worker:
             # The scheduler of a cluster that is not ours runs tasks of a dead worker again. What had begun there is ours to judge.
             pack_id = sent.pack.pack_id
             self._begin(self._control("cancel", pack_id, self._ledger_attempts(pack_id), 0.0))
@@ -560,9 +673,23 @@ def _remark(dask: Dask, workers: dict[str, Any]) -> str:
     if bad:
         more = f" ({len(bad) - 1} more do not fit either)" if len(bad) > 1 else ""
         return f"{len(bad)} of its workers are not used: {bad[0]}{more}"
+    if dask.silent:
+        names = ", ".join(sorted(dask.silent)[:3])
+        return (
+            f"{len(dask.silent)} of its workers {'is' if len(dask.silent) == 1 else 'are'} not heard any more: {names}"
+        )
     if not workers:
         return "it has no workers at present"
     return f"its workers do not see {dask.unseen}: values travel with the electrons" if dask.unseen else ""
+
+
+def _seconds(options: dict[str, Any], name: str, default: float) -> float:
+    value = options.get(name)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value < float("inf"):
+        raise ConfigError(f"`{name}` of the dask executor is a number of seconds of at least 1, not {value!r}")
+    return float(value)
 
 
 def _last_words(folder: Path, blob_root: Path) -> list[Fact]:

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .. import processes
 from ..errors import ConfigError, EnvironmentMismatch, ExecutorError
 from .base import cpu_slots
 from .dask_fit import examine, first_unseen
+from .dask_pulse import ANSWER, Pulse, ask, identity
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +70,18 @@ class Dask:
     )  # why workers that are not ours cannot be used, by address; "": they can
     slots: int = 0  # that were asked for since it started; 0: one per thread
     variables: dict[str, str] = field(default_factory=dict)
+    pulse: Pulse = field(default_factory=Pulse)
+    silent: set[str] = field(default_factory=set)  # workers that are not ours and have not been heard lately
+    mute: float = 0.0  # seconds for which the scheduler has not answered
+
+    def __post_init__(self) -> None:
+        self._comm = self.client.scheduler_comm
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection is the one that was opened. A client makes another by itself when it is lost; but what had
+        been asked for over the first is forgotten by then."""
+        return self.client.status == "running" and self.client.scheduler_comm is self._comm
 
     @property
     def shared(self) -> bool:
@@ -75,34 +89,55 @@ class Dask:
         return not self.unseen
 
     def usable(self) -> list[str]:
-        """Addresses of the workers that fit."""
-        return [worker for worker, reason in self.fits.items() if not reason]
+        """Addresses of the workers that fit and speak."""
+        return [worker for worker, reason in self.fits.items() if not reason and worker not in self.silent]
 
     def only(self) -> list[str] | None:
         """The workers that may be used, where not all may; else None."""
-        return self.usable() if any(self.fits.values()) else None
+        return self.usable() if self.silent or any(self.fits.values()) else None
+
+    async def ask(
+        self, function: Any, *args: Any, workers: list[str] | None = None, seconds: float = ANSWER
+    ) -> dict[str, Any]:
+        """What ``function`` gives on the workers that may be used, or on these; see :func:`.dask_pulse.ask`."""
+        wanted = self.only() if workers is None else workers
+        return await ask(self.client, function, *args, workers=wanted, seconds=seconds)
 
     @property
     def address(self) -> str:
         return str(self.client.scheduler.address) if self.client.scheduler is not None else ""
 
     async def workers(self) -> dict[str, dict[str, Any]]:
-        """Its workers by address, as the scheduler sees them now. OSError if it cannot be reached."""
-        if self.client.status != "running" or self.client.scheduler is None:
-            raise OSError(f"the connection to the Dask scheduler is {self.client.status}")
+        """Its workers by address, as the scheduler sees them now. OSError if it cannot be reached; TimeoutError, which is one, if
+        it does not answer."""
+        if not self.connected or self.client.scheduler is None:
+            status = self.client.status
+            raise OSError(f"the connection to the Dask scheduler is {'another one' if status == 'running' else status}")
         if self.local:
-            return {a: {"nthreads": w.nthreads} for a, w in self.cluster.scheduler.workers.items()}
-        identity = await self.client.scheduler.identity()
-        found: dict[str, dict[str, Any]] = identity["workers"]
+            there = self.cluster.scheduler.workers
+            return {a: {"nthreads": w.nthreads, "last_seen": w.last_seen} for a, w in there.items()}
+        found: dict[str, dict[str, Any]] = (await identity(self.client))["workers"]
         return found
 
+    def pids(self) -> dict[str, int]:
+        """The processes of workers of our own, by address."""
+        nannies = self.cluster.workers.values() if self.local else ()
+        return {str(nanny.worker_address): nanny.pid for nanny in nannies if nanny.pid}
+
     async def close(self) -> None:
-        for part in (self.client, self.cluster):
-            if part is not None:
-                try:
-                    await part.close()
-                except Exception as error:  # the border to Dask: it is on its way out
-                    log.info("closing %s: %s", type(part).__name__, error)
+        """Leaves it. Workers of our own that do not go by themselves in time are ended."""
+        own = {pid: processes.start_time(pid) for pid in self.pids().values()}
+        try:
+            for part in (self.client, self.cluster):
+                if part is not None:
+                    try:
+                        await part.close()
+                    except Exception as error:  # the border to Dask: it is on its way out
+                        log.info("closing %s: %s", type(part).__name__, error)
+        finally:
+            for pid, start in own.items():
+                if start is not None and processes.start_time(pid) == start:
+                    processes.kill(pid)
 
 
 async def open_dask(options: dict[str, Any], scratch: Path, folders: Sequence[Path]) -> Dask:

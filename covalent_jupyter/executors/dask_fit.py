@@ -13,6 +13,7 @@ from typing import Any
 import cloudpickle
 
 from ..model import PROTOCOL
+from .dask_pulse import ask
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ async def examine(client: Any, workers: Iterable[str]) -> dict[str, str]:
     wanted = list(workers)
     if not wanted:
         return {}
-    answers: dict[str, Any] = await client.run(eval, _QUESTION, workers=wanted, on_error="return")
+    answers = await ask(client, eval, _QUESTION, workers=wanted)
     found = {}
     for worker, there in answers.items():
         if isinstance(there, OSError):
@@ -87,7 +88,7 @@ async def _sees(client: Any, workers: list[str], folder: Path) -> bool:
         f"(__import__('os'), {str(path)!r}, {nonce!r})"
     )
     try:
-        answers = await client.run(eval, look, workers=workers, on_error="return")
+        answers = await ask(client, eval, look, workers=workers)
         return all(answer is True for answer in answers.values())
     finally:
         with suppress(OSError):

@@ -46,6 +46,7 @@ class Setup(msgspec.Struct, frozen=True):
         None  # bytes for all electrons of this worker; 0: no limit; None: what the worker or machine has
     )
     part: float = 1.0  # of what the machine has free, that is this worker's
+    connection: int = 1  # counts the connections of this host to the cluster: what came over an earlier one is void
 
 
 class Said(msgspec.Struct, array_like=True):
@@ -86,9 +87,9 @@ def decode_said(data: bytes) -> Said:
     return _said.decode(data)
 
 
-def worker_name() -> str:
-    """Names this process: ``<host>:<pid>``."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+def worker_name(pid: int | None = None) -> str:
+    """Names this process, or another of this machine: ``<host>:<pid>``."""
+    return f"{socket.gethostname()}:{pid or os.getpid()}"
 
 
 def worker_folder(spool_dir: Path, worker: str) -> Path:
@@ -101,13 +102,14 @@ class Station:
 
     def __init__(self, worker: DaskWorker, setup: Setup) -> None:
         self.name = worker_name()
+        self.connection = setup.connection
         self._worker = worker
         self._setup = setup
         self._lock = threading.Lock()
         self._slots = int(worker.state.nthreads)
         self._bay: Bay | None = None
         self._line: socket.socket | None = None
-        self._running = 0
+        self._running = self._bays = 0
         self._idle: threading.Timer | None = None
         os.environ["COVALENT_DASK_ADDRESS"] = worker.scheduler.address
         os.environ.update(setup.variables)
@@ -123,8 +125,10 @@ class Station:
                 own = not self._setup.spool_dir
                 root = Path(tempfile.mkdtemp(prefix="covalent-")) if own else Path(self._setup.spool_dir)
                 scratch = Path(self._setup.scratch) if self._setup.scratch else root / "scratch"
+                self._bays += 1  # each has spools of its own: names of runners begin anew
+                part = f"{self._setup.connection}-{self._bays}"
                 self._bay = Bay(
-                    slots=self._slots, spool_dir=worker_folder(root, self.name), scratch=scratch / f"w{os.getpid()}",
+                    slots=self._slots, spool_dir=worker_folder(root, self.name) / part, scratch=scratch / f"w{os.getpid()}-{part}",
                     preload=self._setup.preload, name="dask", memory=self._memory(), part=self._setup.part,
                     learn=bool(self._setup.socket),
                 )  # fmt: skip
@@ -147,7 +151,7 @@ class Station:
             self._say(Said(self.name, pack.pack_id, "facts", [f for f in facts if not _is_big(f)] if big else facts))
 
         try:
-            self._say(Said(self.name, pack.pack_id, "begun"))
+            self._say(Said(self.name, pack.pack_id, "begun", text=self._worker.address))
             if not self._open().run(pack, emit):
                 return b""
             if not held:
@@ -205,6 +209,10 @@ def _is_big(fact: Fact) -> bool:
     return (output is not None and output.data is not None and len(output.data) > BIG) or len(fact.child or b"") > BIG
 
 
+class Superseded(Exception):
+    """It came over a connection that the host has left."""
+
+
 class _Stations:
     """The stations of one Dask worker, one per executor host."""
 
@@ -213,11 +221,16 @@ class _Stations:
         self._by_host: dict[str, Station] = {}
 
     def get(self, worker: DaskWorker, setup: Setup) -> Station:
+        """The one of this connection of the host; what ran for an earlier connection is ended. Superseded if there is a later."""
         with self._lock:
-            station = self._by_host.get(setup.incarnation)
-            if station is None:
+            station = old = self._by_host.get(setup.incarnation)
+            if station is not None and station.connection > setup.connection:
+                raise Superseded("the executor host has connected anew since")
+            if station is None or station.connection < setup.connection:
                 station = self._by_host[setup.incarnation] = Station(worker, setup)
-            return station
+        if old is not None and old is not station:
+            old.close()
+        return station
 
     def drop(self, incarnation: str) -> None:
         with self._lock:
@@ -235,11 +248,15 @@ def run_pack_bytes(data: bytes, setup: bytes) -> bytes:
     """The Dask task: a pack, as bytes; see :meth:`Station.run`."""
     from distributed import get_worker
 
-    return _stations(get_worker()).get(get_worker(), _setup.decode(setup)).run(_pack.decode(data))
+    try:
+        station = _stations(get_worker()).get(get_worker(), _setup.decode(setup))
+    except Superseded:  # nobody waits for it any more
+        return b""
+    return station.run(_pack.decode(data))
 
 
 async def control(setup: bytes, op: str, *arguments: Any, dask_worker: Any) -> Any:
-    """Called through ``client.run``: ``prepare``, ``revoke``, ``cancel``, ``release`` or ``close`` on this worker."""
+    """Called through ``client.run``: ``prepare``, ``revoke``, ``cancel``, ``release``, ``resize`` or ``close`` on this worker."""
     given, stations = _setup.decode(setup), _stations(dask_worker)
     if op == "close":
         return await asyncio.to_thread(stations.drop, given.incarnation)

@@ -81,7 +81,8 @@ class DaskExecutor(_BuiltIn):
     Options: ``n_workers``, ``threads_per_worker`` of the cluster that is started; ``memory_limit``: what all electrons on one
     worker may use together (``"4GB"``, a part of the machine's memory such as ``0.5``, ``0`` for no limit); ``cluster_class`` (a
     dotted name, ``"dask_jobqueue.SLURMCluster"``) with ``cluster_kwargs`` for another kind of cluster; ``security`` for an
-    existing one: a dict with ``tls_ca_file``, ``tls_client_cert``, ``tls_client_key``, ``require_encryption``.
+    existing one: a dict with ``tls_ca_file``, ``tls_client_cert``, ``tls_client_key``, ``require_encryption``; ``lost_after``: seconds
+    for which a worker, or the scheduler, may say nothing before what runs there counts as cut off (30).
     ``workdir`` and ``create_unique_workdir`` as for LocalExecutor.
     """
 
@@ -117,6 +118,7 @@ DASK_OPTIONS = (
     "threads_per_worker",
     "memory_limit",
     "security",
+    "lost_after",
 )
 #: Options that Covalent's executors take; ours have no use for them.
 _OF_COVALENT = ("log_stdout", "log_stderr", "cache_dir", "time_limit", "retries", "poll_freq")
