@@ -272,7 +272,7 @@ def traits() -> dict[str, Any]:
         elif option.kind is bool:
             trait = Bool(option.default)
         elif option.kind is float or option.kind == float | None:
-            trait = Float(option.default, allow_none=option.default is None)
+            trait = Float(option.default, allow_none=True) if option.default is None else Float(option.default)
         elif option.kind is str:
             trait = Unicode(option.default)
         elif option.kind is int or option.kind == int | None:

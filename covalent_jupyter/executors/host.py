@@ -103,6 +103,8 @@ class Host:
     async def run(self) -> None:
         """Returns when there is no reason to be there any more."""
         self.context.spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in ("logs", "work"):  # before a runner of somebody else's Dask worker makes them, with another umask
+            (self.context.store_dir / name).mkdir(mode=0o700, exist_ok=True)
         tasks = [asyncio.create_task(self._connect()), asyncio.create_task(self._watch())]
         await self._stop.wait()
         log.info("closing: %s", self._reason)

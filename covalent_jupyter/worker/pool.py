@@ -60,7 +60,7 @@ class RunnerPool:
         self._name = name or "runner"
         self._spool_dir, self._scratch = Path(spool_dir).absolute(), Path(scratch).absolute()
         for folder in (self._spool_dir, self._scratch):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _make_private(folder)
         self._fallocate = load_fallocate()
         self._changed = threading.Condition()
         self._idle: dict[str, list[RunnerProcess]] = defaultdict(list)
@@ -332,3 +332,10 @@ class RunnerPool:
         """End a runner that rests."""
         process.when_ended(lambda: process.close(keep_spool=keep_spool))
         process.nursery.signal(process, signal.SIGKILL, tree=True)
+
+
+def _make_private(folder: Path) -> None:
+    """The folder, and what is missing above it, for nobody else: a Dask worker has its owner's umask, not ours."""
+    if not folder.is_dir():
+        _make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)

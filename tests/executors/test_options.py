@@ -31,6 +31,10 @@ async def test_an_impossible_executor_is_an_error_of_its_electrons(service: Serv
         (ExecutorSpec("local", {"colour": 1}), "no option 'colour'"),
         (ExecutorSpec("dask", {"address": "tcp://127.0.0.1:1"}), "cannot be reached"),
         (ExecutorSpec("dask", {"cluster_class": "no.Such"}), "cannot be imported"),
+        (
+            ExecutorSpec("dask", {"lost_after": 0}),
+            "`lost_after` of the dask executor is a number of seconds of at least 1",
+        ),
         (ExecutorSpec("dask", {"memory_limit": "much"}), "memory_limit of the dask executor: memory must be bytes"),
     ):
         work.spec = spec

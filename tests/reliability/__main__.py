@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from . import crashes, damage, disk, ends, graphs, kills, upgrade
+from . import cluster, crashes, damage, disk, ends, graphs, kills, upgrade
 from .report import Report
 
 #: name -> (harness, times in the long run, times without)
@@ -22,6 +22,7 @@ HARNESSES: dict[str, tuple[Callable[[int, int], Report], int, int]] = {
     "upgrade": (upgrade.run, 1, 1),
     "graphs": (graphs.run, 2000, 300),
     "cancel": (ends.run_cancels, 300, 30),
+    "cluster": (cluster.run, 8, 1),
     "kills": (kills.run, 500, 30),
     "ready": (kills.run_ready, 100, 5),
 }

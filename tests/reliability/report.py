@@ -18,6 +18,7 @@ class Row:
     lost: int = 0
     wrong: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)  # until all was well again
+    first: list[float] = field(default_factory=list)  # until it was noticed, where that is measured
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Report:
     seed: int
     replay: str
     measure: str = "ready (s)"
+    before: str = ""  # another measure, of what comes first
     rows: dict[tuple[str, str], Row] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
 
@@ -52,22 +54,30 @@ class Report:
     def text(self) -> str:
         """The table as Markdown."""
         lines = [
-            f"### {self.name}", "", f"| fault | point | fired | acknowledged | lost or wrong | {self.measure} p50 | max |",
-            "|---|---|--:|--:|--:|--:|--:|",
+            f"### {self.name}", "",
+            f"| fault | point | fired | acknowledged | lost or wrong |{self._first(self.before)} {self.measure} p50 | max |",
+            f"|---|---|--:|--:|--:|{'--:|--:|' if self.before else ''}--:|--:|",
         ]  # fmt: skip
         for row in self.rows.values():
             lines.append(
-                f"| {row.fault} | {row.point} | {row.fired} | {row.acknowledged} | {len(row.wrong)} | "
-                f"{_median(row.seconds)} | {_most(row.seconds)} |"
+                f"| {row.fault} | {row.point} | {row.fired} | {row.acknowledged} | {len(row.wrong)} |"
+                f"{self._measured(row.first)} {_median(row.seconds)} | {_most(row.seconds)} |"
             )
         every = self.seconds()
         lines.append(
-            f"| **all** | | {self.fired} | {self.acknowledged} | {len(self.wrong)} | {_median(every)} | {_most(every)} |"
+            f"| **all** | | {self.fired} | {self.acknowledged} | {len(self.wrong)} |"
+            f"{self._measured([s for row in self.rows.values() for s in row.first])} {_median(every)} | {_most(every)} |"
         )
         p99 = f"; {self.measure} p99 {every[int(0.99 * (len(every) - 1))]:.2f}" if every else ""
         lines += ["", f"Seed {self.seed}, {time.monotonic() - self.began:.0f} s{p99}. Again: `{self.replay}`", ""]
         lines += [f"- {text}" for text in self.wrong]
         return "\n".join(lines)
+
+    def _first(self, name: str) -> str:
+        return f" {name} p50 | max |" if name else ""
+
+    def _measured(self, first: list[float]) -> str:
+        return f" {_median(first)} | {_most(first)} |" if self.before else ""
 
     def check(self) -> None:
         """AssertionError with the table and the command, unless everything fired and nothing is wrong."""
