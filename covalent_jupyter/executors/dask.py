@@ -250,12 +250,13 @@ class DaskPackExecutor(PackExecutor):
         setup, self._setup = self._setup, b""
         if not dask.local and dask.connected and not dask.mute:
             await self._soon(dask.ask(control, setup, "close"))
-        if self._closing or dask.local:
+        if self._closing:
             await self._soon(dask.close())
             await self._part(dask)
         else:
+            dask.end_workers()
             await self._part(dask)
-            await self._soon(dask.close())
+            self._begin(self._soon(dask.close()))  # nobody waits for it: another is wanted
 
     async def _part(self, dask: Dask) -> None:
         for worker in {sent.worker for sent in self._sent.values()}:

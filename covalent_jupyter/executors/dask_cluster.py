@@ -76,6 +76,7 @@ class Dask:
 
     def __post_init__(self) -> None:
         self._comm = self.client.scheduler_comm
+        self._own: dict[int, str | None] = {}  # processes of workers of our own, and when they started
 
     @property
     def connected(self) -> bool:
@@ -126,7 +127,7 @@ class Dask:
 
     async def close(self) -> None:
         """Leaves it. Workers of our own that do not go by themselves in time are ended."""
-        own = {pid: processes.start_time(pid) for pid in self.pids().values()}
+        self._note_workers()
         try:
             for part in (self.client, self.cluster):
                 if part is not None:
@@ -135,9 +136,18 @@ class Dask:
                     except Exception as error:  # the border to Dask: it is on its way out
                         log.info("closing %s: %s", type(part).__name__, error)
         finally:
-            for pid, start in own.items():
-                if start is not None and processes.start_time(pid) == start:
-                    processes.kill(pid)
+            self.end_workers()
+
+    def end_workers(self) -> None:
+        """Ends the processes of workers of our own at once."""
+        self._note_workers()
+        for pid, start in self._own.items():
+            if start is not None and processes.start_time(pid) == start:
+                processes.kill(pid)
+
+    def _note_workers(self) -> None:
+        for pid in self.pids().values():
+            self._own.setdefault(pid, processes.start_time(pid))
 
 
 async def open_dask(options: dict[str, Any], scratch: Path, folders: Sequence[Path]) -> Dask:
