@@ -18,7 +18,7 @@ from .model import Options, Status
 #: Seconds of work that one pack should hold.
 BUDGET = 0.05
 #: Most electrons in one pack.
-LIMIT = 500
+LIMIT = 1_000
 #: Seconds that a runner needs around each electron, however short.
 OVERHEAD = 40e-6
 #: Packs that an executor may hold per slot: one that runs and one that can be revoked.

@@ -10,15 +10,9 @@ from ..crashpoint import crashpoint
 from ..frames import frame
 from ..model import Attempt, Fact, Facts, Outcome, PackEnded, Returned
 
-#: Messages that the service need not have recorded when another is sent. An idle service so learns each fact at once; what a
-#: busy one has to record comes in few large messages instead of many small ones, of which each costs it a turn and a transaction.
-UNDER_WAY = 2
-#: Facts that are not kept waiting longer, whatever is under way.
-ENOUGH = 2_000
-
 
 class Outbox:
-    """Takes facts from any thread; sends them on the event loop, all that have come in one frame."""
+    """Takes facts from any thread; sends them on the event loop, all that came since the last tick in one frame."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -35,7 +29,7 @@ class Outbox:
         """From any thread; facts leave in the order of the calls."""
         with self._lock:
             self._new.extend(facts)
-            if self._scheduled and len(self._new) < ENOUGH:
+            if self._scheduled:
                 return
             self._scheduled = True
         try:
@@ -44,10 +38,8 @@ class Outbox:
             pass
 
     def flush(self) -> None:
-        """On the loop: number what is new, and send it if there is a connection; later, if enough is under way."""
+        """On the loop: number what is new, and send it if there is a connection."""
         with self._lock:
-            if self._writer is not None and len(self._kept) >= UNDER_WAY and len(self._new) < ENOUGH:
-                return  # still scheduled: the next acknowledgement comes here again
             facts, self._new, self._scheduled = self._new, [], False
         if not facts:
             return
@@ -72,8 +64,6 @@ class Outbox:
     def acknowledge(self, n: int) -> None:
         while self._kept and self._kept[0].n <= n:
             self._kept.popleft()
-        if self._scheduled:
-            self.flush()
         if not self._kept:
             self.emptied.set()
 

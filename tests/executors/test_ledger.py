@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from pathlib import Path
 
 from covalent_jupyter.executors.ledger import Ledger
-from covalent_jupyter.executors.outbox import ENOUGH, Outbox
+from covalent_jupyter.executors.outbox import Outbox
 from covalent_jupyter.executors.preload import Preload
-from covalent_jupyter.frames import read_frame
-from covalent_jupyter.model import Began, Error, Fact, Facts, LogGrew, Outcome, Pack, PackEnded, Returned
-from covalent_jupyter.model.wire import decode_from_host
+from covalent_jupyter.model import Began, Error, Fact, LogGrew, Outcome, Pack, PackEnded, Returned
 
 from .service import Work
 from .test_contract import add
@@ -90,37 +87,6 @@ async def test_facts_are_kept_until_they_are_acknowledged() -> None:
     assert outbox.pending() == ([], ["q"]) and not outbox.emptied.is_set()
     outbox.acknowledge(2)
     assert outbox.emptied.is_set() and len(outbox) == 0
-
-
-async def test_what_a_busy_service_is_told_comes_in_few_messages() -> None:
-    ours, its = socket.socketpair()
-    reader, service = await asyncio.open_connection(sock=its)
-    _, writer = await asyncio.open_connection(sock=ours)
-    outbox = Outbox(asyncio.get_running_loop())
-    outbox.connected(writer, 0)
-
-    async def heard() -> list[str]:
-        body = await asyncio.wait_for(read_frame(reader), 60)
-        message = decode_from_host(body or b"")
-        assert isinstance(message, Facts)
-        return [fact.pack_id for fact in message.facts if isinstance(fact, PackEnded)]
-
-    for pack in "abcd":
-        outbox.put([PackEnded(pack)])
-        await asyncio.sleep(0)
-    assert [await heard(), await heard()] == [["a"], ["b"]] and len(outbox) == 4
-    outbox.acknowledge(1)
-    assert await heard() == ["c", "d"]
-    outbox.put([PackEnded(str(n)) for n in range(ENOUGH)])
-    assert len(await heard()) == ENOUGH, "no message gets larger than that because another is under way"
-    outbox.put([PackEnded("last")])
-    outbox.disconnected()
-    assert outbox.pending()[1][-1] == "last", "who connects again is told of everything"
-    outbox.acknowledge(5)
-    assert outbox.emptied.is_set()
-    for end in (writer, service):
-        end.close()
-        await end.wait_closed()
 
 
 def test_preloads_are_remembered_but_not_those_that_do_not_survive_a_fork(tmp_path: Path) -> None:
