@@ -94,6 +94,12 @@ def test_reports_are_drawn_live_and_cells_are_inserted(lab: Lab, browse: Browse,
     page.page.keyboard.press("Shift+Enter")  # the notebook has the focus, and its kernel knows the way
     expect(page.page.locator(".jp-NotebookPanel:visible .jp-OutputArea-output").last).to_have_text("30", timeout=SOON)
 
+    page.page.locator(".lm-TabBar-tab").filter(has_text="lessons " + str(dispatch)[:4]).first.click()
+    choose_electron(view, 1).get_by_role("button", name="Run failed again (recorded code)").click()
+    expect(view.locator(".cv-facts")).to_contain_text(f"redispatch of {str(dispatch)[:4]}", timeout=SOON)
+    expect(view.locator(".cv-row[data-node='0']").or_(view.locator(".cv-canvas"))).to_be_visible(timeout=SOON)
+    expect(view.locator(".cv-facts")).to_contain_text("Failed", timeout=SOON)
+
 
 def test_two_tabs_say_the_same(lab: Lab, browse: Browse, tmp_path: Path) -> None:
     first, second = browse(lab), browse(lab)

@@ -27,7 +27,11 @@ export function actionsOf(
         await run(CommandIDs.cancel, { dispatch_id });
       }
     },
-    redispatch: ifThere(CommandIDs.redispatch, (dispatch_id, reuse) => run(CommandIDs.redispatch, { dispatch_id, reuse })),
+    // the new run is what one wants to see next
+    redispatch: ifThere(CommandIDs.redispatch, async (dispatch_id, reuse) => {
+      const made: string[] | undefined = await commands.execute(CommandIDs.redispatch, { dispatch_id, reuse });
+      made?.forEach(made_id => void run(CommandIDs.openDispatch, { dispatch_id: made_id }));
+    }),
     open: (dispatch_id, node, tab) => void run(CommandIDs.openDispatch, { dispatch_id, node, tab }),
     compare: ids => void run(CommandIDs.compare, { dispatch_ids: ids }),
     copy: text => Clipboard.copyToSystem(text),
