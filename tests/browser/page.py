@@ -14,6 +14,16 @@ from .lab import Lab
 #: Milliseconds that a busy machine may take for what a quiet one does at once.
 PATIENCE = 90_000
 PANEL = '[id="covalent-jupyter:panel"]'
+#: A development dependency of the labextension, which an installation from the checkout brings.
+AXE = Path(__file__).parents[2] / "labextension/node_modules/axe-core/axe.min.js"
+BARRIERS = """
+async selector => {
+    const { violations } = await axe.run(selector, { resultTypes: ['violations'] });
+    return violations
+        .filter(({ impact }) => ['serious', 'critical'].includes(impact))
+        .flatMap(({ id, help, nodes }) => nodes.map(({ target, html }) => `${id}: ${help}: ${target}: ${html}`));
+}
+"""
 
 
 class LabPage:
@@ -103,6 +113,13 @@ class LabPage:
         self.page.get_by_role("menuitem", name=menu, exact=True).click()
         # what follows the item's words is its shortcut
         self.page.get_by_role("menuitem", name=re.compile(rf"^{re.escape(item)}( Ctrl|$)")).click()
+
+    def barriers(self, selector: str) -> list[str]:
+        """What keeps people out below ``selector``, as axe-core finds it: what is serious or critical."""
+        if not self.page.evaluate("typeof axe !== 'undefined'"):
+            self.page.evaluate(AXE.read_text())
+        found: list[str] = self.page.evaluate(BARRIERS, selector)
+        return found
 
     def point_away(self) -> None:
         self.page.mouse.move(700, 500)

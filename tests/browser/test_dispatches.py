@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from .lab import Lab
-from .page import LabPage
+from .page import PANEL, LabPage
 
 Browse = Callable[[Lab], LabPage]
 
@@ -149,6 +149,7 @@ def test_how_it_looks(theme: str, browse: Browse, tmp_path: Path) -> None:
         expect(page.rows.first).to_contain_text("patient")
         page.point_away()
         page.shot(f"dispatches-{theme.lower()}")
+        assert page.barriers(PANEL) == []
         (lab.root / "go").touch()
         expect(page.row("patient")).to_have_attribute("data-status", "COMPLETED", timeout=30_000)
     finally:

@@ -334,7 +334,8 @@ def test_unknown_and_deleted_dispatches_say_so(lab: Lab, runs: Runs, browse: Bro
 @pytest.mark.timeout(600)
 def test_runs_of_a_lattice_are_plotted_and_compared(lab: Lab, runs: Runs, browse: Browse) -> None:
     first, second = runs.start("experiment 10"), runs.start("experiment 20")
-    view = open_dispatch(browse(lab), first)
+    page = browse(lab)
+    view = open_dispatch(page, first)
     expect(view.get_by_role("heading", name="experiment")).to_be_visible(timeout=STARTED)
     view.get_by_role("button", name="More actions").click()
     view.get_by_role("menuitem", name="All runs of experiment").click()
@@ -344,6 +345,7 @@ def test_runs_of_a_lattice_are_plotted_and_compared(lab: Lab, runs: Runs, browse
     assert table.locator(".cv-point").count() >= 2
     table.get_by_label(f"Pick {first[:4]}").check()
     table.get_by_label(f"Pick {second[:4]}").check()
+    assert page.barriers(".cv-runs") == []
     table.get_by_role("button", name="Compare 2").click()
     comparison = view.page.locator(".cv-compare")
     row = comparison.get_by_role("row", name=re.compile("^start"))
@@ -351,6 +353,7 @@ def test_runs_of_a_lattice_are_plotted_and_compared(lab: Lab, runs: Runs, browse
     expect(row).to_contain_text("20")
     expect(comparison).to_contain_text("The source is the same everywhere")
     expect(comparison.get_by_role("row", name=re.compile("^duckdb"))).to_have_count(0)
+    assert page.barriers(".cv-compare") == []
     comparison.get_by_label("also what is the same").check()
     expect(comparison.get_by_role("row", name=re.compile("^duckdb"))).to_be_visible()
 
@@ -437,5 +440,6 @@ def test_how_it_looks(theme: str, lab: Lab, runs: Runs, browse: Browse) -> None:
             expect(view.get_by_role("tabpanel").locator(".cv-empty")).to_have_count(0, timeout=60_000)
             page.shot(f"page-{name.lower()}-{theme.lower()}")
             assert view.locator(".cv-body").evaluate("node => node.scrollWidth <= node.clientWidth")
+            assert page.barriers(".jp-CovalentPage:not(.lm-mod-hidden)") == []
     finally:
         settings.write_text(json.dumps({"theme": "JupyterLab Light"}))

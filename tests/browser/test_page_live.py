@@ -67,6 +67,7 @@ def test_reports_are_drawn_live_and_cells_are_inserted(lab: Lab, browse: Browse,
     page.run_all_cells()
     expect(page.page.locator(".cv-notebookPanel")).to_have_attribute("data-status", "RUNNING", timeout=STARTED)
     dispatch = page.page.locator(".cv-notebookPanel").get_attribute("data-dispatch")
+    assert page.barriers(".cv-notebookPanel") == []
     view = open_page(page)
     details = choose_electron(view, 1)
     bar = details.get_by_role("progressbar", name="Progress of the electron")

@@ -17,7 +17,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from .filling import fill, past, variety
 from .lab import Lab
-from .page import LabPage
+from .page import PANEL, LabPage
 
 Browse = Callable[..., LabPage]
 
@@ -265,6 +265,7 @@ def test_how_the_history_looks_in_other_themes(theme: str, browse: Browse, tmp_p
         assert contrast(page.page, ".jp-Covalent-figures") >= 4.5
         assert contrast(page.page, ".jp-Covalent-heading") >= 4.5
         assert contrast(page.page, ".jp-Covalent-name") >= 4.5
+        assert page.barriers(PANEL) == []
     finally:
         lab.stop()
 

@@ -205,13 +205,13 @@ function CodeDifferences({ sides, all }: { sides: Side[]; all: boolean }): JSX.E
   const differing = names.filter(name => differ(sources.map(each => each.get(name) ?? '')));
   if (differing.length === 0 && !all) {
     return (
-      <Section title={trans.__('Code')}>
+      <Section level={2} title={trans.__('Code')}>
         <p className="cv-mute">{trans.__('The source is the same everywhere.')}</p>
       </Section>
     );
   }
   return (
-    <Section title={trans.__('Code')}>
+    <Section level={2} title={trans.__('Code')}>
       {(all ? names : differing).map(name =>
         sources.slice(1).map((other, i) => {
           const [before, after] = [sources[0].get(name) ?? '', other.get(name) ?? ''];

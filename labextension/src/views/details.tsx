@@ -95,10 +95,18 @@ export function Details({ model, node, onClose, onChoose }: Props): JSX.Element 
   );
 }
 
-export function Section({ title, children }: { title: string; children: React.ReactNode }): JSX.Element {
+interface SectionProps {
+  title: string;
+  /** Of its heading: 3 among the details of an electron, 2 where it stands below the name of the page. */
+  level?: 2 | 3;
+  children: React.ReactNode;
+}
+
+export function Section({ title, level = 3, children }: SectionProps): JSX.Element {
+  const Heading = `h${level}` as const;
   return (
     <section className="cv-section" aria-label={title}>
-      <h3>{title}</h3>
+      <Heading>{title}</Heading>
       {children}
     </section>
   );

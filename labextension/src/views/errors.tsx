@@ -40,7 +40,7 @@ export function Errors({ model, chosen, onChoose }: Props): JSX.Element {
     <div className="cv-errors">
       {failed.slice(0, shown).map(row => (
         <section key={row.node} className={row.node === chosen ? 'cv-chosen' : ''} aria-label={`${row.name} ${row.node}`}>
-          <h3>
+          <h2>
             <Sign state={electronState(row, trans)} />
             <button className="cv-link" onClick={() => onChoose(row.node)}>
               {row.name}
@@ -52,7 +52,7 @@ export function Errors({ model, chosen, onChoose }: Props): JSX.Element {
                 {trans.__('Open its run')}
               </Button>
             )}
-          </h3>
+          </h2>
           <ErrorView error={row.error!} />
         </section>
       ))}

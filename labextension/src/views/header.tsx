@@ -26,7 +26,7 @@ export function Header({ model, place }: Props): JSX.Element | null {
     return null;
   }
   return (
-    <header className={`cv-header cv-in-${place}`}>
+    <div className={`cv-header cv-in-${place}`} role="group" aria-label={trans.__('Dispatch %1', nameOf(row))}>
       <div className="cv-titleLine">
         <Sign state={dispatchState(row, trans)} />
         {place === 'page' ? (
@@ -50,7 +50,7 @@ export function Header({ model, place }: Props): JSX.Element | null {
       <Bar counts={row.counts} />
       <Notices notices={row.notices ?? []} />
       {place === 'page' && row.note && <p className="cv-note">{row.note}</p>}
-    </header>
+    </div>
   );
 }
 

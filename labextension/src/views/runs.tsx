@@ -182,7 +182,9 @@ function RunTable({ runs, columns, sorting, onSort, picked, onPick }: TableProps
     .join(' ')}`;
   const header = (
     <div className="cv-row cv-headRow" role="row" style={{ gridTemplateColumns: tracks }}>
-      <span role="columnheader" />
+      <span role="columnheader">
+        <span className="cv-hidden">{trans.__('Picked')}</span>
+      </span>
       <span role="columnheader" className="cv-cell">
         {trans.__('Run')}
       </span>
@@ -221,12 +223,14 @@ function RunTable({ runs, columns, sorting, onSort, picked, onPick }: TableProps
             style={{ gridTemplateColumns: tracks }}
             data-run={run.dispatch_id}
           >
-            <input
-              type="checkbox"
-              aria-label={trans.__('Pick %1', run.dispatch_id.slice(0, 4))}
-              checked={picked.has(run.dispatch_id)}
-              onChange={() => onPick(run.dispatch_id)}
-            />
+            <span role="gridcell">
+              <input
+                type="checkbox"
+                aria-label={trans.__('Pick %1', run.dispatch_id.slice(0, 4))}
+                checked={picked.has(run.dispatch_id)}
+                onChange={() => onPick(run.dispatch_id)}
+              />
+            </span>
             <span className="cv-cell" role="gridcell">
               <Sign state={stateFor(run.status, false, trans)} />{' '}
               <button className="cv-link" onClick={() => open?.(run.dispatch_id)}>

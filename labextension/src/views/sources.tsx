@@ -86,7 +86,7 @@ function FunctionView({ recorded, note, chosen }: { recorded: Recorded; note: st
   const { name, source = '', file, line, captured = {} } = recorded;
   return (
     <section className={`cv-function ${chosen ? 'cv-chosen' : ''}`} aria-label={name}>
-      <h3>
+      <h2>
         {name} <span className="cv-mute cv-plain">{note}</span>
         <span className="cv-space" />
         {file && (
@@ -95,7 +95,7 @@ function FunctionView({ recorded, note, chosen }: { recorded: Recorded; note: st
           </span>
         )}
         {source && <CopyButton text={source} />}
-      </h3>
+      </h2>
       {source ? <Source text={source.trimEnd()} label={name} /> : <p className="cv-mute">{trans.__('No source was recorded.')}</p>}
       <Captured captured={captured} />
     </section>

@@ -34,22 +34,22 @@ export function Versions({ model }: { model: DispatchModel }): JSX.Element {
   return (
     <div className="cv-versions">
       {changed.length > 0 && before && (
-        <Section title={trans.__('Differs from %1', before.id.slice(0, 4))}>
+        <Section level={2} title={trans.__('Differs from %1', before.id.slice(0, 4))}>
           <Pairs pairs={changed.map(([name, was, is]) => [name, `${was || '–'} → ${is || '–'}`])} />
         </Section>
       )}
-      <Section title={trans.__('Environment')}>
+      <Section level={2} title={trans.__('Environment')}>
         <Pairs pairs={facts(environment, data!, trans)} />
       </Section>
       {workers.length > 0 && (
-        <Section title={trans.__('Machines that ran it')}>
+        <Section level={2} title={trans.__('Machines that ran it')}>
           <Pairs pairs={workers.map(([host, n]) => [host, trans._n('%1 electron', '%1 electrons', n)])} />
           {environment.host && workers.every(([host]) => host === environment.host) && (
             <p className="cv-mute">{trans.__('The same machine and environment as the kernel’s.')}</p>
           )}
         </Section>
       )}
-      <Section title={trans.__('Packages')}>
+      <Section level={2} title={trans.__('Packages')}>
         <input
           type="search"
           className="cv-search"
