@@ -23,6 +23,7 @@ from ..notebook.panel_ends import watching_rest
 from ..notebook.panel_plot import plot_svg
 from ..workflow import Electron as ElectronOf
 from ..workflow import Lattice, build, recorded_call
+from ..workflow.options import suggest
 from .dispatching import as_lattice, find_definition, say_warnings
 from .display import html_status, html_table, html_text, plain, sign_of, text_table, took
 from .drawing import electron_rows, timeline
@@ -47,11 +48,12 @@ STATE = ("status", "error", "duration")
 
 def sweep(
     lattice: Any,
-    points: Any,
+    points: Any = None,
     fixed: Mapping[str, Any] | None = None,
     max_running: int | None = None,
     name: str | None = None,
     tags: Sequence[str] = (),
+    **unknown: Any,
 ) -> Sweep:
     """Run a lattice (or an electron) for every point, and give the :class:`Sweep` at once.
 
@@ -61,6 +63,8 @@ def sweep(
     signature, for an unknown or missing parameter.
     """
     target = as_lattice(lattice)
+    if points is None or unknown:
+        raise BuildError(_meant(target, points, unknown))
     found, common = as_points(points), dict(fixed or {})
     check_points(target, found, common)
     limit = _limit(max_running)
@@ -69,6 +73,16 @@ def sweep(
     rest = connect()
     part = _Request(lattice, found, common, list(range(len(found))), limit, group, name, tuple(tags))
     return Sweep(group, rest, first=_send(rest, part, dispatch_id=group))
+
+
+def _meant(target: Lattice, points: Any, unknown: Mapping[str, Any]) -> str:
+    """What to write where the points of a sweep were forgotten, or given as if it were a call."""
+    options = ("points", "fixed", "max_running", "name", "tags")
+    first = next(iter(unknown), "")
+    if points is not None:
+        return f"ct.sweep: there is no option {first!r}{suggest(first, options)}; options are {', '.join(options)}"
+    of = ", ".join(f"{each}=[...]" for each in unknown or target.binder.names[:1])
+    return f"a sweep takes its points as one argument: ct.sweep({plain(target.name)}, ct.grid({of}))"
 
 
 def get_sweep(dispatch_id: str) -> Sweep:

@@ -51,7 +51,9 @@ export function idLength(all: readonly string[]): number {
 /** "split (3): ValueError: bad" -> "ValueError in split: bad": in a narrow row the kind of error comes first. */
 export function reason(error: string): string {
   const line = firstLine(error);
-  const [, electron, kind, message] = /^(.+?) \(\d+\): ([\w.]+): ?(.*)$/.exec(line) ?? [];
+  const [, electron, kind, first] = /^(.+?) \(\d+\): ([\w.]+): ?(.*)$/.exec(line) ?? [];
+  const next = firstLine(error.slice(error.indexOf(line) + line.length));
+  const message = first || (/^.+? \(\d+\): [\w.]+:/.test(next) ? '' : next); // some messages begin with an empty line
   return kind ? `${kind} in ${electron}${message && ': '}${message}` : line;
 }
 

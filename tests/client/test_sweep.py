@@ -110,6 +110,9 @@ class TestMistakes:
             ({"points": [{"C": 1}], "max_running": 0}, "max_running is a whole number"),
             ({"points": [{"C": 1}], "max_running": True}, "max_running is a whole number"),
             ({"points": [{"C": 1}, {"C": 1, "nope": 2}]}, "no parameter 'nope'"),
+            ({}, r"one argument: ct\.sweep\(search, ct\.grid\(C=\[\.\.\.\]\)\)"),
+            ({"C": [1, 2], "gamma": [1]}, r"ct\.sweep\(search, ct\.grid\(C=\[\.\.\.\], gamma=\[\.\.\.\]\)\)"),
+            ({"points": [{"C": 1}], "max_runing": 2}, "no option 'max_runing' .did you mean 'max_running'"),
         ],
     )
     def test_of_the_points(self, arguments: dict[str, Any], message: str) -> None:

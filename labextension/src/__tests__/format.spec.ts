@@ -28,6 +28,8 @@ it('finds the first line that says something', () => {
 it('says the kind of an error first', () => {
   expect(reason('split (3): ValueError: bad: worse\nbest (4): KeyError: 1')).toBe('ValueError in split: bad: worse');
   expect(reason('split (3): StopIteration:')).toBe('StopIteration in split');
+  expect(reason('fit (3): ValueError: \nAll 5 fits failed.\nmore')).toBe('ValueError in fit: All 5 fits failed.');
+  expect(reason('fit (3): ValueError:\nfit (4): ValueError: bad')).toBe('ValueError in fit');
   expect(reason('the disk is full')).toBe('the disk is full');
 });
 

@@ -111,13 +111,18 @@ export function ErrorView({ error }: { error: ElectronError }): JSX.Element {
   );
 }
 
+/** The name of a file; of what a kernel makes of a cell, which nobody has ever seen, what it is. */
+function fileName(file: string, trans: Trans): string {
+  return /ipykernel_|^<ipython-input/.test(file) ? trans.__('a notebook’s cell') : (file.split('/').pop() ?? file);
+}
+
 function FrameView({ frame }: { frame: Frame }): JSX.Element {
   const trans = useTrans();
   const [file, line, name, text, , place] = frame;
   return (
     <li>
       <div className="cv-place" title={file}>
-        {trans.__('%1, line %2, in %3', place || (file.split('/').pop() ?? file), line, name)}
+        {trans.__('%1, line %2, in %3', place || fileName(file, trans), line, name)}
       </div>
       {text && <Source text={text.trim()} />}
     </li>
