@@ -38,7 +38,7 @@ export function Header({ model, place }: Props): JSX.Element | null {
         )}
         <IdButton id={row.dispatch_id} />
         {place === 'notebook' && <span className="cv-mute cv-figures">{figures(row, now, trans)}</span>}
-        {row.tags.map(tag => (
+        {row.tags.filter(tag => !tag.startsWith('sweep:')).map(tag => (
           <span key={tag} className="cv-tag">
             #{tag}
           </span>
