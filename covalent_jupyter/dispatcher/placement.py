@@ -178,11 +178,12 @@ class Placement:
     def _send(self, sent: SentPack, fetched: dict[str, bytes] | None = None) -> None:
         """Sends a pack whose launch is durable; what was cancelled meanwhile stays here. Small values that are not in
         the cache are ``fetched`` first; what is not found then lies in a file, which workers find by themselves."""
-        run = self._ledger.runs.get(sent.dispatch_id)
-        if run is None or sent.pack_id not in self._packs or sent.sent:
+        if sent.pack_id not in self._packs or sent.sent:
             return
-        sent.tasks = [(n, a) for n, a in sent.tasks if run.nodes[n].pack == sent.pack_id]
-        if not sent.tasks:
+        run = self._ledger.runs.get(sent.dispatch_id)
+        if run is not None:
+            sent.tasks = [(n, a) for n, a in sent.tasks if run.nodes[n].pack == sent.pack_id]
+        if run is None or not sent.tasks:  # cancelled, perhaps with all of its dispatch: its place is free
             self.pack_ended(sent.pack_id)
             self._settled()
             return

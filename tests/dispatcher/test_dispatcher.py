@@ -270,6 +270,28 @@ async def test_a_cancel_between_launch_and_sending_never_reaches_the_host(servic
     assert not hosts.packs and store.dispatch(dispatch_id).status is Status.CANCELLED  # type: ignore[union-attr]
 
 
+async def test_what_was_cancelled_before_the_host_came_takes_no_place_from_others(service: Any, store: Store) -> None:
+    dispatcher, hosts = service
+    hosts.connected = False
+    for _ in range(3):  # more than the executor has places
+        submitted, small = head([[], [], [], []])
+        cancelled, _ = await dispatcher.submit(submitted, small)
+        await settle(dispatcher)
+        await dispatcher.cancel(cancelled)
+        await settle(dispatcher)
+    submitted, small = head([[], []])
+    later, _ = await dispatcher.submit(submitted, small)
+    await settle(dispatcher)
+    hosts.connected = True
+    hosts.hello(dispatcher)
+    await settle(dispatcher)
+    assert {t.node for p in hosts.packs.values() for t in p.tasks} == {0, 1}
+    assert {p.dispatch_id for p in hosts.packs.values()} == {later}
+    await play(service)
+    assert store.dispatch(later).status is Status.COMPLETED  # type: ignore[union-attr]
+    assert not any(executor["packs"] for executor in dispatcher.executors())
+
+
 async def test_what_a_replaced_host_had_begun_runs_again_and_the_rest_goes_back(service: Any, store: Store) -> None:
     dispatcher, hosts = service
     submitted, small = head([[], [], []])
