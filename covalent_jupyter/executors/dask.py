@@ -23,7 +23,7 @@ from ..lastwords import last_words
 from ..model import Attempt, Error, ExecutorSpec, ExecutorState, Fact, Pack, PackEnded
 from ..worker.limits import parse_limit
 from .base import Emit, HostContext, PackExecutor, check_slots, machine_info
-from .dask_cluster import Dask, Shape, add_worker, load_cluster_class, open_dask, scale_other, share_slots
+from .dask_cluster import Dask, Shape, add_worker, end_stopped, load_cluster_class, open_dask, scale_other, share_slots
 from .dask_fit import examine
 from .dask_lines import Lines
 from .dask_pulse import IDENTITY
@@ -43,7 +43,7 @@ _LOST_AFTER = (
     30.0  # seconds of silence after which a worker or the scheduler is given up, unless the options say otherwise
 )
 _UNHEARD = 5.0  # seconds, and two heartbeats, after which a worker that is not ours gets nothing new
-_STOPPED = 4.0  # seconds after which a worker of our own that was stopped by a signal is replaced
+_OPENINGS = 4  # attempts to start a cluster of our own: a worker may be killed while it starts
 _PREPARE = 20.0  # seconds that workers have to start their runners
 
 _facts = msgspec.msgpack.Decoder(list[Fact])
@@ -97,7 +97,7 @@ class DaskPackExecutor(PackExecutor):
         self._scaled: dict[str, Any] = {}
         self._lost_after = _seconds(self._options, "lost_after", _LOST_AFTER)
         self._lost = 0.0  # when a cluster that is not ours was lost; 0: it was not, or is there again
-        self._connections = 0
+        self._connections = self._openings = 0
         self._replaced: set[str] = set()  # workers of our own that were ended because they stood still
         self._abandoned: dict[
             str, dict[str, list[Attempt]]
@@ -195,7 +195,14 @@ class DaskPackExecutor(PackExecutor):
             self._lines.close()
 
     def _may_return(self, error: BaseException) -> bool:
-        """Whether a cluster that was lost may come back yet. Until then electrons wait for it, and the state says so."""
+        """Whether a cluster that was lost may come back yet, or one of our own start at the next attempt. Until then
+        electrons wait for it, and the state says so."""
+        own = not self._options.get("address") and not self._options.get("cluster_class")
+        if own and isinstance(error, ExecutorError) and self._openings < _OPENINGS:
+            self._openings += 1
+            self._enter("degraded", 0, 0, f"{error}; it is tried again")
+            return True
+        self._openings = 0
         if not self._lost or isinstance(error, ConfigError) or time.monotonic() - self._lost > self._lost_after:
             self._lost = 0.0
             return False
@@ -232,7 +239,7 @@ class DaskPackExecutor(PackExecutor):
         if failed and len(failed) == len(answers):
             raise failed[0]
         await self._look(dask)
-        self._lost = 0.0
+        self._lost, self._openings = 0.0, 0
         self._wanted.clear()
         self._submit_waiting()
 
@@ -347,12 +354,10 @@ class DaskPackExecutor(PackExecutor):
 
     def _replace_stopped(self, dask: Dask) -> None:
         """Workers of our own that stand still are ended; their nannies start others. That one is only slow is not taken for it."""
+        self._replaced.update(map(worker_name, end_stopped(dask.stops)))
         for address, pid in dask.pids().items():
-            silence = dask.pulse.silence(address)
-            if silence > self._lost_after or (silence > _STOPPED and processes.is_stopped(pid)):
-                log.error(
-                    "the Dask worker %s (process %d) stands still: it is ended, and another started", address, pid
-                )
+            if dask.pulse.silence(address) > self._lost_after:
+                log.error("the Dask worker %s (process %d) says nothing: it is ended, another started", address, pid)
                 self._replaced.add(worker_name(pid))
                 processes.kill(pid)
 

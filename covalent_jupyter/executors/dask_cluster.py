@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import inspect
 import logging
 import os
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from .. import processes
 from ..errors import ConfigError, EnvironmentMismatch, ExecutorError
@@ -37,6 +42,7 @@ _CONFIG: dict[str, Any] = {
     "distributed.admin.low-level-log-length": 1000,
 }
 _CONNECT = 10.0  # seconds
+_STOPPED = 4.0  # seconds after which a worker of our own that was stopped by a signal is replaced
 _FIRST_WORKER = 300.0  # seconds: batch systems have queues
 
 
@@ -70,7 +76,8 @@ class Dask:
     )  # why workers that are not ours cannot be used, by address; "": they can
     slots: int = 0  # that were asked for since it started; 0: one per thread
     variables: dict[str, str] = field(default_factory=dict)
-    pulse: Pulse = field(default_factory=Pulse)
+    pulse: Pulse = field(default_factory=Pulse)  # of workers, by address
+    stops: Pulse = field(default_factory=Pulse)  # of processes of workers of our own
     silent: set[str] = field(default_factory=set)  # workers that are not ours and have not been heard lately
     mute: float = 0.0  # seconds for which the scheduler has not answered
 
@@ -122,8 +129,8 @@ class Dask:
 
     def pids(self) -> dict[str, int]:
         """The processes of workers of our own, by address."""
-        nannies = self.cluster.workers.values() if self.local else ()
-        return {str(nanny.worker_address): nanny.pid for nanny in nannies if nanny.pid}
+        nannies = list(self.cluster.workers.values()) if self.local else []
+        return {str(nanny.worker_address): nanny.pid for nanny in nannies if nanny.pid and nanny.worker_address}
 
     async def close(self) -> None:
         """Leaves it. Workers of our own that do not go by themselves in time are ended."""
@@ -146,8 +153,9 @@ class Dask:
                 processes.kill(pid)
 
     def _note_workers(self) -> None:
-        for pid in self.pids().values():
-            self._own.setdefault(pid, processes.start_time(pid))
+        for nanny in list(self.cluster.workers.values()) if self.local else ():
+            if nanny.pid:
+                self._own.setdefault(nanny.pid, processes.start_time(nanny.pid))
 
 
 async def open_dask(options: dict[str, Any], scratch: Path, folders: Sequence[Path]) -> Dask:
@@ -175,14 +183,56 @@ async def _start_local(options: dict[str, Any], scratch: Path) -> Dask:
     scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
     security = Security.temporary()
     dask.config.set(_CONFIG)  # for good: workers that are started later read it too
-    cluster = await LocalCluster(
+    cluster = LocalCluster(
         n_workers=shape.n_workers, threads_per_worker=shape.threads, processes=True, asynchronous=True, host="127.0.0.1",
         dashboard_address="127.0.0.1:0", scheduler_kwargs={"dashboard": False}, security=security,
         local_directory=str(scratch), memory_limit=0, silence_logs=logging.CRITICAL,
     )  # fmt: skip
+    await _until_started(cluster)
     client = await Client(cluster, asynchronous=True, set_as_default=False, security=security)
     variables = _tls_variables(security, scratch)
     return Dask(client, cluster, local=True, n_workers=shape.n_workers, variables=variables)
+
+
+async def _until_started(cluster: Any) -> None:
+    """ExecutorError if a worker ends while it starts. A nanny waits for ever for one that stands still: such a one is ended."""
+    pulse, others = Pulse(), set(_worker_processes())
+    starting = asyncio.ensure_future(cluster)
+    try:
+        while not (await asyncio.wait([starting], timeout=1.0))[0]:
+            end_stopped(pulse)
+        await starting
+    except Exception as error:  # the border to Dask
+        raise ExecutorError(f"a worker of the Dask cluster did not start: {error}") from error
+    finally:
+        if not starting.done() or starting.cancelled() or starting.exception() is not None:
+            starting.cancel()
+            for pid in set(_worker_processes()) - others:
+                processes.kill(pid)
+            with suppress(Exception):
+                await asyncio.wait_for(cluster.close(), 5.0)
+
+
+def _worker_processes() -> list[int]:
+    """The processes that nannies of ours have started, also those that their clusters do not know yet."""
+    found = []
+    for pid in processes.children(os.getpid()):
+        with suppress(psutil.Error):
+            if "--multiprocessing-fork" in psutil.Process(pid).cmdline():
+                found.append(pid)
+    return found
+
+
+def end_stopped(pulse: Pulse) -> list[int]:
+    """Ends worker processes that were stopped by a signal some seconds ago, and stand still since; which. Called at every look."""
+    now = time.monotonic()
+    found = _worker_processes()
+    pulse.look({str(pid): "stopped" if processes.is_stopped(pid) else now for pid in found})
+    ended = [pid for pid in found if pulse.silence(str(pid)) > _STOPPED]
+    for pid in ended:
+        log.error("a Dask worker (process %d) stands still: it is ended, and another started", pid)
+        processes.kill(pid)
+    return ended
 
 
 def _tls_variables(security: Any, folder: Path) -> dict[str, str]:
