@@ -189,7 +189,7 @@ def network_hangs(world: World) -> None:
 
 
 OWN = [
-    Fault("worker stopped", "own", own_worker_stopped), Fault("worker killed", "own", own_worker_killed),
+    Fault("worker stopped", "own", own_worker_stopped, short=False), Fault("worker killed", "own", own_worker_killed),
     Fault("all workers stopped", "own", own_workers_stopped, short=False),
     Fault("scheduler killed", "own", own_scheduler_killed, short=False), Fault("closed by an electron", "own", own_cluster_closed),
 ]  # fmt: skip
@@ -210,7 +210,7 @@ def stop(pid: int) -> None:
 
 
 def run(seed: int, times: int, again: str = "", short: bool = False, slack: float = 3.0) -> Report:
-    """Each fault ``times`` times, in random order, and at last those after which nothing is to go on; ``short``: nine of them. ``slack``: by how much limits of time are wider."""
+    """Each fault ``times`` times, in random order, and at last those after which nothing is to go on; ``short``: eight of them. ``slack``: by how much limits of time are wider."""
     rng = random.Random(seed)
     report = Report(
         "Dask under running electrons", seed, again or f"python -m tests.reliability cluster --seed {seed} --times {times}",
