@@ -11,7 +11,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,54 +18,27 @@ import msgspec
 
 from .. import processes
 from ..errors import ConfigError, CovalentError, ExecutorError
-from ..lastwords import last_words
-from ..model import Attempt, Error, ExecutorSpec, ExecutorState, Fact, Pack, PackEnded
+from ..model import Attempt, Error, ExecutorSpec, ExecutorState, Pack
 from ..worker.limits import parse_limit
 from .base import Emit, HostContext, PackExecutor, check_slots, machine_info
 from .dask_cluster import Dask, Shape, add_worker, end_stopped, load_cluster_class, open_dask, scale_other, share_slots
 from .dask_fit import examine
 from .dask_lines import Lines
+from .dask_packs import DaskPacks
 from .dask_pulse import IDENTITY
-from .dask_worker import Said, Setup, control, decode_said, encode, run_pack_bytes, worker_folder, worker_name
-from .inline import keep_big_values, with_values
+from .dask_worker import Setup, control, encode, worker_name
 from .objects import DASK_OPTIONS
 
 log = logging.getLogger(__name__)
 
 _LOOK = 1.0  # seconds between two looks at the cluster
-_QUEUED = 0.5  # seconds that a pack waits for its worker before a place that is free elsewhere is its own
 _PATIENCE = 4.0  # seconds that a missing worker is waited for before another is asked for
 _SCALINGS = 3  # after that the cluster is built anew
 _RETRY = (1.0, 30.0)  # seconds between attempts to open a cluster: first and longest pause
-_LAST_WORDS = 5.0  # seconds in which a pack whose Dask task has finished must have ended
-_LOST_AFTER = (
-    30.0  # seconds of silence after which a worker or the scheduler is given up, unless the options say otherwise
-)
+_LOST_AFTER = 30.0  # seconds of silence after which a worker or the scheduler is given up, by default
 _UNHEARD = 5.0  # seconds, and two heartbeats, after which a worker that is not ours gets nothing new
 _OPENINGS = 4  # attempts to start a cluster of our own: a worker may be killed while it starts
 _PREPARE = 20.0  # seconds that workers have to start their runners
-
-_facts = msgspec.msgpack.Decoder(list[Fact])
-
-
-@dataclass
-class _Sent:
-    """A pack that is with Dask."""
-
-    pack: Pack  # as Dask has it
-    future: Any
-    blob_root: str  # where its values are kept here
-    worker: str = ""  # the station that began it
-    address: str = ""  # of its Dask worker
-    missed: int = 0  # looks at the cluster in which that worker was not there
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-    since: float = field(default_factory=time.monotonic)  # when Dask got it
-    moving: bool = False  # it is being taken back, since its worker has no place for it and another one has
-
-    @property
-    def places(self) -> float:
-        """How many slots it takes."""
-        return max([1.0, *(float(options.resources.get("cpu", 1) or 1) for options in self.pack.options)])
 
 
 class DaskPackExecutor(PackExecutor):
@@ -85,12 +57,10 @@ class DaskPackExecutor(PackExecutor):
         self._loop = asyncio.new_event_loop()
         self._dask: Dask | None = None
         self._setup = b""
-        self._sent: dict[str, _Sent] = {}
-        self._waiting: list[Pack] = []
         self._hold: set[asyncio.Task[Any]] = set()
         self._state = ExecutorState(spec.name, spec, 0, 0, "starting")
         self._closing = False
-        self._lines = Lines(self._said, self._line_ended)
+        self._lines = Lines(lambda said: self._packs.said(said), self._line_ended)
         self._options = dict(spec.options)  # as they are after scaling
         self._memory = parse_limit(self._options.get("memory_limit"), "memory_limit of the dask executor")
         self._fit: dict[str, int] = {}  # slots that workers of our own have, by address
@@ -99,36 +69,35 @@ class DaskPackExecutor(PackExecutor):
         self._lost = 0.0  # when a cluster that is not ours was lost; 0: it was not, or is there again
         self._connections = self._openings = 0
         self._replaced: set[str] = set()  # workers of our own that were ended because they stood still
-        self._abandoned: dict[
-            str, dict[str, list[Attempt]]
-        ] = {}  # by worker's address: packs that it must not go on with
 
     def start(self, emit: Emit, context: HostContext) -> None:
         self._emit = emit
         self._context = context
         self._ledger = context.ledger
+        self._packs = DaskPacks(emit, context, self._begin, lambda: self._wanted.set())
         self._thread = threading.Thread(target=self._live, name="dask", daemon=True)
         self._thread.start()
         emit([self._state])
 
     def submit(self, pack: Pack) -> None:
-        self._post(self._submit, pack)
+        self._post(self._packs.submit, pack)
 
     def cancel(self, attempts: list[Attempt], grace: float) -> None:
         for pack_id, members in self._ledger.by_pack(attempts)[0].items():
-            self._post(self._begin, self._take_back(pack_id, "cancel", members, grace))
+            self._post(self._begin, self._packs.take_back(pack_id, "cancel", members, grace))
 
     def revoke(self, pack_id: str) -> None:
-        self._post(self._begin, self._take_back(pack_id, "revoke"))
+        self._post(self._begin, self._packs.take_back(pack_id, "revoke"))
 
     def scale(self, request: str, n: int) -> None:
         self._post(self._begin, self._scale(request, n))
 
     def release(self, root_id: str) -> None:
-        self._post(self._begin, self._control("release", root_id))
+        self._post(self._begin, self._packs.control("release", root_id))
 
     def close(self) -> None:
         self._closing = True
+        self._packs.close()
         self._post(self._end)
         self._thread.join(20.0)
 
@@ -211,7 +180,7 @@ class DaskPackExecutor(PackExecutor):
 
     def _folders(self) -> list[Path]:
         """What workers should see: where runners write down what they did, and where values are kept."""
-        root = next((pack.blob_root for pack in self._waiting if pack.blob_root), "")
+        root = self._packs.blob_root()
         return [self._context.spool_dir, Path(root) if root else self._context.store_dir / "blobs"]
 
     async def _wait(self, seconds: float | None, event: asyncio.Event) -> None:
@@ -224,7 +193,6 @@ class DaskPackExecutor(PackExecutor):
         context = self._context
         topic = f"covalent-{context.incarnation}"
         self._connections += 1
-        self._abandoned.clear()
         setup = Setup(
             context.incarnation, self._lines.path if dask.local else "", topic,
             str(context.spool_dir) if dask.shared else "", str(context.scratch_dir) if dask.local else "",
@@ -232,8 +200,9 @@ class DaskPackExecutor(PackExecutor):
             1.0 / max(1, dask.n_workers) if dask.local else 1.0, self._connections,
         )  # fmt: skip
         self._setup = encode(setup)
+        self._packs.opened(dask, self._setup)
         if not dask.local:
-            dask.client.subscribe_topic(topic, self._heard)
+            dask.client.subscribe_topic(topic, self._packs.heard)
         answers = await dask.ask(control, self._setup, "prepare", seconds=_PREPARE)
         failed = [answer for answer in answers.values() if isinstance(answer, Exception)]
         if failed and len(failed) == len(answers):
@@ -241,12 +210,7 @@ class DaskPackExecutor(PackExecutor):
         await self._look(dask)
         self._lost, self._openings = 0.0, 0
         self._wanted.clear()
-        self._submit_waiting()
-
-    def _submit_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for pack in waiting:
-            self._submit(pack)
+        self._packs.submit_waiting()
 
     async def _leave(self) -> None:
         """The cluster is left, or gone: what it held was cut off."""
@@ -255,19 +219,16 @@ class DaskPackExecutor(PackExecutor):
         if dask is None:
             return
         setup, self._setup = self._setup, b""
+        self._packs.left()
         if not dask.local and dask.connected and not dask.mute:
             await self._soon(dask.ask(control, setup, "close"))
         if self._closing:
             await self._soon(dask.close())
-            await self._part(dask)
+            await self._packs.part(dask.local)
         else:
             dask.end_workers()
-            await self._part(dask)
+            await self._packs.part(dask.local)
             self._begin(self._soon(dask.close()))  # nobody waits for it: another is wanted
-
-    async def _part(self, dask: Dask) -> None:
-        for worker in {sent.worker for sent in self._sent.values()}:
-            await self._worker_gone(worker, "the connection to its Dask cluster was lost", dask)
 
     async def _soon(self, doing: Any) -> None:
         """The last calls to a cluster: it may be gone."""
@@ -280,11 +241,8 @@ class DaskPackExecutor(PackExecutor):
         """No cluster: what waits for one fails, and so says the state."""
         text = str(error) or type(error).__name__
         self._enter("failed", 0, 0, text)
-        waiting, self._waiting = self._waiting, []
         self._wanted.clear()
-        problem = Error(type(error).__name__, text, cause="executor")
-        for pack in waiting:
-            self._emit(self._ledger.fail(pack.pack_id, problem))
+        self._packs.refuse(Error(type(error).__name__, text, cause="executor"))
 
     # Watching the cluster
 
@@ -301,8 +259,9 @@ class DaskPackExecutor(PackExecutor):
                     self._lost = 0.0 if dask.local else time.monotonic()
                     self._enter("degraded", 0, 0, "it was lost; it is opened anew for the next electron")
                 return
-            self._submit_waiting()
-            self._move()
+            self._packs.submit_waiting()
+            if self._state.workers > 1:
+                self._packs.move(self._state.slots)
             if not dask.n_workers or count >= dask.n_workers:
                 short_since, scalings = 0.0, 0
                 continue
@@ -372,38 +331,19 @@ class DaskPackExecutor(PackExecutor):
             log.warning("the Dask worker %s is not heard any more", worker)
         for worker in silent:
             if dask.pulse.silence(worker) >= self._lost_after:
-                self._give_up(worker, f"its Dask worker {worker} was not heard for {self._lost_after:g} s")
-        for sent in list(self._sent.values()):
-            sent.missed = sent.missed + 1 if sent.address and sent.address not in workers else 0
-            if sent.missed > 1:  # once may be: what it said last comes by another way
-                self._give_up(sent.address, "its Dask worker died")
-        for worker in self._abandoned.keys() - workers.keys():
-            del self._abandoned[worker]
+                self._packs.give_up(worker, f"its Dask worker {worker} was not heard for {self._lost_after:g} s")
+        self._packs.look(workers)
         for worker in heard & workers.keys():
-            self._begin(self._stop_abandoned(worker))
-        if fell:  # what has not begun may be with them
-            for sent in [s for s in self._sent.values() if not s.worker and not s.ended.is_set() and not s.moving]:
-                self._begin(self._moved(sent))
+            self._packs.heard_again(worker)
+        if fell:
+            self._packs.fell_silent()
 
-    def _give_up(self, address: str, reason: str) -> None:
-        """A worker counts as gone, and what it has begun as cut off."""
-        for sent in [s for s in self._sent.values() if s.address == address and not s.ended.is_set()]:
-            self._abandon(address, sent.pack.pack_id)
-            self._close_pack(sent, self._ledger.interrupt(sent.pack.pack_id, reason))
-            self._begin(self._cancel_future(sent))
-
-    async def _cancel_future(self, sent: _Sent) -> None:
-        await sent.future.cancel()
-
-    def _abandon(self, address: str, pack_id: str) -> None:
-        self._abandoned.setdefault(address, {})[pack_id] = self._ledger_attempts(pack_id)
-
-    async def _stop_abandoned(self, address: str) -> None:
-        """A worker that was given up is heard again: what it still does for us, others do by now."""
-        dask = self._dask
-        for pack_id, attempts in self._abandoned.pop(address, {}).items():
-            if dask is not None and self._setup:
-                await dask.ask(control, self._setup, "cancel", pack_id, attempts, 0.0, workers=[address])
+    def _line_ended(self, worker: str) -> None:
+        if self._dask is not None and not self._closing:
+            reason = (
+                "its Dask worker stood still, and was ended" if worker in self._replaced else "its Dask worker died"
+            )
+            self._begin(self._packs.worker_gone(worker, reason, self._dask.local))
 
     def _enter(self, state: Any, slots: int, workers: int, message: str) -> None:
         dask = self._dask
@@ -476,202 +416,6 @@ class DaskPackExecutor(PackExecutor):
         self._state = msgspec.structs.replace(state, info={**state.info, "scaled": self._scaled})
         self._emit([self._state])
 
-    # Packs
-
-    def _submit(self, pack: Pack) -> None:
-        dask = self._dask
-        if dask is None or not self._setup or not dask.connected or dask.only() == []:
-            self._waiting.append(pack)
-            self._wanted.set()
-            return
-        blob_root = pack.blob_root
-        try:
-            if not dask.shared:
-                pack = with_values(pack)
-            future = dask.client.submit(
-                run_pack_bytes, encode(pack), self._setup, key=f"covalent-{pack.pack_id}", pure=False, retries=0,
-                workers=dask.only(),
-            )  # fmt: skip
-        except Exception as error:  # the border to Dask
-            log.exception("pack %s could not be submitted", pack.pack_id)
-            problem = Error(type(error).__name__, f"Dask did not take the electron: {error}", cause="executor")
-            self._emit(self._ledger.fail(pack.pack_id, problem))
-            return
-        sent = self._sent[pack.pack_id] = _Sent(pack, future, blob_root)
-        self._begin(self._follow(sent))
-
-    async def _follow(self, sent: _Sent) -> None:
-        """Sees to the end of a pack, however its Dask task ends."""
-        from distributed import CancelledError, wait
-
-        pack_id = sent.pack.pack_id
-        try:
-            with sent.future.client.as_current():
-                await wait(sent.future)
-            status = sent.future.status
-        except (CancelledError, asyncio.CancelledError):
-            status = "cancelled"
-        if status == "finished" and not sent.ended.is_set():
-            if not (self._dask and self._dask.local):
-                await self._take_result(sent)
-            try:
-                await asyncio.wait_for(sent.ended.wait(), _LAST_WORDS)
-            except TimeoutError:
-                self._close_pack(sent, self._ledger.interrupt(pack_id, "its Dask worker could not report"))
-        elif status == "error" and not sent.ended.is_set():
-            await self._task_failed(sent)
-        elif not sent.ended.is_set() and not self._closing:
-            self._close_pack(sent, self._ledger.interrupt(pack_id, "the connection to its Dask cluster was lost"))
-        self._sent.pop(pack_id, None)
-        sent.future.release()
-
-    async def _take_result(self, sent: _Sent) -> None:
-        """Outcomes with big values come as the result of the task."""
-        data = await sent.future
-        if data:
-            await self._pass_on(sent, _facts.decode(data))
-            self._close_pack(sent, [PackEnded(sent.pack.pack_id)])
-
-    async def _task_failed(self, sent: _Sent) -> None:
-        """The Dask task itself failed: its worker died, or what runs there is not ours."""
-        error = await sent.future.exception()
-        if type(error).__name__ == "KilledWorker":
-            if sent.worker and self._dask is not None:
-                await self._worker_gone(sent.worker, "its Dask worker died", self._dask)
-            if not sent.ended.is_set():
-                self._close_pack(sent, self._ledger.interrupt(sent.pack.pack_id, "its Dask worker died"))
-            return
-        text = f"the Dask worker could not run it: {type(error).__name__}: {error}"
-        self._close_pack(
-            sent, self._ledger.fail(sent.pack.pack_id, Error(type(error).__name__, text, cause="executor"))
-        )
-
-    def _close_pack(self, sent: _Sent, facts: list[Fact]) -> None:
-        sent.ended.set()
-        self._emit(facts)
-
-    async def _pass_on(self, sent: _Sent, facts: list[Fact]) -> None:
-        if self._dask is not None and not self._dask.shared:
-            facts = await asyncio.to_thread(keep_big_values, facts, sent.blob_root)
-        self._emit(facts)
-
-    async def _take_back(self, pack_id: str, op: str, *args: Any) -> None:
-        """Revoke or cancel: where the pack has begun its station answers; else it is fenced everywhere, and answered here."""
-        waiting = next((p for p in self._waiting if p.pack_id == pack_id), None)
-        if waiting is not None:
-            self._waiting.remove(waiting)
-            self._emit(self._ledger.give_back(pack_id, args[0] if args else ()))
-            return
-        sent = self._sent.get(pack_id)
-        if sent is None or sent.ended.is_set():
-            return
-        answers = await self._control(op, pack_id, *args)
-        if not sent.worker and answers and all(answer is True for answer in answers) and not sent.ended.is_set():
-            for address in self._dask.silent if self._dask is not None else ():
-                self._abandon(address, pack_id)
-            self._close_pack(sent, self._ledger.give_back(pack_id, args[0] if args else ()))
-            await sent.future.cancel()
-
-    def _move(self) -> None:
-        """Give back packs that wait behind others on their worker while another worker has a place.
-
-        Dask binds a task to a worker when it comes. With several workers, one of which has a long electron, what is bound
-        to that one would wait for its end; stealing does not help, for Dask steals no tasks that are short on average.
-        Given back, a pack is planned anew, and comes to a worker that is idle.
-        """
-        if self._state.workers < 2:
-            return
-        alive = [sent for sent in self._sent.values() if not sent.ended.is_set()]
-        late = time.monotonic() - _QUEUED
-        stuck = [sent for sent in alive if not sent.worker and not sent.moving and sent.since < late]
-        # what has begun has its place, and so will what has only just come
-        free = self._state.slots - sum(sent.places for sent in alive if sent not in stuck)
-        for sent in stuck:
-            free -= sent.places
-            if free < 0:
-                break
-            self._begin(self._moved(sent))
-
-    async def _moved(self, sent: _Sent) -> None:
-        """Take one back. Where that did not work, because a worker died meanwhile, it is tried again at the next look."""
-        sent.moving = True
-        try:
-            await self._take_back(sent.pack.pack_id, "revoke")
-        finally:
-            sent.moving = False
-
-    async def _control(self, op: str, *args: Any) -> list[Any]:
-        """Asks all stations; those of workers that have just died give an exception."""
-        if self._dask is None or not self._setup:
-            return []
-        try:
-            answers = await self._dask.ask(control, self._setup, op, *args)
-        except OSError as error:
-            log.info("%s: %s", op, error)
-            return []
-        return list(answers.values())
-
-    # What stations say
-
-    def _line_ended(self, worker: str) -> None:
-        if self._dask is not None and not self._closing:
-            reason = (
-                "its Dask worker stood still, and was ended" if worker in self._replaced else "its Dask worker died"
-            )
-            self._begin(self._worker_gone(worker, reason, self._dask))
-
-    def _heard(self, event: tuple[float, Any]) -> None:
-        """An event of our topic on the scheduler."""
-        try:
-            self._said(decode_said(event[1]["data"]))
-        except (KeyError, TypeError, ValueError, msgspec.DecodeError) as error:
-            log.warning("an event on the Dask scheduler is none of ours: %s", error)
-
-    def _said(self, said: Said) -> None:
-        sent = self._sent.get(said.pack_id)
-        if said.kind == "hello" or sent is None or sent.ended.is_set():
-            if said.kind == "begun" and said.pack_id in self._abandoned.get(said.text, {}):
-                self._begin(self._stop_abandoned(said.text))
-            return
-        if said.kind == "begun":
-            self._begun(sent, said)
-        elif said.worker != sent.worker:
-            return  # of a worker that was taken for dead
-        elif said.kind == "facts":
-            if self._dask is not None and not self._dask.shared:
-                self._emit(keep_big_values(said.facts, sent.blob_root))
-            else:
-                self._emit(said.facts)
-        elif said.kind == "ended":
-            self._close_pack(sent, [PackEnded(said.pack_id)])
-        elif said.kind == "failed":
-            text = f"the Dask worker could not run it: {said.text}"
-            self._close_pack(sent, self._ledger.fail(said.pack_id, Error("ExecutorError", text, cause="executor")))
-
-    def _begun(self, sent: _Sent, said: Said) -> None:
-        before, sent.worker, sent.address = sent.worker, said.worker, said.text
-        if before and before != said.worker:
-            # The scheduler of a cluster that is not ours runs tasks of a dead worker again. What had begun there is ours to judge.
-            pack_id = sent.pack.pack_id
-            self._begin(self._control("cancel", pack_id, self._ledger_attempts(pack_id), 0.0))
-            self._close_pack(sent, self._ledger.interrupt(pack_id, "its Dask worker died"))
-
-    def _ledger_attempts(self, pack_id: str) -> list[Attempt]:
-        return [a for a in self._ledger.attempts() if pack_id in self._ledger.by_pack([a])[0]]
-
-    async def _worker_gone(self, worker: str, reason: str, dask: Dask) -> None:
-        """A worker's process is gone: what its runners wrote down counts, the rest of its packs was cut off."""
-        packs = [sent for sent in self._sent.values() if sent.worker == worker and not sent.ended.is_set()]
-        if not packs:
-            return
-        if dask.local and worker:
-            blob_root = Path(packs[0].blob_root or self._context.store_dir / "blobs")
-            folder = worker_folder(self._context.spool_dir, worker)
-            self._emit(await asyncio.to_thread(_last_words, folder, blob_root))
-        for sent in packs:
-            if not sent.ended.is_set():
-                self._close_pack(sent, self._ledger.interrupt(sent.pack.pack_id, reason))
-
 
 def _remark(dask: Dask, workers: dict[str, Any]) -> str:
     """What is worth knowing of a cluster that runs."""
@@ -696,9 +440,3 @@ def _seconds(options: dict[str, Any], name: str, default: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value < float("inf"):
         raise ConfigError(f"`{name}` of the dask executor is a number of seconds of at least 1, not {value!r}")
     return float(value)
-
-
-def _last_words(folder: Path, blob_root: Path) -> list[Fact]:
-    """What the runners of a dead worker wrote down, when they are gone too."""
-    processes.end_survivors(folder)
-    return last_words(folder, blob_root)
