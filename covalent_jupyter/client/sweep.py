@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 from .. import config
 from ..errors import BuildError, InvalidRequest, NotFound
-from ..model import INLINE, DispatchRow, ElectronRow, Hole, Manifest, Status
+from ..model import DispatchRow, ElectronRow, Hole, Manifest, Status
 from ..notebook.graph import plot_table
 from ..notebook.panel import Panel, Redrawn, in_notebook
 from ..notebook.panel_ends import watching_rest
@@ -25,25 +25,22 @@ from ..workflow import Electron as ElectronOf
 from ..workflow import Lattice, build, recorded_call
 from ..workflow.options import suggest
 from .dispatching import as_lattice, find_definition, say_warnings
-from .display import html_status, html_table, html_text, plain, sign_of, text_table, took
+from .display import html_status, html_table, html_text, plain, sign_of, text_table
 from .drawing import electron_rows, timeline
 from .electrons import Electron, Source
 from .fetching import check_id
-from .points import Points, as_points, check_points, plain_value, said, varying
+from .points import Points, as_points, check_points, said
 from .rest import Rest, connect
 from .submit import mark, submit
+from .sweep_table import axes, cell, small_output, table_rows
 from .tables import Facts, table_of
-from .values import Values, outputs_of
+from .values import Values
 from .waiting import ended, wait_for
 
 #: rows that a sweep shows of itself
 SHOWN = 20
 #: dispatches of one sweep that are looked for
 PARTS = 1000
-#: characters of an error in the table
-ERROR = 300
-#: names of columns that are not inputs or results
-STATE = ("status", "error", "duration")
 
 
 def sweep(
@@ -329,7 +326,7 @@ class Sweep:
         By default ``x`` is the first input that differs, ``color`` the second, and ``y`` the first number among the results.
         """
         rows, columns = self._table()
-        at, shown, by = _axes(rows, columns, self.points, x, y, color)
+        at, shown, by = axes(rows, columns, self.points, x, y, color)
         for column in (at, shown, by):
             if column is not None and column not in columns:
                 raise InvalidRequest(f"the table has no column {column!r}: it has {', '.join(columns)}")
@@ -341,18 +338,8 @@ class Sweep:
 
     def _table(self) -> tuple[list[dict[str, Any]], list[str]]:
         runs = self._runs()
-        inputs = list(dict.fromkeys(name for run in runs for name in run.point))
-        given = self._values.load_all([_small(run.row) for run in runs])
-        rows, results = [], dict[str, None]()
-        for run, value in zip(runs, given, strict=True):
-            row = {name: run.point.get(name) for name in inputs}
-            row.update(status=str(run.row.status), error=_error(run.row), duration=_duration(run.row))
-            for key, found in _columns_of(run.row, value).items():
-                column = key if key not in inputs and key not in STATE else f"result_{key}"
-                row[column] = found
-                results[column] = None
-            rows.append(row)
-        return rows, [*inputs, *STATE, *results]
+        given = self._values.load_all([small_output(run.row) for run in runs])
+        return table_rows([(run.point, run.row) for run in runs], given)
 
     # what there is of it in the store
 
@@ -416,7 +403,7 @@ class Sweep:
         status, summary = self._summary(runs)
         sign, word = sign_of(status)
         rows, columns = self._table()
-        table = text_table(columns, [[_cell(row.get(c)) for c in columns] for row in rows[:SHOWN]])
+        table = text_table(columns, [[cell(row.get(c)) for c in columns] for row in rows[:SHOWN]])
         more = f"\n... and {len(rows) - SHOWN} more; .table() has all" if len(rows) > SHOWN else ""
         return f"{sign} sweep of {plain(self.name)} {self.id[:8]}  {word}  {summary}\n{table}{more}"
 
@@ -424,10 +411,10 @@ class Sweep:
         runs = self._runs()
         status, summary = self._summary(runs)
         rows, columns = self._table()
-        table = html_table(columns, [[_cell(row.get(c)) for c in columns] for row in rows[:SHOWN]])
+        table = html_table(columns, [[cell(row.get(c)) for c in columns] for row in rows[:SHOWN]])
         more = f"<div>and {len(rows) - SHOWN} more; <code>.table()</code> has all</div>" if len(rows) > SHOWN else ""
         over = [row for row, run in zip(rows, runs, strict=False) if run.row.status.ended]
-        plot = plot_svg(over, *_axes(over, columns, [run.point for run in runs]))
+        plot = plot_svg(over, *axes(over, columns, [run.point for run in runs]))
         return (
             f"<div>{html_status(status)} &nbsp;<b>sweep of {html_text(self.name)}</b> {html_text(summary)} "
             f'<code title="{html_text(self.id)}">{html_text(self.id[:4])}</code></div>{plot}{table}{more}'
@@ -443,59 +430,5 @@ class Sweep:
         Redrawn(Sweep(self._group, watching_rest())._repr_html_, f"sweep {self._group[:8]}").show(running)
 
 
-def _axes(
-    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], points: Sequence[Mapping[str, Any]], x: str | None = None,
-    y: str | None = None, color: str | None = None,
-) -> tuple[str, str, str | None]:  # fmt: skip
-    """What is plotted where that was not said."""
-    inputs = varying(points)
-    at = x or next(iter(inputs), None) or columns[0]
-    results = columns[columns.index(STATE[-1]) + 1 :]
-    shown = y or next((c for c in results if any(_is_number(row.get(c)) for row in rows)), None) or "duration"
-    return at, shown, color or next((name for name in inputs if name != at), None)
-
-
 def _no_value(row: ElectronRow) -> Any:
     return Hole(row.node, row.error.type, row.error.message) if row.error is not None and row.status.ended else None
-
-
-def _small(row: ElectronRow) -> Any:
-    """The value, where it may be loaded for a table."""
-    if row.output is None or sum(o.size for o in outputs_of(row.output)) > INLINE:
-        return None
-    return row.output
-
-
-def _columns_of(row: ElectronRow, value: Any) -> dict[str, Any]:
-    if row.status is not Status.COMPLETED:
-        return {}
-    if row.output is not None and _small(row) is None:
-        return {"result": row.preview.shape or row.preview.repr if row.preview is not None else "(large)"}
-    value = plain_value(value)
-    if isinstance(value, Mapping) and value and all(isinstance(k, str) and _is_scalar(v) for k, v in value.items()):
-        return {k: plain_value(v) for k, v in value.items()}
-    return {"result": value}
-
-
-def _is_scalar(value: Any) -> bool:
-    return isinstance(plain_value(value), (bool, int, float, str, type(None)))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _error(row: ElectronRow) -> str | None:
-    if row.error is None or row.status is Status.COMPLETED:
-        return None
-    return " ".join(f"{row.error.type}: {row.error.message}"[:ERROR].split())
-
-
-def _duration(row: ElectronRow) -> float | None:
-    return row.duration if row.duration is not None and row.child is None else took(row.started, row.ended)
-
-
-def _cell(value: Any) -> Any:
-    if value is None or isinstance(value, (str, int, bool)):
-        return value
-    return f"{value:.6g}" if isinstance(value, float) else repr(value)

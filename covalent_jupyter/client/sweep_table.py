@@ -1,0 +1,89 @@
+"""The table of a sweep: a row for each point, a column for each input, the state, and each result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..model import INLINE, ElectronRow, Status
+from .display import took
+from .points import plain_value, varying
+from .values import outputs_of
+
+#: characters of an error in the table
+ERROR = 300
+#: names of columns that are not inputs or results
+STATE = ("status", "error", "duration")
+
+
+def table_rows(
+    runs: Sequence[tuple[Mapping[str, Any], ElectronRow]], values: Sequence[Any]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Rows and the names of their columns, of points with their newest runs, and what these gave (see
+    :func:`small_output`). A result that is called as an input or a part of the state gets the prefix ``result_``."""
+    inputs = list(dict.fromkeys(name for point, _ in runs for name in point))
+    rows, results = [], dict[str, None]()
+    for (point, run), value in zip(runs, values, strict=True):
+        row = {name: point.get(name) for name in inputs}
+        row.update(status=str(run.status), error=_error(run), duration=_duration(run))
+        for key, found in _columns_of(run, value).items():
+            column = key if key not in inputs and key not in STATE else f"result_{key}"
+            row[column] = found
+            results[column] = None
+        rows.append(row)
+    return rows, [*inputs, *STATE, *results]
+
+
+def axes(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], points: Sequence[Mapping[str, Any]], x: str | None = None,
+    y: str | None = None, color: str | None = None,
+) -> tuple[str, str, str | None]:  # fmt: skip
+    """What is plotted where that was not said."""
+    inputs = varying(points)
+    at = x or next(iter(inputs), None) or columns[0]
+    results = columns[columns.index(STATE[-1]) + 1 :]
+    shown = y or next((c for c in results if any(_is_number(row.get(c)) for row in rows)), None) or "duration"
+    return at, shown, color or next((name for name in inputs if name != at), None)
+
+
+def small_output(row: ElectronRow) -> Any:
+    """The value, where it may be loaded for a table."""
+    if row.output is None or sum(o.size for o in outputs_of(row.output)) > INLINE:
+        return None
+    return row.output
+
+
+def _columns_of(row: ElectronRow, value: Any) -> dict[str, Any]:
+    if row.status is not Status.COMPLETED:
+        return {}
+    if row.output is not None and small_output(row) is None:
+        return {"result": row.preview.shape or row.preview.repr if row.preview is not None else "(large)"}
+    value = plain_value(value)
+    if isinstance(value, Mapping) and value and all(isinstance(k, str) and _is_scalar(v) for k, v in value.items()):
+        return {k: plain_value(v) for k, v in value.items()}
+    return {"result": value}
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(plain_value(value), (bool, int, float, str, type(None)))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _error(row: ElectronRow) -> str | None:
+    if row.error is None or row.status is Status.COMPLETED:
+        return None
+    return " ".join(f"{row.error.type}: {row.error.message}"[:ERROR].split())
+
+
+def _duration(row: ElectronRow) -> float | None:
+    return row.duration if row.duration is not None and row.child is None else took(row.started, row.ended)
+
+
+def cell(value: Any) -> Any:
+    """As it stands in a cell of the table that people see."""
+    if value is None or isinstance(value, (str, int, bool)):
+        return value
+    return f"{value:.6g}" if isinstance(value, float) else repr(value)
