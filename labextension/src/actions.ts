@@ -3,9 +3,9 @@ import { Clipboard, Dialog, InputDialog, Notification, showDialog } from '@jupyt
 import { TranslationBundle } from '@jupyterlab/translation';
 
 import { nameOf, size } from './format';
-import { CovalentModel, post } from './model';
+import { CovalentModel } from './model';
 import { askForText, says } from './dialogs';
-import { messageOf } from './source';
+import { messageOf, post } from './source';
 import { hasEnded } from './states';
 import { DispatchRow } from './types';
 

@@ -3,7 +3,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import { nameOf, size } from './format';
-import { Filter } from './model';
+import { Filter } from './filter';
 import { CovalentPanel } from './panel';
 import { Disk } from './types';
 

@@ -5,7 +5,7 @@ import * as React from 'react';
 
 import { CommandIDs } from './commands';
 import { ListProps } from './list';
-import { GROUPINGS, StateFilter } from './model';
+import { GROUPINGS, StateFilter } from './filter';
 
 function groupingMenu(commands: CommandRegistry): Menu {
   const menu = new Menu({ commands });

@@ -1,9 +1,23 @@
 import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
+import {
+  counted,
+  EVERYTHING,
+  Filter,
+  groupOf,
+  Grouping,
+  isFiltering,
+  passes,
+  pastQueryOf,
+  queryOf,
+  summaryQueryOf,
+  Totals,
+  UNDER_WAY
+} from './filter';
 import { newestFirst, Pager } from './pager';
 import { Selection } from './selection';
-import { ISource, Link, messageOf, Query, RequestError } from './source';
+import { ISource, Link, messageOf, post, Query, RequestError } from './source';
 import { hasEnded } from './states';
 import { Changes, DispatchList, DispatchRow, Group, Summary } from './types';
 
@@ -13,29 +27,6 @@ const PAGE = 200;
 const SEARCH_AFTER = 200;
 /** Least time between two counts, in ms. */
 const COUNT_EVERY = 1000;
-
-/** The states of a dispatch that has not ended. */
-export const UNDER_WAY = 'NEW_OBJECT,PENDING_REUSE,DISPATCHING,RUNNING';
-const ENDED = 'COMPLETED,FAILED,CANCELLED,SKIPPED';
-
-export type StateFilter = 'all' | 'running' | 'failed';
-export const GROUPINGS = ['day', 'lattice', 'notebook'] as const;
-export type Grouping = (typeof GROUPINGS)[number];
-
-export interface Filter {
-  text: string;
-  state: StateFilter;
-  /** Path of a notebook below the server's root; "": any. */
-  notebook: string;
-}
-
-export interface Totals {
-  all: number;
-  running: number;
-  failed: number;
-}
-
-const EVERYTHING: Filter = { text: '', state: 'all', notebook: '' };
 
 /**
  * The dispatches that the sidebar lists: those under way, and, page by page, those that have ended; kept current while
@@ -76,7 +67,7 @@ export class CovalentModel implements IDisposable {
   }
 
   get isFiltered(): boolean {
-    return this._filter.text.trim() !== '' || this._filter.state !== 'all' || this._filter.notebook !== '';
+    return isFiltering(this._filter);
   }
 
   get grouping(): Grouping {
@@ -246,7 +237,7 @@ export class CovalentModel implements IDisposable {
     }
     pager.loading = true;
     try {
-      await this.loadPage(pager, this.pastQuery(group));
+      await this.loadPage(pager, pastQueryOf(this._filter, this._grouping, group));
     } catch (error) {
       this.fail(error);
     } finally {
@@ -343,7 +334,7 @@ export class CovalentModel implements IDisposable {
       const past = new Map<string, Pager>();
       const [summary] = await Promise.all([
         this.summary(),
-        this.loadPage(running, this.query(UNDER_WAY)),
+        this.loadPage(running, queryOf(this._filter, UNDER_WAY)),
         this._grouping === 'day' ? this.loadInto(past, '') : undefined
       ]);
       const open = this._grouping === 'day' ? [] : summary.groups.map(group => group.key).filter(key => this.isOpen(key));
@@ -373,7 +364,7 @@ export class CovalentModel implements IDisposable {
   private async loadInto(past: Map<string, Pager>, group: string): Promise<void> {
     const pager = this.pager();
     past.set(group, pager);
-    await this.loadPage(pager, this.pastQuery(group));
+    await this.loadPage(pager, pastQueryOf(this._filter, this._grouping, group));
   }
 
   private async loadPage(pager: Pager, query: Query): Promise<void> {
@@ -399,39 +390,16 @@ export class CovalentModel implements IDisposable {
     }
   }
 
-  private query(status: string): Query {
-    const { text, state, notebook } = this._filter;
-    const wanted = { all: status, running: status === UNDER_WAY ? status : '', failed: status === ENDED ? 'FAILED' : '' };
-    return { parent: 'none', q: text.trim(), notebook, status: wanted[state] };
-  }
-
-  private pastQuery(group: string): Query {
-    const query = this.query(ENDED);
-    switch (this._grouping) {
-      case 'lattice':
-        return { ...query, lattice: group };
-      case 'notebook':
-        return { ...query, notebook: group || 'none' };
-      default:
-        return query;
-    }
-  }
-
   private summary(): Promise<Summary> {
-    const { text, notebook } = this._filter;
     const by = this._grouping === 'day' ? '' : this._grouping;
-    return this.source.request<Summary>('summary', { parent: 'none', q: text.trim(), notebook, by });
+    return this.source.request<Summary>('summary', { ...summaryQueryOf(this._filter), by });
   }
 
   private count(summary: Summary): void {
-    const sum = (names: string) => names.split(',').reduce((total, name) => total + (summary.states[name] ?? 0), 0);
-    const [running, ended, failed] = [sum(UNDER_WAY), sum(ENDED), sum('FAILED')];
-    this._totals = { all: running + ended, running, failed };
-    this._pastTotal = { all: ended, running: 0, failed }[this._filter.state];
-    const some = { all: () => true, running: () => false, failed: (group: Group) => group.failed > 0 };
-    this._groups = summary.groups
-      .map(group => (this._filter.state === 'failed' ? { ...group, total: group.failed, running: 0 } : group))
-      .filter(group => some[this._filter.state](group) && group.total > group.running);
+    const { totals, past, groups } = counted(summary, this._filter);
+    this._totals = totals;
+    this._pastTotal = past;
+    this._groups = groups;
     if (this._grouping !== 'day' && this._groups.length > 0 && !this._groups.some(group => this.isOpen(group.key))) {
       this.openFirst();
     }
@@ -499,32 +467,17 @@ export class CovalentModel implements IDisposable {
       return;
     }
     const ended = hasEnded(row);
-    const home = ended ? this._past.get(this.groupOf(row)) : this._running;
+    const home = ended ? this._past.get(groupOf(row, this._grouping)) : this._running;
     for (const pager of [this._running, ...this._past.values()]) {
       if (pager !== home) {
         pager.remove(id);
       }
     }
-    if (!this.passes(row)) {
+    if (!passes(row, this._filter)) {
       home?.remove(id);
     } else if (home?.insert(row)) {
       this._placed.add(id);
     }
-  }
-
-  private groupOf(row: DispatchRow): string {
-    return { day: '', lattice: row.lattice, notebook: row.notebook }[this._grouping];
-  }
-
-  private passes(row: DispatchRow): boolean {
-    const { text, state, notebook } = this._filter;
-    if ((state === 'running' && hasEnded(row)) || (state === 'failed' && row.status !== 'FAILED')) {
-      return false;
-    }
-    if (notebook && row.notebook !== notebook && !row.notebook.endsWith(`/${notebook}`)) {
-      return false;
-    }
-    return told(row).includes(text.trim().toLowerCase());
   }
 
   private forget(id: string): void {
@@ -577,16 +530,4 @@ export class CovalentModel implements IDisposable {
   private _countTimer = 0;
   private _following: IDisposable | null = null;
   private _disposed = false;
-}
-
-/** A request that does something. */
-export function post(body: object, method = 'POST'): RequestInit {
-  return { method, body: JSON.stringify(body) };
-}
-
-/** What of a dispatch is searched, in lower case: as the service searches. */
-function told(row: DispatchRow): string {
-  const { dispatch_id, name, label, lattice, notebook, note, tags, inputs, error } = row;
-  const parts = [dispatch_id, name, label, lattice, notebook, note, ...tags, ...Object.values(inputs), error];
-  return parts.join('\n').toLowerCase();
 }

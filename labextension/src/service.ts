@@ -2,8 +2,7 @@ import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
 import { Feed } from './feed';
-import { post } from './model';
-import { messageOf, RequestError } from './source';
+import { messageOf, post, RequestError } from './source';
 import { Disk, ExecutorState, Health } from './types';
 
 /** Time between two looks, in ms. The service writes to its store for each. */

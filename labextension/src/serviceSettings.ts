@@ -4,8 +4,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { JSONExt, JSONValue, ReadonlyPartialJSONValue } from '@lumino/coreutils';
 
 import { Feed } from './feed';
-import { post } from './model';
-import { messageOf } from './source';
+import { messageOf, post } from './source';
 import { Config } from './types';
 
 interface Twin {

@@ -8,7 +8,8 @@ import { JSONObject } from '@lumino/coreutils';
 
 import { CommandIDs } from './commands';
 import { Feed } from './feed';
-import { CovalentModel, Filter, Grouping } from './model';
+import { Filter, Grouping } from './filter';
+import { CovalentModel } from './model';
 import { Notebooks } from './notebooks';
 import { CovalentPanel } from './panel';
 import { ServiceModel } from './service';

@@ -68,3 +68,8 @@ export interface ISource {
   /** Seconds since the epoch in the service's clock. */
   now(): number;
 }
+
+/** A request that does something. */
+export function post(body: object, method = 'POST'): RequestInit {
+  return { method, body: JSON.stringify(body) };
+}

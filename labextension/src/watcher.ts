@@ -2,7 +2,8 @@ import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
 import { Feed } from './feed';
-import { post, UNDER_WAY } from './model';
+import { UNDER_WAY } from './filter';
+import { post } from './source';
 import { hasEnded } from './states';
 import { Changes, DispatchList, DispatchRow } from './types';
 

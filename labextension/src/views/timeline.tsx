@@ -3,7 +3,7 @@ import * as React from 'react';
 import { DispatchModel } from '../dispatch';
 import { elapsed } from '../format';
 import { Status } from '../types';
-import { useSurroundings, useTrans } from './context';
+import { useTrans } from './context';
 import { clockSeconds, duration } from './figures';
 import { isEnded, stateFor, Trans } from '../states';
 import { usePalette } from './graph/palette';
@@ -11,15 +11,10 @@ import { useClock, useModel, useSize } from './hooks';
 import { Attempt, Lanes, lanesOf, Span, ticksOf } from './lanes';
 import { Button, Empty } from './parts';
 import { Pending } from './pending';
+import { drawLabels, drawSpans, drawTicks, LABEL, LANE, lineAt, Range, useChart } from './timeline_drawing';
+import { useAttempts } from './use_attempts';
 
-const LANE = 22;
 const AXIS = 24;
-const LABEL = 150;
-const PAGE = 5000;
-const MOST = 50_000;
-/** Ms between two looks at the attempts while they change; of many, rarer. */
-const PACE = 2000;
-const PACE_MANY = 8000;
 
 interface Props {
   model: DispatchModel;
@@ -57,68 +52,11 @@ function wholeIfLattice(attempt: Attempt, model: DispatchModel): Attempt {
   return model.electrons.get(attempt.node)?.child ? { ...attempt, duration: null } : attempt;
 }
 
-function useAttempts(model: DispatchModel): { attempts: Attempt[] | null; problem: string } {
-  const { source } = useSurroundings();
-  const [state, setState] = React.useState<{ attempts: Attempt[] | null; problem: string }>({ attempts: null, problem: '' });
-  const asked = React.useRef({ revision: -1, at: 0, busy: false });
-  const [, again] = React.useReducer((n: number) => n + 1, 0);
-  React.useEffect(() => {
-    let wanted = true;
-    const { current } = asked;
-    if (current.busy || current.revision === model.revision || model.presence !== 'here') {
-      return;
-    }
-    const pace = model.total > 2000 ? PACE_MANY : PACE;
-    const timer = window.setTimeout(
-      () => {
-        current.busy = true;
-        current.revision = model.revision;
-        readAll(model, source)
-          .then(
-            attempts => wanted && setState({ attempts, problem: '' }),
-            error => wanted && setState(known => ({ ...known, problem: String(error?.message ?? error) }))
-          )
-          .finally(() => {
-            current.busy = false;
-            current.at = Date.now();
-            again();
-          });
-      },
-      Math.max(0, current.at + pace - Date.now())
-    );
-    return () => {
-      if (!current.busy) {
-        window.clearTimeout(timer);
-      }
-    };
-  });
-  return state;
-}
-
-async function readAll(model: DispatchModel, source: { request<T>(path: string, query?: any): Promise<T> }): Promise<Attempt[]> {
-  const all: Attempt[] = [];
-  for (;;) {
-    const page = await source.request<{ attempts: Attempt[] }>(`dispatches/${model.id}/attempts`, {
-      offset: all.length,
-      limit: PAGE
-    });
-    all.push(...page.attempts);
-    if (page.attempts.length < PAGE || all.length >= MOST) {
-      return all;
-    }
-  }
-}
-
 interface ChartProps {
   lanes: Lanes;
   chosen: number | null;
   onChoose: (node: number) => void;
   model: DispatchModel;
-}
-
-interface Range {
-  from: number;
-  to: number;
 }
 
 function Chart({ lanes, chosen, onChoose, model }: ChartProps): JSX.Element {
@@ -349,11 +287,6 @@ function Axis({ ticks, step, zero, px, width }: AxisProps): JSX.Element {
   );
 }
 
-/** Where a line of one pixel is sharp. */
-function lineAt(x: number): number {
-  return Math.round(x) + 0.5;
-}
-
 function told(seconds: number, step: number): string {
   if (step < 0.001) {
     return `${(seconds * 1000).toFixed(1)} ms`;
@@ -362,109 +295,4 @@ function told(seconds: number, step: number): string {
     return seconds < 1 && step < 0.1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(step < 0.1 ? 2 : 1)} s`;
   }
   return seconds < 60 ? `${Math.round(seconds)} s` : elapsed(seconds);
-}
-
-/** A canvas of this size, painted after each drawing of its view. */
-function useChart(width: number, height: number, paint: (context: CanvasRenderingContext2D) => void): React.RefObject<HTMLCanvasElement> {
-  const canvas = React.useRef<HTMLCanvasElement>(null);
-  React.useEffect(() => {
-    const context = canvas.current?.getContext('2d');
-    if (!context || width === 0) {
-      return;
-    }
-    const ratio = window.devicePixelRatio || 1;
-    // browsers draw nothing on a canvas that is too high
-    const shown = Math.min(height, 16_000);
-    context.canvas.width = width * ratio;
-    context.canvas.height = shown * ratio;
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    paint(context);
-  });
-  return canvas;
-}
-
-type Palette = ReturnType<typeof usePalette>;
-
-function drawTicks(context: CanvasRenderingContext2D, places: readonly number[], height: number, palette: Palette): void {
-  context.strokeStyle = palette.line;
-  context.globalAlpha = 0.35;
-  context.beginPath();
-  for (const place of places) {
-    context.moveTo(lineAt(place), 0);
-    context.lineTo(lineAt(place), height);
-  }
-  context.stroke();
-  context.globalAlpha = 1;
-}
-
-function drawSpans(
-  context: CanvasRenderingContext2D,
-  spans: readonly Span[],
-  px: (t: number) => number,
-  palette: Palette,
-  chosen: number | null,
-  over: Span | null,
-  width: number,
-  range: Range,
-  trans: Trans,
-  nameOf: (attempt: Attempt) => string
-): void {
-  const few = spans.length <= 400;
-  context.save();
-  context.beginPath();
-  context.rect(LABEL, 0, width - LABEL, spans.length * LANE + LANE);
-  context.clip();
-  for (const span of spans) {
-    const { attempt } = span;
-    if (span.to < range.from || span.from > range.to) {
-      continue;
-    }
-    const picked = attempt.node === chosen || span === over;
-    const [x, y] = [px(span.from), span.lane * LANE + 4];
-    const wide = Math.max(1.5, px(span.to) - x);
-    const colour = palette.colours[attempt.status === 'INTERRUPTED' ? 'cancelled' : stateFor(attempt.status as Status, false, trans).colour];
-    if (attempt.queued !== null && attempt.queued < span.from && (few || picked)) {
-      context.strokeStyle = palette.mute;
-      context.globalAlpha = picked ? 1 : 0.45;
-      context.beginPath();
-      context.moveTo(px(attempt.queued), y + 12.5);
-      context.lineTo(x, y + 12.5);
-      context.stroke();
-    }
-    context.fillStyle = colour;
-    context.globalAlpha = picked ? 0.95 : 0.6;
-    const worked = Math.max(1.5, Math.min(wide, px(span.worked) - x));
-    context.fillRect(x, y, worked, LANE - 8);
-    context.fillRect(x + worked, y + 4, wide - worked, LANE - 16);
-    context.globalAlpha = 1;
-    if (picked) {
-      context.strokeStyle = palette.text;
-      context.lineWidth = 1.5;
-      context.strokeRect(x - 1, y - 1, wide + 2, LANE - 6);
-    }
-    if (wide > 46) {
-      context.save();
-      context.beginPath();
-      context.rect(x, y, wide - 3, LANE);
-      context.clip();
-      context.fillStyle = palette.text;
-      context.font = `11px ${palette.font}`;
-      context.textBaseline = 'middle';
-      context.fillText(nameOf(attempt), Math.max(x, LABEL) + 4, y + 7.5);
-      context.restore();
-    }
-  }
-  context.restore();
-}
-
-function drawLabels(context: CanvasRenderingContext2D, lanes: Lanes, palette: Palette): void {
-  context.fillStyle = palette.mute;
-  context.font = `11px ${palette.font}`;
-  context.textBaseline = 'middle';
-  context.save();
-  context.beginPath();
-  context.rect(0, 0, LABEL - 8, lanes.lanes.length * LANE);
-  context.clip();
-  lanes.lanes.forEach(({ label }, i) => context.fillText(label, 12, i * LANE + 11.5));
-  context.restore();
 }
