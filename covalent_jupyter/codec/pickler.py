@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import io
 import pickle
 import sys
@@ -67,6 +68,8 @@ def _pickler_class(persistent: bool) -> Any:
                 return self.reduce_code_object(obj)
             if kind is _Cached and not self.by_name(obj):
                 return _cache_again, (obj.__wrapped__, obj.cache_parameters())
+            if issubclass(kind, BaseException) and _is_tblibs(copyreg.dispatch_table.get(kind)):
+                return obj.__reduce_ex__(5)
             module = kind.__module__
             if type(module) is str:
                 if module.startswith("torch"):
@@ -200,6 +203,12 @@ def _follow(module: str, qualname: str, steps: tuple[str, ...]) -> Any:
     for step in steps:
         found = getattr(found, step)
     return found
+
+
+def _is_tblibs(reduce: Any) -> bool:
+    """Whether exceptions are pickled by tblib: importing distributed sees to that, for the whole process. They would bring their
+    traceback and causes along, and be other bytes than where distributed was not imported."""
+    return str(getattr(reduce, "__module__", "")).partition(".")[0] == "tblib"
 
 
 def _cache_again(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:

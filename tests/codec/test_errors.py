@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import io
 import queue
 import socket
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import tblib.pickling_support
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -236,6 +238,20 @@ def test_a_cause_that_cannot_be_pickled_is_left_out() -> None:
     error.__cause__ = TwoArguments(1, 2)
     back = carried(error)
     assert isinstance(back, ValueError) and back.__cause__ is None
+
+
+def test_an_import_of_distributed_changes_nothing() -> None:
+    known = dict(copyreg.dispatch_table)
+    try:
+        tblib.pickling_support.install()  # as it does, for all exceptions of the process
+        assert ValueError in copyreg.dispatch_table
+        test_exceptions_come_back_with_their_cause_and_without_traceback()
+        test_a_cause_that_cannot_be_pickled_is_left_out()
+        test_exceptions_that_would_not_come_back_the_same(TwoArguments(1, 2))
+        test_more_exceptions()
+    finally:
+        copyreg.dispatch_table.clear()
+        copyreg.dispatch_table.update(known)
 
 
 @pytest.mark.parametrize("exception", [TwoArguments(1, 2), Silent(), ValueError(threading.Lock())])
