@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from jupyter_core.paths import jupyter_config_path, jupyter_path, jupyter_runtime_dir
 
-from .. import labextensions
+from .. import lab
 from .._version import __version__
 from ..client.connection import settings
 from ..client.dispatching import dispatch
@@ -22,7 +22,7 @@ from ..client.display import duration_text, plain, size_text
 from ..client.waiting import wait_for
 from ..demo import probe
 from ..errors import CovalentError
-from ..labextensions import read_json
+from ..lab import read_json
 from ..model import Status
 from .output import Out
 from .service import state_of_service
@@ -158,12 +158,12 @@ def _server_extension() -> Check:
 
 
 def _lab_extension(versions: dict[str, str]) -> Check:
-    place = labextensions.installed()
+    place = lab.installed()
     if place is None:
         return Check("lab extension", "note", "not installed in this environment",
                      "pip install 'covalent-jupyter[lab]' in the environment that JupyterLab is started from brings "
                      "the sidebar")  # fmt: skip
-    off = labextensions.switched_off()
+    off = lab.switched_off()
     if off is not None:
         return Check("lab extension", "note", f"switched off in {off}", "jupyter labextension enable covalent-jupyter")
     version = str(read_json(place).get("version", "?"))
@@ -174,8 +174,8 @@ def _lab_extension(versions: dict[str, str]) -> Check:
             f"{version}, but the package is {__version__}",
             "pip install --force-reinstall covalent-jupyter",
         )
-    lab = "" if versions["jupyterlab"] else " (JupyterLab itself is not installed here)"
-    return Check("lab extension", "ok", f"{version} in {place.parent}{lab}")
+    jupyterlab = "" if versions["jupyterlab"] else " (JupyterLab itself is not installed here)"
+    return Check("lab extension", "ok", f"{version} in {place.parent}{jupyterlab}")
 
 
 def _widgets(versions: dict[str, str]) -> Check:

@@ -7,7 +7,7 @@ import time
 from typing import NamedTuple
 
 from ..errors import CovalentError
-from ..labextensions import PANELS
+from ..lab import PANELS
 from .connection import Connector, Endpoint, Settings, parent_server, settings
 from .rest import ExtensionMissing, Rest
 

@@ -17,7 +17,7 @@ from tornado.iostream import StreamClosedError
 
 from .._version import __version__
 from ..errors import ServiceUnavailable
-from ..labextensions import PANELS, draws_panels
+from ..lab import PANELS, draws_panels
 from ..model import PROTOCOL
 from .link import NotRunning, ServiceLink
 from .proxy import RESPONSE_HEADERS, Exchange

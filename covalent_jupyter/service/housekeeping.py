@@ -46,7 +46,7 @@ class Housekeeping:
     async def keep(self) -> None:
         """Until cancelled."""
         pause = FIRST
-        with suppress(Exception):  # border: likewise; the sweep that comes says what is wrong
+        with suppress(Exception):  # border: what goes wrong at the start does so again at the first sweep, which says it
             await asyncio.to_thread(self.look_at_disk)
         while True:
             await self._wait(min(pause, self._every() or pause))
