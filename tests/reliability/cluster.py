@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import psutil
 
 import covalent_jupyter as ct
-from covalent_jupyter import launch
+from covalent_jupyter import launch, processes
 from covalent_jupyter.client.rest import connect
 from covalent_jupyter.errors import CovalentError
 
@@ -73,6 +73,7 @@ class World:
         self.kernel = Kernel(here.marks, rng)
         self.cluster: Cluster | None = None
         self.network: Network | None = None
+        self.stopped: list[int] = []  # workers of our own, by the fault before
 
     @property
     def theirs(self) -> Cluster:
@@ -118,12 +119,13 @@ def own_workers(world: World) -> list[psutil.Process]:
 
 
 def own_worker_stopped(world: World) -> None:
-    stop(world.rng.choice(own_workers(world)).pid)
+    world.stopped = [world.rng.choice(own_workers(world)).pid]
+    stop(*world.stopped)
 
 
 def own_workers_stopped(world: World) -> None:
-    for process in own_workers(world):
-        stop(process.pid)
+    world.stopped = [process.pid for process in own_workers(world)]
+    stop(*world.stopped)
 
 
 def own_worker_killed(world: World) -> None:
@@ -189,7 +191,7 @@ def network_hangs(world: World) -> None:
 
 
 OWN = [
-    Fault("worker stopped", "own", own_worker_stopped, short=False), Fault("worker killed", "own", own_worker_killed),
+    Fault("worker stopped", "own", own_worker_stopped), Fault("worker killed", "own", own_worker_killed),
     Fault("all workers stopped", "own", own_workers_stopped, short=False),
     Fault("scheduler killed", "own", own_scheduler_killed, short=False), Fault("closed by an electron", "own", own_cluster_closed),
 ]  # fmt: skip
@@ -204,13 +206,16 @@ THEIRS = [
 ]  # fmt: skip
 
 
-def stop(pid: int) -> None:
-    os.kill(pid, signal.SIGSTOP)
-    wait_for(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED, 10, f"the stop of process {pid}")
+def stop(*pids: int) -> None:
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+        wait_for(
+            lambda pid=pid: psutil.Process(pid).status() == psutil.STATUS_STOPPED, 10, f"the stop of process {pid}"
+        )  # type: ignore[misc]
 
 
 def run(seed: int, times: int, again: str = "", short: bool = False, slack: float = 3.0) -> Report:
-    """Each fault ``times`` times, in random order, and at last those after which nothing is to go on; ``short``: eight of them. ``slack``: by how much limits of time are wider."""
+    """Each fault ``times`` times, in random order, and at last those after which nothing is to go on; ``short``: nine of them. ``slack``: by how much limits of time are wider."""
     rng = random.Random(seed)
     report = Report(
         "Dask under running electrons", seed, again or f"python -m tests.reliability cluster --seed {seed} --times {times}",
@@ -263,7 +268,7 @@ def trial(world: World, fault: Fault, row: Row, last: bool = False) -> None:
     assert running is not None and kernel.send_sturdy(0.5) is not None, kernel.refused
     wait_for(lambda: len(list(running.folder.iterdir())) >= SLOTS, 120, "running electrons")
     time.sleep(world.rng.uniform(0.0, 0.5))
-    before = world.executor()
+    before, world.stopped = world.executor(), []
     began = time.monotonic()
     end = fault.strike(world)
     row.fired += 1
@@ -287,7 +292,10 @@ def trial(world: World, fault: Fault, row: Row, last: bool = False) -> None:
 
 
 def noticed(world: World, before: dict[str, Any], running: Sent) -> bool:
-    """Whether people can see that something is wrong: the executor says so, or an electron was cut off."""
+    """Whether something was seen to be wrong: the executor says so, an electron was cut off, or a worker that stood still was
+    ended. Of the last, nobody hears if its electrons had ended, and another was there before the next look."""
+    if any(not processes.start_time(pid) for pid in world.stopped):
+        return True
     now = world.executor()
     if (now["state"], now["message"], now["workers"]) != (before["state"], before["message"], before["workers"]):
         return True

@@ -75,7 +75,7 @@ plus_again, large_again, digest_again, slow_again, join_again = (
 )
 
 
-@ct.electron
+@ct.electron(retries=1)
 @ct.lattice
 def inner_again(folder: str, x: int) -> int:
     return plus_again(folder, "inner-b", plus_again(folder, "inner-a", x))
