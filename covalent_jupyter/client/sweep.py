@@ -32,7 +32,7 @@ from .fetching import check_id
 from .points import Points, as_points, check_points, said
 from .rest import Rest, connect
 from .submit import mark, submit
-from .sweep_table import axes, cell, small_output, table_rows
+from .sweep_table import axes, cell, in_words, small_output, table_rows
 from .tables import Facts, table_of
 from .values import Values
 from .waiting import ended, wait_for
@@ -403,7 +403,7 @@ class Sweep:
         status, summary = self._summary(runs)
         sign, word = sign_of(status)
         rows, columns = self._table()
-        table = text_table(columns, [[cell(row.get(c)) for c in columns] for row in rows[:SHOWN]])
+        table = text_table(columns, [[cell(row.get(c)) for c in columns] for row in in_words(rows[:SHOWN])])
         more = f"\n... and {len(rows) - SHOWN} more; .table() has all" if len(rows) > SHOWN else ""
         return f"{sign} sweep of {plain(self.name)} {self.id[:8]}  {word}  {summary}\n{table}{more}"
 
@@ -411,9 +411,9 @@ class Sweep:
         runs = self._runs()
         status, summary = self._summary(runs)
         rows, columns = self._table()
-        table = html_table(columns, [[cell(row.get(c)) for c in columns] for row in rows[:SHOWN]])
+        table = html_table(columns, [[cell(row.get(c)) for c in columns] for row in in_words(rows[:SHOWN])])
         more = f"<div>and {len(rows) - SHOWN} more; <code>.table()</code> has all</div>" if len(rows) > SHOWN else ""
-        over = [row for row, run in zip(rows, runs, strict=False) if run.row.status.ended]
+        over = in_words([row for row, run in zip(rows, runs, strict=False) if run.row.status.ended])
         plot = plot_svg(over, *axes(over, columns, [run.point for run in runs]))
         return (
             f"<div>{html_status(status)} &nbsp;<b>sweep of {html_text(self.name)}</b> {html_text(summary)} "

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..model import INLINE, ElectronRow, Status
-from .display import took
+from .display import sign_of, took
 from .points import plain_value, varying
 from .values import outputs_of
 
@@ -80,6 +80,11 @@ def _error(row: ElectronRow) -> str | None:
 
 def _duration(row: ElectronRow) -> float | None:
     return row.duration if row.duration is not None and row.child is None else took(row.started, row.ended)
+
+
+def in_words(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with the words that people read for the names of states."""
+    return [{**row, STATE[0]: sign_of(Status(row[STATE[0]]))[1]} for row in rows]
 
 
 def cell(value: Any) -> Any:

@@ -151,6 +151,7 @@ class TestSweep:
         assert "4 completed, 2 failed" in repr(sweep)
         html = sweep._repr_html_()
         assert "&lt;b&gt;no" in html and "<b>no" not in html
+        assert "COMPLETED" not in html + repr(sweep), "people read words"
         pandas = pytest.importorskip("pandas")
         assert isinstance(sweep.table(), pandas.DataFrame)
         assert ct.get_result(sweep.id).row.tags == ["mine", f"sweep:{sweep.id[:8]}"]
