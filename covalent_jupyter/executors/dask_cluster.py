@@ -39,8 +39,10 @@ _CONFIG: dict[str, Any] = {
     "distributed.admin.tick.limit": "30s",
     "distributed.admin.system-monitor.interval": "10s",
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 65536,
-    "distributed.admin.low-level-log-length": 1000,
 }
+#: And of every client and cluster here: each end of a connection keeps its last messages for those who debug Dask, and with
+#: them whole packs of up to a megabyte each.
+_LOGS = {"distributed.admin.low-level-log-length": 10}
 _CONNECT = 10.0  # seconds
 _STOPPED = 4.0  # seconds after which a worker of our own that was stopped by a signal is replaced
 _FIRST_WORKER = 300.0  # seconds: batch systems have queues
@@ -161,6 +163,9 @@ class Dask:
 async def open_dask(options: dict[str, Any], scratch: Path, folders: Sequence[Path]) -> Dask:
     """Starts a cluster or connects to one, as the options say. ExecutorError or ConfigError if that fails. ``folders``: what its
     workers should see to be handed values by name."""
+    import dask
+
+    dask.config.set(_LOGS)  # for good: workers that are started later read it too
     if options.get("address"):
         made = await _connect(options)
     elif options.get("cluster_class"):
@@ -182,7 +187,7 @@ async def _start_local(options: dict[str, Any], scratch: Path) -> Dask:
     shape = Shape.of(options)
     scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
     security = Security.temporary()
-    dask.config.set(_CONFIG)  # for good: workers that are started later read it too
+    dask.config.set(_CONFIG)  # for good, as well
     cluster = LocalCluster(
         n_workers=shape.n_workers, threads_per_worker=shape.threads, processes=True, asynchronous=True, host="127.0.0.1",
         dashboard_address="127.0.0.1:0", scheduler_kwargs={"dashboard": False}, security=security,
