@@ -7,7 +7,8 @@ import random
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,21 +41,31 @@ class Log:
         self.world = world
         self.statuses: Counter[int] = Counter()
         self.wrong: list[str] = []
+        self.slow = 0
         self.pid = world.connection.pid
         self.memory = world.service().memory_info().rss
 
-    def note(self, what: str, status: int, took: float) -> None:
-        self.statuses[status] += 1
-        if status >= 500:
-            self.wrong.append(f"{status}: {what[:500]}")
-        if took > SLOW and took > SLOW * slowness(0.05):
-            self.wrong.append(f"{took:.2f} s: {what[:500]}")
+    def send(self, what: str, request: Callable[[], int]) -> None:
+        """``request`` gives the status of its answer. A slow one is sent again: if the request is what is slow, and not what the
+        machine did beside it, it is slow each time."""
+        took = []
+        while not took or (took[-1] > SLOW and len(took) < 3):
+            began = time.monotonic()
+            status = request()
+            took.append(time.monotonic() - began)
+            self.statuses[status] += 1
+            if status >= 500:
+                self.wrong.append(f"{status}: {what[:500]}")
+        self.slow += took[0] > SLOW
+        if min(took) > SLOW * slowness(0.05):
+            self.wrong.append(f"{', '.join(f'{t:.2f}' for t in took)} s: {what[:500]}")
 
     def check(self, least: int) -> None:
         print(f"\n{sum(self.statuses.values())} requests: {dict(sorted(self.statuses.items()))}")
         grown = self.world.service().memory_info().rss - self.memory
-        print(f"memory of the service: {grown / 1e6:+.1f} MB")
+        print(f"memory of the service: {grown / 1e6:+.1f} MB; {self.slow} requests took more than {SLOW:g} s once")
         assert not self.wrong, "\n".join(self.wrong[:20])
+        assert self.slow <= max(2, sum(self.statuses.values()) // 500), "that is not the machine any more"
         assert sum(self.statuses.values()) >= least and self.world.connection.pid == self.pid
         assert self.world.here.health() < 60 and grown < MEMORY
 
@@ -99,18 +110,15 @@ def _send_case(world: World, case: Any, headers: dict[str, str], log: Log) -> No
         kwargs["params"]["wait"] = 0  # it would rightly wait
     import requests
 
-    began = time.monotonic()
-    try:
-        answer = requests.request(
+    def request() -> int:
+        return requests.request(
             **{k: v for k, v in kwargs.items() if k != "cookies"}, timeout=60, allow_redirects=False
-        )
-    except (ValueError, requests.exceptions.InvalidHeader, UnicodeError):
-        return  # it cannot be sent by this client: raw requests do that
-    log.note(
-        f"{case.method} {answer.url} {kwargs.get('json') or kwargs.get('data')!r}",
-        answer.status_code,
-        time.monotonic() - began,
-    )
+        ).status_code
+
+    with suppress(
+        ValueError, requests.exceptions.InvalidHeader, UnicodeError
+    ):  # what this client cannot send, raw requests do
+        log.send(f"{case.method} {kwargs['url']} {kwargs.get('json') or kwargs.get('data')!r}", request)
 
 
 METHODS = [
@@ -214,9 +222,8 @@ def test_malformed_http(world: World, where: str, seed: int) -> None:
     log = Log(world)
     for _ in range(int(REQUESTS * 0.1)):
         data = malformed(rng, token)
-        began = time.monotonic()
-        answer = exchange((parts.hostname or "", parts.port or 0), data)
-        log.note(repr(data), status_of(answer), time.monotonic() - began)
+        where_to = (parts.hostname or "", parts.port or 0)
+        log.send(repr(data), lambda data=data, to=where_to: status_of(exchange(to, data)))  # type: ignore[misc]
     assert log.statuses[401] or log.statuses[403]
     log.check(least=int(REQUESTS * 0.1))
 
