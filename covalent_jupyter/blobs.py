@@ -2,7 +2,9 @@
 
 A blob appears under its name only when all of it has been written (temporary name, sync, rename, sync of
 the folder), so whoever sees the name sees the whole value. Writers of one digest may race: they write the
-same bytes. Whoever finds a digest present touches it, because only blobs older than a day are collected.
+same bytes. Whoever finds a digest present touches it, because only blobs that were not used for a day are collected:
+that sets the time of its last access. The time of its last change stays that of its writing, after which it is taken on
+trust for a moment (see :func:`map_blob`).
 
 Standard library only: service, workers and kernel use it alike.
 """
@@ -15,6 +17,7 @@ import os
 import re
 import secrets
 import time
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -29,15 +32,18 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FOLDER = re.compile(r"[0-9a-f]{2}")
 _TEMPORARY = "tmp-"
 _STEP = 1 << 26  # bytes per write call: a single call may not exceed 2 GiB
+_COMPARED = 1 << 20  # bytes that are compared at once
+_NEW = 60.0  # seconds after its writing for which a blob is not read again to be compared: it is in memory
+_REMEMBERED = 1000  # files that a process has compared
 _sync_data = getattr(os, "fdatasync", os.fsync)
 
 
 class BlobInfo(NamedTuple):
-    """One blob that lies in the store; ``mtime`` in seconds since the epoch, of its last use by a writer."""
+    """One blob that lies in the store; ``used`` in seconds since the epoch: when it was last written, asked for or read."""
 
     digest: str
     size: int
-    mtime: float
+    used: float
 
 
 def is_digest(text: str) -> bool:
@@ -165,7 +171,8 @@ class BlobWriter:
 def write_blob(
     root: str | os.PathLike[str], chunks: Iterable[Buffer], *, digest: str | None = None, sync: bool = True
 ) -> tuple[str, int]:
-    """Store the chunks as one blob and give ``(digest, size)``; a present one is touched, not written again.
+    """Store the chunks as one blob and give ``(digest, size)``; a present one is touched, not written again, unless its bytes
+    are other ones: then it is damaged, and written anew.
 
     ``digest`` spares the hashing where the caller has computed it from these very chunks. With
     ``sync=False`` the blob is readable at once but durable only after :func:`sync_blob`.
@@ -173,7 +180,7 @@ def write_blob(
     parts = list(chunks)
     digest = digest_of(parts) if digest is None else digest
     size = sum(memoryview(part).nbytes for part in parts)
-    if _touch(root, digest, size):
+    if _touch(root, digest, size) and _holds(blob_path(root, digest), parts):
         if sync:
             sync_blob(root, digest)  # its writer may not have come that far
         return digest, size
@@ -199,12 +206,39 @@ def _touch(root: str | os.PathLike[str], digest: str, size: int | None) -> bool:
     """Whether the blob is there (with this size, if given), having touched it."""
     path = blob_path(root, digest)
     try:
-        if size is not None and os.stat(path).st_size != size:
+        found = os.stat(path)
+        if size is not None and found.st_size != size:
             return False
-        os.utime(path)
+        os.utime(path, ns=(time.time_ns(), found.st_mtime_ns))
     except FileNotFoundError:
         return False
     return True
+
+
+def _holds(path: Path, parts: Iterable[Buffer]) -> bool:
+    """Whether the file has these very bytes (its size is known to be theirs). One that was written just now is not read again."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            if _is_new(os.fstat(file.fileno()), _NEW):
+                return True
+            for part in parts:
+                view = memoryview(part).cast("B") if memoryview(part).nbytes else memoryview(b"")
+                for at in range(0, len(view), _COMPARED):
+                    piece = view[at : at + _COMPARED]
+                    if file.read(len(piece)) != piece.tobytes():
+                        return False
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def last_use(found: os.stat_result) -> float:
+    """When a blob was last written, asked for or read."""
+    return max(found.st_mtime, found.st_atime)
+
+
+def _is_new(found: os.stat_result, seconds: float) -> bool:
+    return 0.0 <= time.time() - found.st_mtime < seconds  # a time that is yet to come says nothing
 
 
 def has_blob(root: str | os.PathLike[str], digest: str, *, touch: bool = False) -> bool:
@@ -237,17 +271,44 @@ def check_bytes(data: Buffer, digest: str, way_out: str) -> None:
 def map_blob(root: str | os.PathLike[str], digest: str, *, trusted_for: float = 0.0) -> memoryview:
     """The blob as a private copy-on-write map: writable, and nobody else ever sees a write.
 
-    Every call gives a map of its own. The digest is checked, which reads all of the blob, unless it was written or asked
-    for during the last ``trusted_for`` seconds: its bytes are still in memory then; by default it is always checked.
+    Every call gives a map of its own. The digest is checked, which reads all of the blob, unless it was written, or checked by
+    this process, during the last ``trusted_for`` seconds: its bytes are still in memory then; by default it is always checked.
     FileNotFoundError if there is none, StoreDamaged if its bytes are not those that were stored.
     """
     path = blob_path(root, digest)
     with open(path, "rb") as file:
         found = os.fstat(file.fileno())
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) if found.st_size else bytearray()
-    if not 0.0 <= time.time() - found.st_mtime < trusted_for:  # a time that is yet to come says nothing
+    if not _is_new(found, trusted_for) and not _checked.within(found, trusted_for):
         check_bytes(data, digest, f"remove {path} and run the electron that made it again")
+        _checked.note(found)
     return memoryview(data)
+
+
+class _Checked:
+    """Files that this process has compared with their digests, and when: a value that many electrons read is hashed once a minute
+    and process, not once an electron."""
+
+    def __init__(self) -> None:
+        self._when: OrderedDict[tuple[int, ...], float] = OrderedDict()
+
+    def within(self, found: os.stat_result, seconds: float) -> bool:
+        return time.monotonic() - self._when.get(_identity(found), float("-inf")) < seconds
+
+    def note(self, found: os.stat_result) -> None:
+        key = _identity(found)
+        self._when[key] = time.monotonic()
+        self._when.move_to_end(key)
+        while len(self._when) > _REMEMBERED:
+            self._when.popitem(last=False)
+
+
+def _identity(found: os.stat_result) -> tuple[int, ...]:
+    """The very file, unless it was written to since."""
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+_checked = _Checked()
 
 
 def remove_blob(root: str | os.PathLike[str], digest: str) -> int:
@@ -272,7 +333,7 @@ def iter_blobs(root: str | os.PathLike[str]) -> Iterator[BlobInfo]:
                     if is_digest(entry.name):
                         with suppress(FileNotFoundError):
                             found = entry.stat()
-                            yield BlobInfo(entry.name, found.st_size, found.st_mtime)
+                            yield BlobInfo(entry.name, found.st_size, last_use(found))
 
 
 def remove_stale(root: str | os.PathLike[str], older_than: float = 86_400.0) -> int:

@@ -108,7 +108,7 @@ class Upkeep:
         for digest in self._store.unreferenced(digests):
             path = blobs.blob_path(self._store.blob_root, digest)
             with suppress(FileNotFoundError):
-                if path.stat().st_mtime <= before:
+                if blobs.last_use(path.stat()) <= before:
                     freed += blobs.remove_blob(self._store.blob_root, digest)
         return freed
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Awaitable
+from http import HTTPStatus
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,7 +17,7 @@ from ..errors import InvalidRequest, NotFound
 from ..store import Store
 from . import queries as q
 from .handlers_dispatches import check_digest
-from .web import Handler
+from .web import Handler, Refusal
 
 _CHUNK = 1 << 20
 
@@ -47,15 +49,32 @@ class Value(Handler):
         if path is None:
             await self.finish(data)
             return
-        await self._stream(path)
+        await self._stream(path, digest)
 
-    async def _stream(self, path: Path) -> None:
+    async def _stream(self, path: Path, digest: str) -> None:
+        """The last piece goes when all have been compared with the digest: of a damaged value nobody gets the whole. The error
+        says what to do where nothing was sent yet; else the answer is broken off."""
         file: BinaryIO = await self.context.file(open, path, "rb")
+        state = hashlib.sha256()
+
+        def read() -> bytes:
+            chunk = file.read(_CHUNK)
+            state.update(chunk)
+            return chunk
+
         try:
             self.set_header("Content-Length", str(os.fstat(file.fileno()).st_size))
-            while chunk := await self.context.file(file.read, _CHUNK):
+            chunk = await self.context.file(read)
+            while following := await self.context.file(read):
                 self.write(chunk)
                 await self.flush()  # waits while the other side is slow
+                chunk = following
+            if state.hexdigest() != digest:
+                raise Refusal(
+                    HTTPStatus.GONE,
+                    f"value {digest} is damaged on the disk: remove {path} and run the electron that made it again",
+                )
+            self.write(chunk)
         finally:
             await self.context.file(file.close)
         await self.finish()

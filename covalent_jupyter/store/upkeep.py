@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from ..blobs import iter_blobs, remove_blob, remove_stale
+from ..blobs import iter_blobs, last_use, remove_blob, remove_stale
 from ..errors import Conflict, NotFound
 from ..model.graph import Digest
 from ..model.status import ENDED, Status
@@ -133,7 +133,7 @@ def collect_values(
 def old_blobs(root: Path, older_than: float) -> list[Digest]:
     """Blob files that nobody has written or relied on lately."""
     limit = time.time() - older_than
-    return [blob.digest for blob in iter_blobs(root) if blob.mtime < limit]
+    return [blob.digest for blob in iter_blobs(root) if blob.used < limit]
 
 
 def remove_blobs(root: Path, candidates: Iterable[Digest], held: set[Digest], older_than: float) -> tuple[int, int]:
@@ -144,7 +144,7 @@ def remove_blobs(root: Path, candidates: Iterable[Digest], held: set[Digest], ol
         if digest in held:
             continue
         with suppress(OSError):
-            if os.stat(root / digest[:2] / digest).st_mtime < limit:
+            if last_use(os.stat(root / digest[:2] / digest)) < limit:
                 freed += remove_blob(root, digest)
                 count += 1
     remove_stale(root, max(older_than, DAY))

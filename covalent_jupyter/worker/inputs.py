@@ -28,7 +28,7 @@ _CONTAINERS = frozenset({list, dict, set})
 Held = tuple[Any, list[Any]]
 #: items of a container that are looked at one by one
 _LOOKED_AT = 1000
-#: Seconds for which a blob that was written or asked for is taken without reading it twice: it is in memory.
+#: Seconds for which a blob that was written, or compared by this runner, is not read twice: it is in memory.
 _TRUSTED = 60.0
 
 

@@ -48,7 +48,7 @@ def test_writing_again_touches_and_writes_nothing(root: Path) -> None:
     os.utime(path, (1_000, 1_000))
     inode = path.stat().st_ino
     assert blobs.write_blob(root, [b"a", b"bc"]) == (digest, 3)
-    assert path.stat().st_ino == inode and path.stat().st_mtime > 1_000_000
+    assert path.stat().st_ino == inode and blobs.last_use(path.stat()) > 1_000_000
 
 
 def test_a_blob_of_the_wrong_size_is_written_anew(root: Path) -> None:
@@ -160,7 +160,7 @@ def test_listing_and_stale_temporaries(root: Path) -> None:
     os.utime(old.path, (1_000, 1_000))
     (root / "note.txt").write_text("not ours")
     listed = list(blobs.iter_blobs(root))
-    assert {info.digest for info in listed} == kept and all(info.size == 1 and info.mtime > 0 for info in listed)
+    assert {info.digest for info in listed} == kept and all(info.size == 1 and info.used > 0 for info in listed)
     assert blobs.remove_stale(root) == 1
     assert not old.path.exists() and young.path.exists()
     young.abort()

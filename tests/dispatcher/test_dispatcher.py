@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from covalent_jupyter.blobs import blob_path, write_blob
+from covalent_jupyter.blobs import blob_path, has_blob, write_blob
 from covalent_jupyter.dispatcher import Dispatcher
 from covalent_jupyter.engine import replay
 from covalent_jupyter.errors import Conflict, InvalidRequest, MissingBlobs, NotFound
@@ -478,6 +479,19 @@ def large(task: Task, pack: Pack) -> Any:
     """A value that is a file, as a runner writes it."""
     digest, size = write_blob(pack.blob_root, [f"{pack.dispatch_id} {task.node}".encode() * 1000])
     return Outcome(pack.dispatch_id, task.node, task.attempt, "completed", 1.0, 2.0, 1e-4, Output(digest, size))
+
+
+async def test_a_value_that_was_just_asked_for_outlives_the_deletion_of_who_had_it(service: Any, store: Store) -> None:
+    dispatcher, _ = service
+    submitted, small = head([[], []])
+    dispatch_id, _ = await dispatcher.submit(submitted, small)
+    await play(service, large)
+    idle, asked_for = (r.output.digest for r in store.electrons(dispatch_id)[0])  # type: ignore[union-attr]
+    for digest in (idle, asked_for):
+        os.utime(blob_path(store.blob_root, digest), (1, 1))
+    assert store.missing([asked_for]) == [], "somebody submits what refers to it"
+    await dispatcher.delete([dispatch_id])
+    assert [has_blob(store.blob_root, digest) for digest in (idle, asked_for)] == [False, True]
 
 
 @pytest.mark.parametrize("keep", ["until_done", "never"])

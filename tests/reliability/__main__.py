@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from . import cluster, crashes, damage, disk, ends, graphs, kills, upgrade
+from . import cluster, crashes, damage, disk, ends, graphs, kills, soak, upgrade
 from .report import Report
 
 #: name -> (harness, times in the long run, times without)
@@ -23,6 +23,7 @@ HARNESSES: dict[str, tuple[Callable[[int, int], Report], int, int]] = {
     "graphs": (graphs.run, 2000, 300),
     "cancel": (ends.run_cancels, 300, 30),
     "cluster": (cluster.run, 8, 1),
+    "soak": (soak.run, 1200, 120),  # seconds
     "kills": (kills.run, 500, 30),
     "ready": (kills.run_ready, 100, 5),
 }

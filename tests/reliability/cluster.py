@@ -109,9 +109,9 @@ class Fault(NamedTuple):
 # Our own cluster
 
 
-def own_workers(world: World) -> list[psutil.Process]:
+def own_workers(here: Place) -> list[psutil.Process]:
     found = []
-    for process in world.here.of_kind("spawn_main"):
+    for process in here.of_kind("spawn_main"):
         with contextlib.suppress(psutil.NoSuchProcess):
             if any(HOST in " ".join(p.cmdline()) for p in process.parents()):
                 found.append(process)
@@ -119,17 +119,17 @@ def own_workers(world: World) -> list[psutil.Process]:
 
 
 def own_worker_stopped(world: World) -> None:
-    world.stopped = [world.rng.choice(own_workers(world)).pid]
+    world.stopped = [world.rng.choice(own_workers(world.here)).pid]
     stop(*world.stopped)
 
 
 def own_workers_stopped(world: World) -> None:
-    world.stopped = [process.pid for process in own_workers(world)]
+    world.stopped = [process.pid for process in own_workers(world.here)]
     stop(*world.stopped)
 
 
 def own_worker_killed(world: World) -> None:
-    kill(world.rng.choice(own_workers(world)).pid)
+    kill(world.rng.choice(own_workers(world.here)).pid)
 
 
 def own_scheduler_killed(world: World) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import threading
 import time
 import uuid
 from hashlib import sha256
 from pathlib import Path
+
+import pytest
 
 from covalent_jupyter.model import INLINE, FunctionDef, Ref, Val, wire
 
@@ -55,6 +58,28 @@ def test_large_bodies_go_through_a_file_and_leave_none(ask: Client, shared_store
     assert answer.data == data
     assert ask("GET", f"values/{digest}", headers={"If-None-Match": answer.headers["ETag"]}).status == 304
     assert not list((shared_store / "uploads").glob("*"))
+
+
+@pytest.mark.parametrize("times", [100, 1_000_000])
+def test_a_damaged_value_is_never_served_whole(
+    ask: Client, shared_store: Path, idle_interpreter: str, times: int
+) -> None:
+    manifest, blobs = make_manifest(idle_interpreter)
+    digest, data = blob("damage" * (10_000 + times))
+    manifest.blobs[digest] = len(data)
+    manifest.output = Val(digest)
+    assert submit(ask, manifest, {**blobs, digest: data}).status == 201
+    path = shared_store / "blobs" / digest[:2] / digest
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    try:
+        answer = ask("GET", f"values/{digest}")
+    except (http.client.HTTPException, OSError):
+        assert len(data) > 1 << 20  # it had begun, and was broken off
+    else:
+        assert answer.status == 410 and digest in answer.json()["message"] and str(path) in answer.json()["message"]
+    path.unlink()
+    assert ask("PUT", f"values/{digest}", data).status == 201
+    assert ask("GET", f"values/{digest}").data == data
 
 
 def test_what_json_can_say_and_the_store_cannot_keep_is_refused(ask: Client, idle_interpreter: str) -> None:
