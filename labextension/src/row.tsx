@@ -142,11 +142,30 @@ interface NameInputProps {
 
 function NameInput({ name, trans, onDone, onCancel }: NameInputProps): JSX.Element {
   const [text, setText] = React.useState(name);
+  const node = React.useRef<HTMLInputElement>(null);
   const over = React.useRef(false);
+  /** Whether somebody wants to go on elsewhere. What takes the focus by itself, as a page that opens, ends no typing. */
+  const leaving = React.useRef(false);
+  React.useEffect(() => {
+    node.current!.focus();
+    node.current!.select();
+    const onPointerDown = (event: PointerEvent) => {
+      leaving.current = event.target !== node.current;
+    };
+    document.addEventListener('pointerdown', onPointerDown, true);
+    return () => document.removeEventListener('pointerdown', onPointerDown, true);
+  }, []);
   const end = (action: () => void) => {
     if (!over.current) {
       over.current = true;
       action();
+    }
+  };
+  const onBlur = () => {
+    if (leaving.current) {
+      end(() => (text === name ? onCancel() : onDone(text)));
+    } else {
+      window.requestAnimationFrame(() => !over.current && node.current?.focus());
     }
   };
   return (
@@ -155,17 +174,13 @@ function NameInput({ name, trans, onDone, onCancel }: NameInputProps): JSX.Eleme
       aria-label={trans.__('Name of the dispatch')}
       value={text}
       maxLength={1000}
-      ref={node => {
-        if (node && document.activeElement !== node && !over.current) {
-          node.focus();
-          node.select();
-        }
-      }}
+      ref={node}
       onChange={event => setText(event.target.value)}
       onClick={event => event.stopPropagation()}
-      onBlur={() => end(() => (text === name ? onCancel() : onDone(text)))}
+      onBlur={onBlur}
       onKeyDown={event => {
         event.stopPropagation();
+        leaving.current = event.key === 'Tab';
         if (event.key === 'Enter') {
           end(() => onDone(text));
         } else if (event.key === 'Escape') {

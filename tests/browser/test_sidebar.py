@@ -145,6 +145,7 @@ def test_several_are_selected_renamed_tagged_noted_and_deleted(browse: Browse, t
         keyboard = page.page.keyboard
         page.row("vqe_energy").locator(".jp-Covalent-figures").click()
         expect(selected(page)).to_have_count(1)
+        expect(page.page.locator(".jp-CovalentPage:visible")).to_be_visible()  # it takes the focus, once
         page.panel.locator(".jp-Covalent-tree").focus()
         keyboard.press("F2")
         keyboard.type("<u>water</u>")

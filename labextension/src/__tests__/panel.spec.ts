@@ -127,6 +127,29 @@ it('edits a name where it stands', async () => {
   await vi.waitFor(() => expect(node.querySelector('.jp-Covalent-nameInput')).toBeNull(), PATIENCE);
 });
 
+it('goes on with a name when something else takes the focus, and is done when somebody goes elsewhere', async () => {
+  const node = await show(withRows(row('aaaa')));
+  const named = vi.fn();
+  commands.addCommand(CommandIDs.rename, { execute: args => named(args) });
+  await rowsIn(node, 1);
+  panel.model.renaming = 'aaaa';
+  const input = await vi.waitFor(() => {
+    const found = node.querySelector<HTMLInputElement>('.jp-Covalent-nameInput');
+    expect(document.activeElement).toBe(found);
+    return found as HTMLInputElement;
+  }, PATIENCE);
+  Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value')!.set!.call(input, 'renamed th');
+  input.dispatchEvent(new InputEvent('input', { bubbles: true }));
+  node.querySelector<HTMLElement>('[role=tree]')!.focus(); // as a page that has just opened
+  await vi.waitFor(() => expect(document.activeElement).toBe(input), PATIENCE);
+  expect(named).not.toHaveBeenCalled();
+  expect(input.value).toBe('renamed th');
+  const tree = node.querySelector<HTMLElement>('[role=tree]')!;
+  tree.dispatchEvent(new MouseEvent('pointerdown', { bubbles: true }));
+  tree.focus();
+  await vi.waitFor(() => expect(named).toHaveBeenCalledWith({ dispatch_id: 'aaaa', label: 'renamed th' }), PATIENCE);
+});
+
 it('shows a first example where nothing was dispatched', async () => {
   const node = await show(withRows());
   await vi.waitFor(() => expect(node.textContent).toContain('Nothing was dispatched yet'), PATIENCE);
