@@ -142,15 +142,17 @@ function Chart({ lanes, chosen, onChoose, model }: ChartProps): JSX.Element {
         <Legend />
         <span className="cv-space" />
         <span className="cv-mute cv-small cv-hint">{trans.__('Ctrl and wheel zoom; drag moves')}</span>
-        <Button title={trans.__('Zoom in (+)')} label={trans.__('Zoom in')} onClick={() => zoom(0.6, LABEL + room / 2)}>
-          +
-        </Button>
-        <Button title={trans.__('Zoom out (-)')} label={trans.__('Zoom out')} onClick={() => zoom(1.7, LABEL + room / 2)}>
-          −
-        </Button>
-        <Button title={trans.__('Everything (0)')} label={trans.__('Fit')} onClick={() => setZoomed(null)}>
-          ⤢
-        </Button>
+        <span className="cv-together">
+          <Button title={trans.__('Zoom in (+)')} label={trans.__('Zoom in')} onClick={() => zoom(0.6, LABEL + room / 2)}>
+            +
+          </Button>
+          <Button title={trans.__('Zoom out (-)')} label={trans.__('Zoom out')} onClick={() => zoom(1.7, LABEL + room / 2)}>
+            −
+          </Button>
+          <Button title={trans.__('Everything (0)')} label={trans.__('Fit')} onClick={() => setZoomed(null)}>
+            ⤢
+          </Button>
+        </span>
       </div>
       <Axis ticks={ticks} step={step} zero={lanes.began} px={px} width={size.width} />
       <div
