@@ -326,16 +326,18 @@ function onClick(event: React.MouseEvent, model: CovalentModel, commands: Comman
     model.selection.toggle(id);
   } else {
     model.selection.only(id);
-    void open(id, commands, event.currentTarget as HTMLElement);
+    void open(id, model, commands, event.currentTarget as HTMLElement);
   }
 }
 
 /** Open the page of a dispatch; the keyboard stays in the list, where the next arrow key or F2 is meant. */
-async function open(id: string, commands: CommandRegistry, list: HTMLElement): Promise<void> {
+async function open(id: string, model: CovalentModel, commands: CommandRegistry, list: HTMLElement): Promise<void> {
   if (commands.hasCommand(CommandIDs.openDispatch)) {
     await commands.execute(CommandIDs.openDispatch, { dispatch_id: id });
     MessageLoop.flush(); // the page has been activated now
-    list.focus();
+    if (model.renaming === null) {
+      list.focus();
+    }
   }
 }
 

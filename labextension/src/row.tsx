@@ -133,6 +133,9 @@ function IdButton({ row, idLength, actions, trans }: RowProps): JSX.Element {
   );
 }
 
+/** How often the focus is taken back from what took it by itself: two that both insist would not end. */
+const MOST_TAKEN = 20;
+
 interface NameInputProps {
   name: string;
   trans: TranslationBundle;
@@ -146,7 +149,9 @@ function NameInput({ name, trans, onDone, onCancel }: NameInputProps): JSX.Eleme
   const over = React.useRef(false);
   /** Whether somebody wants to go on elsewhere. What takes the focus by itself, as a page that opens, ends no typing. */
   const leaving = React.useRef(false);
-  React.useEffect(() => {
+  const taken = React.useRef(0);
+  // Before anything else can happen: the next key that is pressed is the first letter of the name.
+  React.useLayoutEffect(() => {
     node.current!.focus();
     node.current!.select();
     const onPointerDown = (event: PointerEvent) => {
@@ -161,11 +166,15 @@ function NameInput({ name, trans, onDone, onCancel }: NameInputProps): JSX.Eleme
       action();
     }
   };
-  const onBlur = () => {
-    if (leaving.current) {
+  const onBlur = (event: React.FocusEvent) => {
+    taken.current += 1;
+    const dialog = event.relatedTarget instanceof Element && event.relatedTarget.closest('.jp-Dialog') !== null;
+    if (leaving.current || dialog || taken.current > MOST_TAKEN) {
       end(() => (text === name ? onCancel() : onDone(text)));
     } else {
-      window.requestAnimationFrame(() => !over.current && node.current?.focus());
+      const back = () => !over.current && node.current?.focus();
+      back(); // at once, so that no letter goes astray
+      window.requestAnimationFrame(back); // where a browser does not let the focus be moved while it moves
     }
   };
   return (

@@ -187,11 +187,14 @@ function addDispatchCommands({ app, panel, trans }: Parts): void {
     isEnabled: args => count(args) === 1,
     isVisible: args => count(args) === 1,
     execute: async args => {
-      const [row] = await rowsOf(model, args);
+      // Not a moment passes where the row is known: the keys that come next are the name.
+      const row = known(model, args)[0] ?? (await rowsOf(model, args))[0];
       if (args.label !== undefined) {
         await actions.rename(row, String(args.label));
       } else {
-        app.shell.activateById(panel.id);
+        if (!panel.isVisible) {
+          app.shell.activateById(panel.id);
+        }
         model.selection.only(row.dispatch_id);
         model.reveal(row.dispatch_id);
         model.renaming = row.dispatch_id;
