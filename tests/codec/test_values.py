@@ -70,7 +70,7 @@ VALUES = [
         b"x" * 100_000,
         bytearray(b"a"),
     ),
-    *([], [1, [2, "a"]], (), (1, (2,)), {}, {"a": {1: None}}, {(1, 2): [3]}, set(), {1, "a"}, frozenset({1}), range(3)),
+    *([], [1, [2, "a"]], (), (1, (2,)), {}, {"a": {1: None}}, {(1, 2): [3]}, set(), {1, 2.5}, frozenset({1}), range(3)),
     *(Point(1, [2]), Color.RED, Slotted(3), Pair(1, 2), types.SimpleNamespace(a=1), collections.OrderedDict(a=1)),
     *(collections.defaultdict(list, a=[1]), collections.deque([1], 3), collections.Counter("aab"), slice(1, 2)),
     *(datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC), datetime.timedelta(1), decimal.Decimal("1.10")),
