@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import sys
 import threading
@@ -12,7 +13,7 @@ from typing import Any, Literal
 from .. import config
 from ..errors import BuildError, CovalentError
 from ..model import DispatchRow, Manifest, Status
-from ..workflow import Electron, Lattice, build, recorded_call
+from ..workflow import Electron, Lattice, build, call_again, recorded_call
 from .annotating import annotated
 from .explain import Explanation, explain_reuse
 from .fetching import check_id
@@ -174,7 +175,7 @@ def redispatch(
 ) -> Callable[..., Any]:
     """``redispatch(id)(*args, **kwargs)`` runs a dispatch again and gives the new :class:`DispatchId`.
 
-    Without arguments it takes the recorded ones. ``replace_electrons`` maps names of electrons to new ones.
+    Arguments that are not given are the recorded ones. ``replace_electrons`` maps names of electrons to new ones.
     ``reuse_previous_results`` takes over every value whose code, inputs and deps are the same; ``rerun="failed"`` keeps
     every completed electron, even where the code has changed, and so continues a failed or cancelled dispatch.
     ``code="current"`` takes the definitions that this process has now, by name. ``explain`` starts nothing
@@ -196,9 +197,10 @@ def redispatch(
             return DispatchId(str(rest.redispatch(known, **body)["dispatch_id"]), rest)
         old = rest.manifest(known)
         values = Values(rest)
-        if not args and not kwargs and old.call is not None:
-            args, kwargs = recorded_call(old, values.blob)
         again = _definition(old, values, code)
+        if old.call is not None:
+            before = functools.partial(recorded_call, old, values.blob)
+            args, kwargs = call_again(again, before, args, kwargs) if args or kwargs else before()
         built = build(again, args, kwargs, executor=config.load().executor, redispatch_of=old.dispatch_id, reuse=reuse,
                       replace=checked_replacements(old, replace_electrons or {}))  # fmt: skip
         mark(built.manifest, name=old.label or None, tags=old.tags, seed=old.seed if seed is None else seed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .assemble import Built, recorded_call
+from .assemble import Built, call_again, recorded_call
 from .build import build
 from .deps import DepsBash, DepsCall, DepsModule, DepsPip
 from .electron import Electron, completed, electron, wait
@@ -12,5 +12,5 @@ from .refs import Ref
 
 __all__ = [
     "Built", "DepsBash", "DepsCall", "DepsModule", "DepsPip", "Electron", "Failed", "Lattice", "Ref", "build",
-    "completed", "electron", "lattice", "recorded_call", "wait",
+    "call_again", "completed", "electron", "lattice", "recorded_call", "wait",
 ]  # fmt: skip

@@ -127,6 +127,42 @@ def recorded_call(manifest: Manifest, load: Callable[[Digest], Any]) -> tuple[tu
     return args, kwargs
 
 
+def call_again(
+    lattice: Any,
+    recorded: Callable[[], tuple[tuple[Any, ...], dict[str, Any]]],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call in which what is not given anew is as ``recorded``, which is asked only if anything is not.
+
+    ``*args`` of the lattice are taken as a whole: from the new call if it gives anything by position. Parameters that
+    ``lattice`` no longer has are left out; what does not fit is given back as it came, for the build to refuse.
+    """
+    signature = lattice.binder.signature
+    if signature is None:
+        old_args, old_kwargs = recorded()
+        return args or old_args, {**old_kwargs, **kwargs}
+    try:
+        new = signature.bind_partial(*args, **kwargs).arguments
+        if all(name in new for name in signature.parameters):
+            return args, kwargs
+        old_args, old_kwargs = recorded()
+        others = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values())
+        old_kwargs = {name: value for name, value in old_kwargs.items() if others or name in signature.parameters}
+        old = signature.bind_partial(*old_args, **old_kwargs).arguments
+    except TypeError:
+        return args, kwargs
+    merged = {**old, **new}
+    for name, parameter in signature.parameters.items():
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL and args:
+            merged[name] = new.get(name, ())
+        elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            merged[name] = {**old.get(name, {}), **new.get(name, {})}
+    bound = signature.bind_partial()
+    bound.arguments.update((name, merged[name]) for name in signature.parameters if name in merged)
+    return bound.args, bound.kwargs
+
+
 def _bind(lattice: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Arguments by parameter, defaults included; BuildError with the signature if they do not fit."""
     lattice.binder.check(lattice.name, args, kwargs)

@@ -27,6 +27,10 @@ def test_recorded_arguments_and_new_ones() -> None:
     other = ct.redispatch(first.dispatch_id[:18])(10, b=5)
     assert other.value(60) == {"sum": 15, "pair": (16, 15), "plain": [5, None]}
     assert ct.redispatch(first.dispatch_id)(3, 4).value(60)["sum"] == 7
+    assert ct.redispatch(first.dispatch_id)(3).value(60)["sum"] == 8  # b is as it was
+    assert ct.redispatch(first.dispatch_id)(b=7).value(60)["sum"] == 8
+    with pytest.raises(ct.BuildError, match="sums has no parameter 'c'"):
+        ct.redispatch(first.dispatch_id)(c=7)
 
 
 def test_reuse_takes_over_what_is_the_same() -> None:
