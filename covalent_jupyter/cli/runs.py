@@ -77,6 +77,9 @@ def print_run(rest: Rest, row: DispatchRow, electrons: list[ElectronRow], total:
         ("redispatch of", row.redispatch_of), ("sublattice of", row.parent_id),
     ]  # fmt: skip
     out.facts((k, v) for k, v in facts if v)
+    if not row.status.ended and not row.counts.running:
+        for reason in rest.waiting(row.dispatch_id):
+            out.say(f"waits: {plain(reason)}", "mute")
     if row.status is Status.FAILED:
         for failed in list(failed_electrons(rest, row.dispatch_id))[:5]:
             out.say()

@@ -54,7 +54,7 @@ def get_result(
     rest = connect()
     known = check_id(dispatch_id)
     if wait:
-        row = require_ended(wait_for(rest, known, timeout), timeout)
+        row = require_ended(rest, wait_for(rest, known, timeout), timeout)
     else:
         row = rest.dispatch(known)
     if status_only:

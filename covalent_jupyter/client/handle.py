@@ -51,11 +51,11 @@ class DispatchId(str):
     def value(self, timeout: float | None = None) -> Any:
         """What the lattice returned, waited for. Raises as :attr:`Result.value` does; NotFinished after ``timeout``
         seconds."""
-        return Result(self.rest, require_ended(wait_for(self.rest, self, timeout), timeout)).value
+        return Result(self.rest, require_ended(self.rest, wait_for(self.rest, self, timeout), timeout)).value
 
     def result(self, timeout: float | None = None) -> Result:
         """The Result, waited for. Raises NotFinished after ``timeout`` seconds."""
-        return Result(self.rest, require_ended(wait_for(self.rest, self, timeout), timeout))
+        return Result(self.rest, require_ended(self.rest, wait_for(self.rest, self, timeout), timeout))
 
     def cancel(self, task_ids: Iterable[int | str] | int | str | None = None) -> dict[str, Any]:
         """Stop it, or some of its electrons (numbers, names, ``"train[C=0.1]"``); says what was done to which electron."""

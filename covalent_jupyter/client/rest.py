@@ -21,7 +21,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 
 from .._version import __version__
-from ..errors import SERVICE_ERRORS, ServiceError, ServiceUnavailable, VersionMismatch
+from ..errors import SERVICE_ERRORS, NotFound, ServiceError, ServiceUnavailable, VersionMismatch
 from ..model import PROTOCOL, DispatchRow, ElectronRow, Manifest
 from ..model.wire import decode_manifest
 from .connection import Connector, Endpoint, Settings, settings
@@ -282,6 +282,14 @@ class Rest:
 
     def graph(self, dispatch_id: str) -> dict[str, Any]:
         return _object(self.request("GET", f"dispatches/{_safe(dispatch_id)}/graph").json())
+
+    def waiting(self, dispatch_id: str) -> list[str]:
+        """Why what is ready of it does not run yet; a service of before that question has no answer."""
+        try:
+            found = _object(self.request("GET", f"dispatches/{_safe(dispatch_id)}/waiting").json())
+        except NotFound:
+            return []
+        return [str(reason) for reason in found.get("reasons", ())]
 
     def manifest(self, dispatch_id: str) -> Manifest:
         return decode_manifest(self.request("GET", f"dispatches/{_safe(dispatch_id)}/manifest").data)

@@ -21,7 +21,7 @@ from .electrons import Electron, Electrons, Source, moment
 from .failures import exception_for, failed_electrons, failure_text
 from .rest import Rest
 from .values import Values, store_folder
-from .waiting import ended
+from .waiting import ended, waits_text
 
 #: sublattices inside sublattices that ``partial`` opens
 DEPTH = 100
@@ -145,7 +145,8 @@ class Result:
         if not row.status.ended:
             raise NotFinished(
                 f"dispatch {row.dispatch_id} ({plain(row.name)}) is {row.status}: {row.counts.completed} of "
-                f"{row.counts.total} electrons completed. Wait for it with ct.get_result(..., wait=True), "
+                f"{row.counts.total} electrons completed{waits_text(self._rest, row)}. "
+                "Wait for it with ct.get_result(..., wait=True), "
                 "or read .partial"
             )
         if row.status is not Status.COMPLETED:

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from ..errors import NotFinished, NotFound
+from ..errors import CovalentError, NotFinished, NotFound
 from ..model import DispatchRow
 from .display import plain
 from .rest import EventsAnswer, Rest
@@ -119,15 +119,27 @@ def _cursor(answer: EventsAnswer, after: int) -> int:
     return answer.next if answer.next is not None else max(answer.seq, after)
 
 
-def require_ended(row: DispatchRow, timeout: float | None) -> DispatchRow:
-    """``row``; NotFinished if it has not ended."""
+def require_ended(rest: Rest, row: DispatchRow, timeout: float | None) -> DispatchRow:
+    """``row``; NotFinished if it has not ended, with what it waits for."""
     if not row.status.ended:
         done, total = row.counts.completed, row.counts.total
         raise NotFinished(
             f"dispatch {row.dispatch_id} ({row.name}) is still {row.status} after {timeout or 0:g} s: "
-            f"{done} of {total} electrons completed. It runs on; ask again, or cancel it with ct.cancel."
+            f"{done} of {total} electrons completed{waits_text(rest, row)}. It runs on; ask again, or cancel it with "
+            "ct.cancel."
         )
     return row
+
+
+def waits_text(rest: Rest, row: DispatchRow) -> str:
+    """ ", and it waits: executor 'dask' starts"; "" while something of it runs."""
+    if row.status.ended or row.counts.running:
+        return ""
+    try:
+        reasons = rest.waiting(row.dispatch_id)
+    except CovalentError:  # this only adds to another message
+        return ""
+    return f", and it waits: {plain('; '.join(reasons))}" if reasons else ""
 
 
 async def ended(rest: Rest, dispatch_id: str) -> DispatchRow:

@@ -133,6 +133,11 @@ class Dispatcher:
             )
         return found
 
+    def why_waiting(self, dispatch_id: str) -> list[str]:
+        """Why what is ready of a dispatch does not run yet, a sentence each; none where nothing waits."""
+        run = self.runs.get(dispatch_id)
+        return [] if run is None or run.ended is not None else self._placement.why_waiting(run)
+
     async def scale(self, name: str, host: str, n: int) -> list[dict[str, Any]]:
         """Has the executors of this name (on one ``host``, or on all) take ``n`` electrons at once. Conflict says why one cannot."""
         found = [

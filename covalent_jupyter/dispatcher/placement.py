@@ -31,6 +31,7 @@ from .ledger import Ledger
 from .packs import make_pack, small_digests
 from .reading import Reading
 from .variables import Variables
+from .waiting import reasons
 
 #: A host that is lost this often in a row, without ever having been ready, will not come.
 MAX_HOST_FAILURES = 3
@@ -44,6 +45,7 @@ class HostsPort(Protocol):
     def ensure(self, environment: Environment, *, plugin: ExecutorSpec | None = None, root_id: str = "") -> str: ...
     def send(self, host_id: str, message: Any) -> bool: ...
     def drop(self, host_id: str) -> None: ...
+    def state_of(self, host_id: str) -> dict[str, Any]: ...
 
 
 class Placement:
@@ -96,6 +98,21 @@ class Placement:
             return dict(await asyncio.wait_for(answer, SCALING))
         finally:
             self._scalings.pop(request, None)
+
+    def why_waiting(self, run: DispatchRun) -> list[str]:
+        """Why what is ready, or on its way, does not run yet; see :mod:`.waiting`."""
+        environment, wanted = self.environments.get(run.root), {}
+        if environment is not None:
+            for index in (i for i, ready in enumerate(run.ready) if ready):
+                executor = self._executor_of(run, index, environment)
+                wanted[(executor.host, executor_key(executor.spec))] = executor
+        for pack in self._packs.values():
+            if pack.dispatch_id == run.dispatch_id and any(
+                run.nodes[node].status is Status.DISPATCHING for node, _ in pack.tasks
+            ):
+                wanted[(pack.host, pack.key)] = self._executors[(pack.host, pack.key)]
+        states = [(executor, self.hosts.state_of(executor.host)) for executor in wanted.values()]
+        return reasons(run, states, self._room(run))
 
     # Planning
 

@@ -190,6 +190,13 @@ class Electron(DispatchHandler):
         self.reply({**told[0], **told[1], "attempts": msgspec.to_builtins(attempts)})
 
 
+class WaitingOf(DispatchHandler):
+    async def get(self, given: str) -> None:
+        self.query(q.Nothing)
+        dispatch_id = await self.dispatch_id(given)
+        self.reply(q.Waiting(self.context.dispatcher.why_waiting(dispatch_id)))
+
+
 class GraphOf(DispatchHandler):
     async def get(self, given: str) -> None:
         self.query(q.Nothing)

@@ -70,6 +70,21 @@ class _Host:
     def enter(self, state: str, message: str = "") -> None:
         self.state, self.message, self.since = state, message, time.time()
 
+    def told(self) -> dict[str, Any]:
+        """For people."""
+        return {
+            "host": self.host_id,
+            "state": self.state,
+            "message": self.message,
+            "since": self.since,
+            "pid": self.process.pid if self.process else None,
+            "incarnation": self.process.incarnation if self.process else "",
+            "python": self.hello.python if self.hello else "",
+            "version": self.hello.version if self.hello else "",
+            "interpreter": self.environment.interpreter if self.environment else "",
+            "plugin": self.plugin,
+        }
+
 
 class Hosts:
     """All executor hosts of one service. Methods are called on the event loop."""
@@ -163,21 +178,12 @@ class Hosts:
 
     def states(self) -> list[dict[str, Any]]:
         """What hosts there are, for people."""
-        return [
-            {
-                "host": host.host_id,
-                "state": host.state,
-                "message": host.message,
-                "since": host.since,
-                "pid": host.process.pid if host.process else None,
-                "incarnation": host.process.incarnation if host.process else "",
-                "python": host.hello.python if host.hello else "",
-                "version": host.hello.version if host.hello else "",
-                "interpreter": host.environment.interpreter if host.environment else "",
-                "plugin": host.plugin,
-            }
-            for host in self._hosts.values()
-        ]
+        return [host.told() for host in self._hosts.values()]
+
+    def state_of(self, host_id: str) -> dict[str, Any]:
+        """The same of one host; empty where there is none."""
+        host = self._hosts.get(host_id)
+        return {} if host is None else host.told()
 
     async def close(self, *, stop_hosts: bool) -> None:
         """Stop listening. Hosts go on with what they have, or with ``stop_hosts`` end now, and with them what they run."""

@@ -232,6 +232,12 @@ class Graph(Struct):
     inputs: dict[int, str] = {}  # node -> "C=0.1, kernel='rbf'": what it was given besides values of other nodes
 
 
+class Waiting(Struct):
+    """Why what is ready does not run yet, a sentence each; none where nothing waits."""
+
+    reasons: list[str]
+
+
 class ResultPart(Struct):
     """One electron whose value is in what the lattice returned; ``path`` names the piece of it, "" is all of it."""
 

@@ -86,6 +86,9 @@ ROUTES: tuple[Route, ...] = (
         "GET", _E + "/outputs", dispatches.OutputsOf, "What an electron printed and displayed, in order",
         q.ReadOutputs, answer=q.Outputs,
     ),
+    Route(
+        "GET", _D + "/waiting", dispatches.WaitingOf, "Why what is ready does not run yet", answer=q.Waiting
+    ),
     Route("GET", _D + "/graph", dispatches.GraphOf, "Nodes and edges with their states", answer=q.Graph),
     Route("GET", _D + "/manifest", dispatches.ManifestOf, "The graph as it was submitted", answer=Manifest),
     Route("POST", _D + "/cancel", dispatches.CancelDispatch, "Stop a dispatch or some electrons", body=q.Cancel),

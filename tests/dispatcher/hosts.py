@@ -33,6 +33,7 @@ class Hosts:
         self.packs: dict[str, Pack] = {}
         self.dropped: list[str] = []
         self.n = 0
+        self.state = {"state": "ready", "message": ""}
 
     def ensure(self, environment: Environment, *, plugin: ExecutorSpec | None = None, root_id: str = "") -> str:
         return f"plugin-{root_id}" if plugin else environment.digest
@@ -47,6 +48,9 @@ class Hosts:
 
     def drop(self, host_id: str) -> None:
         self.dropped.append(host_id)
+
+    def state_of(self, host_id: str) -> dict[str, Any]:
+        return self.state
 
     def cancels(self) -> list[tuple[str, int, int]]:
         return [a for m in self.sent if isinstance(m, CancelAttempts) for a in m.attempts]

@@ -1,8 +1,12 @@
+import * as React from 'react';
+import { createRoot } from 'react-dom/client';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
 import { DispatchModel } from '../dispatch';
 import { Feed } from '../feed';
 import { ElectronRow, Status } from '../types';
+import { plainTrans, SurroundingsProvider } from '../views/context';
+import { Header } from '../views/header';
 import { electron, ID } from './rows';
 import { Asked, LoopbackServer, row, Said } from './server';
 
@@ -38,6 +42,9 @@ async function answer({ path, query }: Asked): Promise<Said> {
     return {
       body: { nodes: electrons.map(e => [e.node, e.name, e.kind, e.status, null]), edges: [[0, 1, 'data']], inputs: { 1: 'C=0.1' } }
     };
+  }
+  if (what === 'waiting') {
+    return { body: { reasons: ["executor 'dask' starts"] } };
   }
   if (what === 'electrons') {
     const wanted = (query.get('status') ?? '').split(',').filter(Boolean);
@@ -132,4 +139,22 @@ it('keeps the size of live logs until the electron has ended', async () => {
   expect(model.electrons.get(1)?.progress).toEqual({ done: 3, total: 9 });
   tell({ electrons: [electron(1, { seq: 7 })] });
   await vi.waitFor(() => expect(model.logs.size).toBe(0), PATIENCE);
+});
+
+it('says what a dispatch waits for while nothing of it runs, and asks no longer than that', async () => {
+  const place = document.createElement('div');
+  const root = createRoot(place);
+  const surroundings = { trans: plainTrans, actions: {}, source: feed };
+  const header = React.createElement(Header, { model, place: 'page' });
+  root.render(React.createElement(SurroundingsProvider, { value: surroundings }, header));
+  model.start();
+  await vi.waitFor(() => expect(place.textContent).toContain("Waits: executor 'dask' starts"), PATIENCE);
+  tell({ dispatches: [row(ID, { status: 'RUNNING', seq: 11, counts: { total, running: 1 }, ended: null })] });
+  await vi.waitFor(() => expect(place.textContent).not.toContain('Waits'), PATIENCE);
+  const before = asked('/waiting').length;
+  vi.useFakeTimers({ toFake: ['setTimeout'] });
+  await vi.advanceTimersByTimeAsync(60_000);
+  vi.useRealTimers();
+  expect(asked('/waiting')).toHaveLength(before);
+  root.unmount();
 });

@@ -8,6 +8,7 @@ import { clockSeconds, nameOf, progressWords, secondsLeft, sweptLattice } from '
 import { dispatchState, isEnded, Trans } from '../states';
 import { useClock, useModel } from './hooks';
 import { Bar, Button, IdButton, MenuButton, Sign } from './parts';
+import { Waiting } from './waiting';
 
 interface Props {
   model: DispatchModel;
@@ -48,6 +49,7 @@ export function Header({ model, place }: Props): JSX.Element | null {
       </div>
       {place === 'page' && <Facts row={row} now={now} />}
       <Bar counts={row.counts} />
+      <Waiting model={model} />
       <Notices notices={row.notices ?? []} />
       {place === 'page' && row.note && <p className="cv-note">{row.note}</p>}
     </div>
