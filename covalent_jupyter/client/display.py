@@ -61,11 +61,13 @@ def sign_of(status: Status, reused: bool = False) -> tuple[str, str]:
 
 
 def duration_text(seconds: float | None) -> str:
-    """``0.4 ms``, ``1.2 s``, ``3 min 05 s``, ``2 h 10 min``; ``""`` for None."""
+    """``<0.1 ms``, ``0.4 ms``, ``1.2 s``, ``3 min 05 s``, ``2 h 10 min``; ``""`` for None."""
     if seconds is None:
         return ""
+    if seconds < 0.00005:
+        return "<0.1 ms"
     if seconds < 0.01:
-        return f"{max(seconds, 0.0) * 1000:.1f} ms"
+        return f"{seconds * 1000:.1f} ms"
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 60:

@@ -6,6 +6,7 @@ went away and came back (its connection file is read again, and it is started wh
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.client
 import os
@@ -77,6 +78,22 @@ _row_decoder = msgspec.json.Decoder(DispatchRow)
 _electrons_decoder = msgspec.json.Decoder(ElectronsPage)
 _dispatches_decoder = msgspec.json.Decoder(DispatchesPage)
 _events_decoder = msgspec.json.Decoder(EventsAnswer)
+
+
+class _ClosesItself:
+    """A connection that is closed when the thread that kept it has ended."""
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):  # at the end of the interpreter, parts of it are gone
+            self.close()  # type: ignore[attr-defined]
+
+
+class _Http(_ClosesItself, http.client.HTTPConnection):
+    """As the library's."""
+
+
+class _Https(_ClosesItself, http.client.HTTPSConnection):
+    """As the library's."""
 
 
 class _Kept(threading.local):
@@ -184,9 +201,9 @@ class Rest:
         host = parts.hostname or ""
         connection: http.client.HTTPConnection
         if parts.scheme == "https":
-            connection = http.client.HTTPSConnection(host, parts.port, context=ssl.create_default_context())
+            connection = _Https(host, parts.port, context=ssl.create_default_context())
         else:
-            connection = http.client.HTTPConnection(host, parts.port)
+            connection = _Http(host, parts.port)
         connection.connect()
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._kept.connection, self._kept.endpoint, self._kept.pid = connection, endpoint, os.getpid()

@@ -19,6 +19,7 @@ from ..client.nodes import find_nodes
 from ..client.rest import Rest, connect
 from ..client.result import Result
 from ..client.tables import Facts, Table, disk, dispatches
+from ..client.waiting import waits_text
 from ..model import DispatchRow, Status
 from . import debugging
 from .line import Option, Parser, literal, text_of, variable_name, whole
@@ -91,7 +92,7 @@ def _row_of(shell: Any, rest: Rest, found: Found) -> DispatchRow:
 
 def _status(shell: Any, rest: Rest, found: Found) -> None:
     row = _row_of(shell, rest, found)
-    print(f"{progress_line(row)}  {row.dispatch_id}")
+    print(f"{progress_line(row)}{waits_text(rest, row)}  {row.dispatch_id}")
     if row.status is Status.FAILED:
         print(failure_text(row, list(failed_electrons(rest, row.dispatch_id))))
 

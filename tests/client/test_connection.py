@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import http.server
 import importlib.util
 import json
@@ -9,6 +10,7 @@ import os
 import signal
 import socket
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -278,6 +280,23 @@ def test_what_must_not_be_repeated_is_not() -> None:
         with pytest.raises(ct.ServiceUnavailable, match="broke during POST dispatches/abcd/redispatch"):
             rest.redispatch("abcd", reuse="none")
         assert len(seen) == 1
+
+
+def test_a_thread_that_ends_closes_its_connection() -> None:
+    def keep(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "2")
+        handler.end_headers()
+        handler.wfile.write(b"{}")
+
+    with answering(keep) as url, client(url) as rest:
+        thread = threading.Thread(target=rest.health)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            thread.start()
+            thread.join()
+            gc.collect()
+    assert [str(w.message) for w in said if issubclass(w.category, ResourceWarning)] == []
 
 
 def test_ids_cannot_leave_their_place_in_the_path() -> None:

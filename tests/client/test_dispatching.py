@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import covalent_jupyter as ct
+from covalent_jupyter.cli.app import main
 from covalent_jupyter.client.rest import connect
 
 from . import flows
@@ -178,6 +179,35 @@ def test_as_completed_gives_them_as_they_end(tmp_path: Path) -> None:
     with pytest.raises(ct.NotFinished, match="gated"):
         list(ct.as_completed([handles[0], held], timeout=0.2))
     held.cancel()
+
+
+def test_where_nothing_runs_it_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one_place = ct.executor.LocalExecutor(max_workers=1)
+
+    @ct.electron(executor=one_place)
+    def until(gate: str) -> str:
+        while not Path(gate).exists():
+            time.sleep(0.005)
+        return gate
+
+    @ct.lattice
+    def waits(gate: str) -> str:
+        return until(gate)
+
+    first = ct.dispatch(waits)(str(tmp_path / "gate"))
+    while first.electrons[0].status != "RUNNING":
+        time.sleep(0.01)
+    second = ct.dispatch(waits)(str(tmp_path / "gate"))
+    reason = "executor 'local' is busy with other dispatches: 1 place, all taken"
+    with pytest.raises(ct.NotFinished, match=f"0 of 1 electrons completed, and it waits: {reason}"):
+        second.value(0.2)
+    with pytest.raises(ct.NotFinished, match=f"and it waits: {reason}"):
+        _ = ct.get_result(second).value
+    with pytest.raises(ct.NotFinished, match="0 of 1 electrons completed. It runs on"):
+        first.value(0.2)
+    assert main(["show", second]) == 0 and f"waits: {reason}" in capsys.readouterr().out
+    (tmp_path / "gate").touch()
+    assert second.value(60) == first.value(60) == str(tmp_path / "gate")
 
 
 def test_cancel_says_what_it_did(tmp_path: Path) -> None:

@@ -54,7 +54,8 @@ def test_tables_escape_and_align(rows: list[list[str]]) -> None:
         (185, "3 min 05 s"),
         (7800, "2 h 10 min"),
         (200_000, "2 d 7 h"),
-        (-1, "0.0 ms"),
+        (-1, "<0.1 ms"),
+        (0.00004, "<0.1 ms"),
     ],
 )
 def test_durations(seconds: float | None, text: str) -> None:
