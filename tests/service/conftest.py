@@ -65,7 +65,7 @@ class Client:
             connection.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def jupyter_dirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Jupyter's folders, for all tests here and the processes that they start."""
     folder = tmp_path_factory.mktemp("jupyter")
@@ -86,20 +86,20 @@ def store_dir(tmp_path: Path, jupyter_dirs: Path) -> Iterator[Path]:
     launch.stop(folder)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_store(jupyter_dirs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("service") / "store"
     yield folder
     launch.stop(folder)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ask(shared_store: Path) -> Client:
     """The service that most tests share."""
     return Client(launch.ensure_running(shared_store))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def idle_interpreter(tmp_path_factory: pytest.TempPathFactory) -> str:
     """An interpreter whose executor host never says anything: what is dispatched to it stays unfinished."""
     path = tmp_path_factory.mktemp("bin") / "python"
