@@ -39,8 +39,10 @@ def _reason(run: DispatchRun, executor: Executor, host: dict[str, Any]) -> str:
         return f"{name} starts" + _said(state.message if state else "")
     if state.state in ("failed", "closed") or not state.slots:
         return f"{name} has no workers at present" + _said(state.message)
-    others = sum(1 for pack in executor.packs.values() if pack.dispatch_id != run.dispatch_id)
-    if others:
+    packs = [pack.dispatch_id for pack in executor.packs.values()]  # in the order in which they begin
+    if run.dispatch_id in packs[: state.slots]:
+        return f"{name} has a place for it, and starts"
+    if any(other != run.dispatch_id for other in packs):
         return f"{name} is busy with other dispatches: {_many(state.slots, 'place')}, all taken"
     return f"{name} begins them as soon as it has a place: {_many(state.slots, 'place')}"
 

@@ -63,7 +63,7 @@ EXECUTOR_STATES = [
     ("starting", 0, "asks the scheduler", "executor 'dask' starts (asks the scheduler)"),
     ("failed", 0, "scheduler\nsilent", "executor 'dask' has no workers at present (scheduler silent)"),
     ("degraded", 0, "", "executor 'dask' has no workers at present"),
-    ("ready", 2, "", "executor 'dask' begins them as soon as it has a place: 2 places"),
+    ("ready", 2, "", "executor 'dask' has a place for it, and starts"),
 ]
 
 

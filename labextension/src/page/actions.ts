@@ -44,7 +44,8 @@ export function actionsOf(
       const { value } = await InputDialog.getText({
         title: trans.__('Rename the dispatch'),
         label: trans.__('Name (empty: the name of its lattice)'),
-        text: row.label || row.name
+        text: row.label || row.name,
+        okLabel: trans.__('Rename')
       });
       if (value !== null) {
         const label = value.trim() === row.name ? '' : value.trim();
