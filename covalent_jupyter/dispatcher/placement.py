@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -268,23 +268,28 @@ class Placement:
     # Coming back
 
     def given_back(self, dispatch_id: str, pack_id: str, attempts: list[tuple[int, int]]) -> None:
-        """Members of a pack that never began."""
+        """Members of a pack that never began. Those that are in another pack by now stay there, if there is such a pack."""
         run = self._ledger.runs.get(dispatch_id)
         if run is None:
             return
-        items = [(n, a) for n, a in attempts if 0 <= n < len(run.nodes) and run.nodes[n].pack == pack_id]
+        items = [
+            (n, a)
+            for n, a in attempts
+            if 0 <= n < len(run.nodes) and (run.nodes[n].pack == pack_id or run.nodes[n].pack not in self._packs)
+        ]
         if items:
             self._ledger.step(run, GivenBack(items))
 
-    def pack_ended(self, pack_id: str) -> None:
-        """A place is free; whatever the pack did not account for never began."""
+    def pack_ended(self, pack_id: str, held: Set[Attempt] = frozenset()) -> None:
+        """A place is free; whatever the pack did not account for never began, but for what its host still ``held``."""
         pack = self._packs.pop(pack_id, None)
         if pack is None:
             return
         executor = self._executors.get((pack.host, pack.key))
         if executor is not None:
             executor.packs.pop(pack_id, None)
-        self.given_back(pack.dispatch_id, pack_id, pack.tasks)
+        back = [(n, a) for n, a in pack.tasks if (pack.dispatch_id, n, a) not in held]
+        self.given_back(pack.dispatch_id, pack_id, back)
 
     def host_ready(self, host_id: str, hello: Hello) -> list[Attempt]:
         """A host is connected (again). Returns the attempts that it may drop."""
@@ -315,8 +320,7 @@ class Placement:
             run = self._ledger.runs.get(pack.dispatch_id)
             if run is not None:
                 self._cut_off(run, pack, held, reason)
-            if not held.intersection(pack.attempts()):
-                self.pack_ended(pack.pack_id)
+            self.pack_ended(pack.pack_id, held)
 
     def _cut_off(self, run: DispatchRun, pack: SentPack, held: set[Attempt], reason: str) -> None:
         now, cut = self._clock(), []

@@ -187,7 +187,7 @@ class Host:
             return msgspec.json.decode(file.read(), type=ConnectionFile)
 
     def _hello(self) -> Hello:
-        answered, ended = self.outbox.pending()
+        answered, _, ended = self.outbox.pending()  # what was given back is not held: the service may have sent it anew
         held = list(dict.fromkeys([*self.ledger.attempts(), *answered]))
         return Hello(
             PROTOCOL, self.options.host_id, self.options.incarnation, self.options.environment, os.getpid(),
@@ -275,7 +275,8 @@ class Host:
         for executor, members in by_executor.items():
             executor.cancel(members, grace)
         now = time.time()
-        answered = set(self.outbox.pending()[0]) if unknown else set()
+        ended, returned, _ = self.outbox.pending() if unknown else ([], [], [])
+        answered = {*ended, *returned}
         gone: list[Fact] = [
             Outcome(*attempt, "cancelled", finished=now) for attempt in unknown if attempt not in answered
         ]

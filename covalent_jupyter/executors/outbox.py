@@ -67,20 +67,22 @@ class Outbox:
         if not self._kept:
             self.emptied.set()
 
-    def pending(self) -> tuple[list[Attempt], list[str]]:
-        """Attempts that were answered and packs that ended, as far as the service has not said that it knows."""
+    def pending(self) -> tuple[list[Attempt], list[Attempt], list[str]]:
+        """Attempts that have ended, attempts that were given back, and packs that ended, as far as the service has not
+        said that it knows. One that was given back may be with us again, or on its way, in another pack."""
         self.flush()
         attempts: list[Attempt] = []
+        returned: list[Attempt] = []
         packs: list[str] = []
         for message in self._kept:
             for fact in message.facts:
                 if isinstance(fact, Outcome):
                     attempts.append((fact.dispatch_id, fact.node, fact.attempt))
                 elif isinstance(fact, Returned):
-                    attempts.extend((fact.dispatch_id, *member) for member in fact.attempts)
+                    returned.extend((fact.dispatch_id, *member) for member in fact.attempts)
                 elif isinstance(fact, PackEnded):
                     packs.append(fact.pack_id)
-        return attempts, packs
+        return attempts, returned, packs
 
     def __len__(self) -> int:
         return len(self._kept) + len(self._new)

@@ -37,6 +37,7 @@ from covalent_jupyter.model import (
     PackEnded,
     Ref,
     Release,
+    Returned,
     Status,
     Task,
     Tpl,
@@ -320,6 +321,46 @@ async def test_a_reconnecting_host_keeps_what_it_holds(service: Any) -> None:
     welcome = hosts.hello(dispatcher, held=[(dispatch_id, 0, 1), ("x", 0, 1)], packs=[pack.pack_id])
     await settle(dispatcher)
     assert welcome.drop == [("x", 0, 1)] and len(hosts.packs) == 1
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("all_held", [False, True])
+async def test_a_pack_that_never_arrived_after_another_gave_its_members_back(
+    service: Any, store: Store, restarted: bool, all_held: bool
+) -> None:
+    """The service plans anew what a pack gave back, and the new pack is lost with the connection (or the service). The host,
+    whose words were not acknowledged, says them again: the members are in no pack that anybody has."""
+    dispatcher, hosts = service
+    submitted, small = head([[], [], []])
+    dispatch_id, _ = await dispatcher.submit(submitted, small)
+    await settle(dispatcher)
+    first = list(hosts.packs.values())
+    hosts.packs.clear()
+    said = [
+        fact
+        for pack in first
+        for fact in (
+            Returned(pack.pack_id, dispatch_id, [(t.node, t.attempt) for t in pack.tasks]),
+            PackEnded(pack.pack_id),
+        )
+    ]
+    hosts.facts(dispatcher, *said)
+    await settle(dispatcher)
+    assert hosts.packs and not {p.pack_id for p in first} & set(hosts.packs)  # planned anew, as the same attempts
+    hosts.packs.clear()  # and lost
+    if restarted:
+        dispatcher, hosts = Dispatcher(store), Hosts()
+        dispatcher.attach(hosts)
+        await dispatcher.recover()
+    # a host of before counted what it had given back as held
+    held = [(dispatch_id, t.node, t.attempt) for pack in first for t in pack.tasks] if all_held else []
+    hosts.hello(dispatcher, held=held, packs=[pack.pack_id for pack in first])
+    hosts.facts(dispatcher, *said)
+    await play((dispatcher, hosts))
+    row = store.dispatch(dispatch_id)
+    assert row is not None and row.status is Status.COMPLETED
+    assert all(e.attempt == 1 for e in store.electrons(dispatch_id)[0])
+    check_log(store, dispatch_id)
 
 
 async def test_an_environment_that_cannot_be_started_fails_the_dispatch_with_the_reason(

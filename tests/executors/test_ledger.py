@@ -79,12 +79,12 @@ async def test_facts_are_kept_until_they_are_acknowledged() -> None:
     outbox = Outbox(asyncio.get_running_loop())
     outbox.put([Outcome("d", 0, 1, "completed"), PackEnded("p")])
     outbox.put([Returned("q", "d", [(1, 1)])])  # the same tick: the same frame
-    assert outbox.pending() == ([("d", 0, 1), ("d", 1, 1)], ["p"])
+    assert outbox.pending() == ([("d", 0, 1)], [("d", 1, 1)], ["p"])
     outbox.put([PackEnded("q")])
     await asyncio.sleep(0)
-    assert outbox.pending()[1] == ["p", "q"]
+    assert outbox.pending()[2] == ["p", "q"]
     outbox.acknowledge(1)
-    assert outbox.pending() == ([], ["q"]) and not outbox.emptied.is_set()
+    assert outbox.pending() == ([], [], ["q"]) and not outbox.emptied.is_set()
     outbox.acknowledge(2)
     assert outbox.emptied.is_set() and len(outbox) == 0
 
