@@ -138,7 +138,6 @@ class DaskPackExecutor(PackExecutor):
 
     async def _keep(self) -> None:
         """Opens the cluster when a pack wants one, again and again if need be, until the executor is closed."""
-        await self._lines.open()
         pause = _RETRY[0]
         try:
             while not self._stop.is_set():
@@ -146,6 +145,7 @@ class DaskPackExecutor(PackExecutor):
                 if self._stop.is_set():
                     break
                 try:
+                    await self._lines.open()
                     self._dask = await open_dask(self._options, self._context.scratch_dir / "dask", self._folders())
                     await self._prepare(self._dask)
                     pause = _RETRY[0]

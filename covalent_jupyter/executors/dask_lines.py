@@ -4,15 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 
+from ..errors import ExecutorError
 from .dask_worker import LENGTH, Said, decode_said
 
 log = logging.getLogger(__name__)
+
+#: Bytes that the path of a unix socket may have: 108 with the zero on Linux, 104 on macOS (``sun_path`` in unix(7)).
+_LONGEST = 100
+
+
+def socket_folder() -> str:
+    """A new folder, private to the user, whose path is short enough for a socket in it: below ``$TMPDIR`` or, where that is
+    long or is gone, elsewhere. ExecutorError if there is no such place."""
+    tried = []
+    for parent in (None, os.environ.get("XDG_RUNTIME_DIR"), "/tmp", "/var/tmp"):
+        with suppress(OSError):
+            folder = tempfile.mkdtemp(prefix="covalent-", dir=parent)  # mode 0700
+            if len(os.fsencode(folder)) + len("/s") <= _LONGEST:
+                return folder
+            os.rmdir(folder)
+        tried.append(parent or "$TMPDIR")
+    raise ExecutorError(
+        f"there is no place for a socket: none of {', '.join(tried)} can be written and has a path of less than "
+        f"{_LONGEST - 20} bytes. The environment variable TMPDIR names another folder"
+    )
 
 
 class Lines:
@@ -29,13 +52,17 @@ class Lines:
         return f"{self._folder}/s"
 
     async def open(self) -> None:
-        self._folder = tempfile.mkdtemp(prefix="covalent-")  # short: paths of sockets are; private: mode 0700
+        """Listen; nothing where that is done already."""
+        if self._server is not None:
+            return
+        self._folder = self._folder or socket_folder()
         self._server = await asyncio.start_unix_server(self._listen, self.path)
 
     def close(self) -> None:
         if self._server is not None:
             self._server.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         worker = ""
