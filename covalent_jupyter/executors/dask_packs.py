@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,14 @@ from ..lastwords import last_words
 from ..model import Attempt, Error, Fact, Pack, PackEnded
 from .base import Emit, HostContext
 from .dask_cluster import Dask
-from .dask_worker import Said, control, decode_said, encode, run_pack_bytes, worker_folder
+from .dask_worker import CLAIMS, Said, control, decode_said, encode, run_pack_bytes, worker_folder
 from .inline import keep_big_values, with_values
 
 log = logging.getLogger(__name__)
 
 _QUEUED = 0.5  # seconds that a pack waits for its worker before a place that is free elsewhere is its own
+_PRUNED = 1000  # packs after which the marks of old ones are removed
+_OLD = 3600.0  # seconds in which a scheduler has given the task of a dead worker to another one
 _LAST_WORDS = 5.0  # seconds in which a pack whose Dask task has finished must have ended
 
 _facts = msgspec.msgpack.Decoder(list[Fact])
@@ -70,6 +73,7 @@ class DaskPacks:
         self._setup = b""
         self._closing = False
         self._sent: dict[str, _Sent] = {}
+        self._followed = 0
         self._waiting: list[Pack] = []
         self._abandoned: dict[str, dict[str, list[Attempt]]] = {}  # by worker's address: what it must not go on with
 
@@ -158,6 +162,9 @@ class DaskPacks:
             self._close_pack(sent, self._ledger.interrupt(pack_id, "the connection to its Dask cluster was lost"))
         self._sent.pop(pack_id, None)
         sent.future.release()
+        self._followed += 1
+        if self._followed % _PRUNED == 0:
+            await asyncio.to_thread(_prune, self._context.spool_dir / CLAIMS, set(self._sent))
 
     async def _take_result(self, sent: _Sent) -> None:
         """Outcomes with big values come as the result of the task."""
@@ -259,8 +266,10 @@ class DaskPacks:
             if said.kind == "begun" and said.pack_id in self._abandoned.get(said.text, {}):
                 self.heard_again(said.text)
             return
-        if said.kind == "begun":
-            self._begun(sent, said)
+        if said.kind == "again" or (said.kind == "begun" and sent.worker not in ("", said.worker)):
+            self._given_to_another(sent)
+        elif said.kind == "begun":
+            sent.worker, sent.address = said.worker, said.text
         elif said.worker != sent.worker:
             return  # of a worker that was taken for dead
         elif said.kind == "facts":
@@ -274,13 +283,11 @@ class DaskPacks:
             text = f"the Dask worker could not run it: {said.text}"
             self._close_pack(sent, self._ledger.fail(said.pack_id, Error("ExecutorError", text, cause="executor")))
 
-    def _begun(self, sent: _Sent, said: Said) -> None:
-        before, sent.worker, sent.address = sent.worker, said.worker, said.text
-        if before and before != said.worker:
-            # The scheduler of a cluster that is not ours runs tasks of a dead worker again. What had begun there is ours to judge.
-            pack_id = sent.pack.pack_id
-            self._begin(self.control("cancel", pack_id, self._ledger_attempts(pack_id), 0.0))
-            self._close_pack(sent, self._ledger.interrupt(pack_id, "its Dask worker died"))
+    def _given_to_another(self, sent: _Sent) -> None:
+        """The scheduler of a cluster that is not ours runs tasks of a dead worker again. What had begun there is ours to judge."""
+        pack_id = sent.pack.pack_id
+        self._begin(self.control("cancel", pack_id, self._ledger_attempts(pack_id), 0.0))
+        self._close_pack(sent, self._ledger.interrupt(pack_id, "its Dask worker died"))
 
     def _ledger_attempts(self, pack_id: str) -> list[Attempt]:
         return [a for a in self._ledger.attempts() if pack_id in self._ledger.by_pack([a])[0]]
@@ -342,3 +349,12 @@ def _last_words(folder: Path, blob_root: Path) -> list[Fact]:
     """What the runners of a dead worker wrote down, when they are gone too."""
     processes.end_survivors(folder)
     return last_words(folder, blob_root)
+
+
+def _prune(claims: Path, present: Collection[str]) -> None:
+    """Removes the marks of packs that began long ago and are not ``present`` any more."""
+    with suppress(OSError):
+        for path in list(claims.iterdir()):
+            with suppress(FileNotFoundError):
+                if path.name not in present and path.stat().st_mtime < time.time() - _OLD:
+                    path.unlink()

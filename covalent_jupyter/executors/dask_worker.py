@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 BIG = 1 << 20
 LENGTH = struct.Struct(">I")
 
+#: Folder below the host's spools: a file for each pack that has begun.
+CLAIMS = "claims"
+
 _STATIONS = "covalent_stations"  # attribute of the Dask worker
 _IDLE_CLOSE = 600.0  # seconds after which a worker of somebody else's cluster keeps no runners
 
@@ -54,7 +57,7 @@ class Said(msgspec.Struct, array_like=True):
 
     worker: str
     pack_id: str
-    kind: Literal["hello", "begun", "facts", "ended", "failed"]
+    kind: Literal["hello", "begun", "again", "facts", "ended", "failed"]
     facts: list[Fact] = []
     text: str = ""
 
@@ -141,7 +144,14 @@ class Station:
         return int(getattr(self._worker.memory_manager, "memory_limit", None) or 0) or None
 
     def run(self, pack: Pack) -> bytes:
-        """Runs a pack; gives outcomes with big values (msgpack of a list of facts), everything else was said meanwhile."""
+        """Runs a pack; gives outcomes with big values (msgpack of a list of facts), everything else was said meanwhile.
+
+        A scheduler that is not ours gives the task of a worker that died to another one. What of it ran there is the
+        host's to judge: nothing of it runs again here.
+        """
+        if not self._claim(pack.pack_id):
+            self._say(Said(self.name, pack.pack_id, "again", text=self._worker.address))
+            return b""
         self._used(1)
         held: list[Fact] = []
 
@@ -162,6 +172,21 @@ class Station:
         finally:
             self._used(-1)
         return encode(held) if held else b""
+
+    def _claim(self, pack_id: str) -> bool:
+        """Whether the pack has begun nowhere yet, as far as workers see a folder in common. A worker of ours is not given
+        what another one had."""
+        if self._line is not None or not self._setup.spool_dir:
+            return True
+        claims = Path(self._setup.spool_dir) / CLAIMS
+        try:
+            claims.mkdir(mode=0o700, exist_ok=True)
+            (claims / pack_id).touch(mode=0o600, exist_ok=False)
+        except FileExistsError:
+            return False
+        except OSError as error:  # better without than not at all
+            log.warning("pack %s is not marked as begun: %s", pack_id, error)
+        return True
 
     def control(self, op: str, arguments: tuple[Any, ...]) -> Any:
         """What the host asks for; see :class:`.bay.Bay`."""

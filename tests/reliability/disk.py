@@ -26,7 +26,7 @@ from .place import Place, place, wait_for
 from .report import Report, Row
 from .workload import Kernel, Sent, digest, join, mark
 
-SIZE = 48 << 20  # bytes of the disk
+SIZE = 128 << 20  # bytes of the disk
 REFUSED, HEALED = 1.0, 5.0  # seconds
 FAULTY = Path(__file__).with_name("faulty.c")
 
