@@ -34,6 +34,8 @@ class Hosts:
         self.dropped: list[str] = []
         self.n = 0
         self.state = {"state": "ready", "message": ""}
+        self.said: list[Any] = []  # the last facts, which the service may die without having acknowledged
+        self.known: set[str] = set()  # packs that were there when they were said
 
     def ensure(self, environment: Environment, *, plugin: ExecutorSpec | None = None, root_id: str = "") -> str:
         return f"plugin-{root_id}" if plugin else environment.digest
@@ -57,7 +59,22 @@ class Hosts:
 
     def facts(self, dispatcher: Dispatcher, *facts: Any) -> None:
         self.n += 1
+        self.said, self.known = list(facts), set(self.packs)
         dispatcher.host_facts("env", self.n, list(facts))
+
+    def lose(self) -> None:
+        """The connection broke right after the last facts: what was sent because of them never came."""
+        self.packs = {pack_id: pack for pack_id, pack in self.packs.items() if pack_id in self.known}
+
+    def come_back(self, dispatcher: Dispatcher) -> None:
+        """To a service that was started anew: it says again what was not acknowledged."""
+        said = self.said
+        held = [(p.dispatch_id, t.node, t.attempt) for p in self.packs.values() for t in p.tasks]
+        held += [(f.dispatch_id, f.node, f.attempt) for f in said if isinstance(f, Outcome)]
+        ended = [f.pack_id for f in said if isinstance(f, PackEnded)]
+        self.hello(dispatcher, held, [*self.packs, *ended])
+        if said:
+            self.facts(dispatcher, *said)
 
     def hello(self, dispatcher: Dispatcher, held: list[Any] = [], packs: list[str] = []) -> Any:  # noqa: B006
         return dispatcher.host_ready("env", Hello(1, "env", "i", "env", 1, "3.11", "0", held=held, packs=packs))

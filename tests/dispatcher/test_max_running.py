@@ -52,14 +52,16 @@ class World:
     def spec(self) -> Any:
         return head([[]])[0].manifest.executors[0]
 
-    async def restart(self) -> None:
-        """As after a death of the service: the host goes on with what it holds."""
+    async def restart(self, lost: bool) -> None:
+        """As after a death of the service: the host goes on with what it holds, and says its last words again. With
+        ``lost`` it did not get what was sent because of them."""
         await self.dispatcher.close()
-        held = [(p.dispatch_id, t.node, t.attempt) for p in self.hosts.packs.values() for t in p.tasks]
+        if lost:
+            self.hosts.lose()
         self.dispatcher = Dispatcher(self.store)
         self.dispatcher.attach(self.hosts)
         await self.dispatcher.recover()
-        self.hosts.hello(self.dispatcher, held, list(self.hosts.packs))
+        self.hosts.come_back(self.dispatcher)
         self.ready()
 
     async def calm(self) -> None:
@@ -98,7 +100,7 @@ async def play(world: World, ids: set[str], limit: int, seed: int, restarts: boo
             world.hosts.run(world.dispatcher, pack, outcome)
         await world.calm()
         if restarts and chance.random() < 0.15:
-            await world.restart()
+            await world.restart(lost=chance.random() < 0.5)
             await world.calm()
 
 
