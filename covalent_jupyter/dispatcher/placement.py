@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Callable, Set
 from pathlib import Path
@@ -33,8 +34,12 @@ from .reading import Reading
 from .variables import Variables
 from .waiting import reasons
 
+log = logging.getLogger(__name__)
+
 #: A host that is lost this often in a row, without ever having been ready, will not come.
 MAX_HOST_FAILURES = 3
+#: Seconds between two attempts to read the values of a pack.
+READ_AGAIN = 0.5
 #: Seconds in which an executor answers that it was asked to scale.
 SCALING = 30.0
 
@@ -225,7 +230,15 @@ class Placement:
             crashpoint("launch.sent")
 
     async def _fetch_and_send(self, sent: SentPack, missing: list[str]) -> None:
-        fetched = await self._reading.run(self._ledger.store.values, missing)
+        fetched: dict[str, bytes] | None = None
+        while fetched is None:
+            try:
+                fetched = await self._reading.run(self._ledger.store.values, missing)
+            except Exception as error:  # the border to the store: a pack that is never sent would wait for ever
+                log.warning("values of pack %s cannot be read, which is tried again: %s", sent.pack_id, error)
+                await asyncio.sleep(READ_AGAIN)
+                if sent.pack_id not in self._packs:
+                    return
         for digest, data in fetched.items():
             self._ledger.cache.put(digest, data)
         self._send(sent, fetched)

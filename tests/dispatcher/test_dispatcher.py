@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from covalent_jupyter.blobs import blob_path, has_blob, write_blob
-from covalent_jupyter.dispatcher import Dispatcher
+from covalent_jupyter.dispatcher import Dispatcher, placement
 from covalent_jupyter.engine import replay
 from covalent_jupyter.errors import Conflict, InvalidRequest, MissingBlobs, NotFound
 from covalent_jupyter.model import (
@@ -95,9 +95,15 @@ def value(task: Task, pack: Pack) -> bytes:
 
 
 async def settle(dispatcher: Dispatcher) -> None:
-    await dispatcher.close()
-    for _ in range(5):
-        await asyncio.sleep(0)
+    """Until nothing is on its way to the store or the host: after a restart small values are read anew for a pack."""
+    while True:
+        await dispatcher.close()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        sending = dispatcher._placement._sending
+        if not sending:
+            return
+        await asyncio.wait(sending)
 
 
 async def play(service: tuple[Dispatcher, Hosts], function: Callable[[Task, Pack], Any] = value) -> None:
@@ -361,6 +367,30 @@ async def test_a_pack_that_never_arrived_after_another_gave_its_members_back(
     assert row is not None and row.status is Status.COMPLETED
     assert all(e.attempt == 1 for e in store.electrons(dispatch_id)[0])
     check_log(store, dispatch_id)
+
+
+async def test_a_pack_whose_values_cannot_be_read_at_first_is_sent_later(
+    service: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitted, small = head([[]])
+    dispatch_id, _ = await service[0].submit(submitted, small)
+    await settle(service[0])
+    values, refusals = store.values, iter([OSError("too many open files"), OSError("too many open files")])
+
+    def failing(digests: Any) -> dict[str, bytes]:
+        for error in refusals:
+            raise error
+        return values(digests)
+
+    after, hosts = Dispatcher(store), Hosts()  # which has no value in its memory
+    after.attach(hosts)
+    await after.recover()
+    monkeypatch.setattr(store, "values", failing)
+    monkeypatch.setattr(placement, "READ_AGAIN", 0.01)
+    hosts.hello(after)
+    await play((after, hosts))
+    row = store.dispatch(dispatch_id)
+    assert row is not None and row.status is Status.COMPLETED
 
 
 async def test_an_environment_that_cannot_be_started_fails_the_dispatch_with_the_reason(

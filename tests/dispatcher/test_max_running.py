@@ -65,11 +65,7 @@ class World:
         self.ready()
 
     async def calm(self) -> None:
-        """Until nothing is on its way to the store or the host: after a restart small values are read anew for a pack."""
         await settle(self.dispatcher)
-        while sending := self.dispatcher._placement._sending:
-            await asyncio.wait(sending)
-            await settle(self.dispatcher)
 
     def under_way(self, ids: set[str]) -> int:
         runs = [run for i, run in self.dispatcher.runs.items() if i in ids]
