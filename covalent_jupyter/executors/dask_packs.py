@@ -140,6 +140,22 @@ class DaskPacks:
 
     async def _follow(self, sent: _Sent) -> None:
         """Sees to the end of a pack, however its Dask task ends."""
+        pack_id = sent.pack.pack_id
+        try:
+            await self._until_ended(sent)
+        except Exception as error:  # the border to Dask: a pack that nobody follows would never end
+            log.exception("pack %s is given up", pack_id)
+            if not sent.ended.is_set() and not self._closing:
+                reason = f"its Dask worker could not report: {type(error).__name__}: {error}"
+                self._close_pack(sent, self._ledger.interrupt(pack_id, reason))
+        finally:
+            self._sent.pop(pack_id, None)
+        sent.future.release()
+        self._followed += 1
+        if self._followed % _PRUNED == 0:
+            await asyncio.to_thread(_prune, self._context.spool_dir / CLAIMS, set(self._sent))
+
+    async def _until_ended(self, sent: _Sent) -> None:
         from distributed import CancelledError, wait
 
         pack_id = sent.pack.pack_id
@@ -160,11 +176,6 @@ class DaskPacks:
             await self._task_failed(sent)
         elif not sent.ended.is_set() and not self._closing:
             self._close_pack(sent, self._ledger.interrupt(pack_id, "the connection to its Dask cluster was lost"))
-        self._sent.pop(pack_id, None)
-        sent.future.release()
-        self._followed += 1
-        if self._followed % _PRUNED == 0:
-            await asyncio.to_thread(_prune, self._context.spool_dir / CLAIMS, set(self._sent))
 
     async def _take_result(self, sent: _Sent) -> None:
         """Outcomes with big values come as the result of the task."""

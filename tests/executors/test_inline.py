@@ -19,6 +19,10 @@ def double(value: bytes) -> bytes:
     return value + value
 
 
+def large(size: int) -> bytes:
+    return b"y" * size
+
+
 def test_everything_that_is_named_goes_inside(tmp_path: Path) -> None:
     work = Work(tmp_path)
     root = tmp_path / "blobs"
@@ -69,3 +73,20 @@ async def test_a_worker_elsewhere(cluster: Cluster, service: Service, size: int)
     assert outcome.output is not None, outcome.error
     assert outcome.output.data is None
     assert work.value(outcome) == b"y" * (2 * size)
+
+
+@pytest.mark.parametrize(("size", "words"), [(2 << 20, "could not report"), (4 * INLINE, "without a word about it")])
+async def test_a_value_from_elsewhere_that_cannot_be_kept_ends_its_pack(
+    cluster: Cluster, service: Service, tmp_path: Path, size: int, words: str
+) -> None:
+    work = Work(service.store_dir)
+    work.spec = ExecutorSpec("dask", {"address": cluster.start(elsewhere=service.store_dir)})
+    await service.host()
+    pack = work.pack(large, (size,))
+    pack.environment = environment(cwd="/")
+    (tmp_path / "file").touch()
+    pack.blob_root = str(tmp_path / "file" / "blobs")  # there can be no such folder
+    service.run(pack)
+    outcome = (await service.done(pack))[0]
+    assert outcome.status == "interrupted" and outcome.error is not None
+    assert words in outcome.error.message
