@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from covalent_jupyter.model import CancelAttempts, ExecutorSpec, Lit, Options, Ref, Release, Revoke, Task
+from covalent_jupyter.model import CancelAttempts, ExecutorSpec, ExecutorState, Lit, Options, Ref, Release, Revoke, Task
 
 from .conftest import Cluster
 from .own import Patient, Waiting
@@ -218,8 +218,12 @@ async def test_release_and_state(rig: Rig) -> None:
     rig.service.run(pack)
     await rig.service.done(pack)
     rig.service.hosts.send(rig.service.host_id, Release(pack.root_id))
-    states = [f for f in rig.listener.facts if type(f).__name__ == "ExecutorState"]
-    assert states[-1].state == "ready" and states[-1].slots > 0
+
+    def state() -> ExecutorState:
+        return [f for f in rig.listener.facts if isinstance(f, ExecutorState)][-1]
+
+    await rig.listener.until(lambda: state().state == "ready")  # not at once, where one worker of several is late
+    assert state().slots > 0
     again = rig.work.pack(add, (5, 6))
     rig.service.run(again)
     assert rig.work.value((await rig.service.done(again))[1]) == 11
