@@ -32,7 +32,10 @@ class DaskWorker:
 
 
 @pytest.mark.parametrize("shared", [True, False])
-def test_the_task_of_a_dead_worker_is_not_run_by_another(tmp_path: Path, shared: bool) -> None:
+def test_the_task_of_a_dead_worker_is_not_run_by_another(
+    tmp_path: Path, shared: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COVALENT_DASK_ADDRESS", "")  # a station sets it, in a process that is a worker's
     work = Work(tmp_path / "store")
     pack = work.pack(add, (1, 2))
     spools = tmp_path / "spool"
@@ -61,3 +64,7 @@ def test_marks_of_old_packs_go(tmp_path: Path) -> None:
         os.utime(claims / name, (time.time() - 2 * _OLD,) * 2)
     _prune(claims, {"old-and-here"})
     assert sorted(path.name for path in claims.iterdir()) == ["new", "old-and-here"]
+
+
+def test_nothing_of_it_is_left_in_this_process() -> None:
+    assert "COVALENT_DASK_ADDRESS" not in os.environ
