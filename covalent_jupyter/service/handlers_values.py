@@ -16,7 +16,6 @@ from ..crashpoint import crashpoint
 from ..errors import InvalidRequest, NotFound
 from ..store import Store
 from . import queries as q
-from .handlers_dispatches import check_digest
 from .web import Handler, Refusal
 
 _CHUNK = 1 << 20
@@ -156,3 +155,9 @@ def _locate(store: Store, root: Path, digest: str) -> tuple[bytes, Path | None]:
 
 def _relied_on(store: Store, root: Path, digest: str) -> bool:
     return blobs.has_blob(root, digest, touch=True) or not store.missing([digest])
+
+
+def check_digest(text: str) -> str:
+    if not blobs.is_digest(text):
+        raise InvalidRequest(f"{text[:80]!r} is not a digest: 64 lower-case hex digits are expected")
+    return text

@@ -11,6 +11,7 @@ from . import handlers_admin as admin
 from . import handlers_dispatches as dispatches
 from . import handlers_facts as facts
 from . import handlers_feed as feed
+from . import handlers_logs as logs
 from . import handlers_values as values
 from . import queries as q
 from .web import Handler
@@ -77,13 +78,13 @@ ROUTES: tuple[Route, ...] = (
         "GET", _E + "/metrics", facts.ElectronMetrics, "What one electron reports, and how far it is",
         q.ReadMetrics, answer=q.Metrics,
     ),
-    Route("GET", _E + "/{stream}", dispatches.LogOf, "What an electron printed", q.ReadLog, answer="text"),
+    Route("GET", _E + "/{stream}", logs.LogOf, "What an electron printed", q.ReadLog, answer="text"),
     Route(
         "GET", _D + "/result", dispatches.ResultOfDispatch, "What the lattice returns, as previews of its parts",
         answer=q.ResultOf,
     ),
     Route(
-        "GET", _E + "/outputs", dispatches.OutputsOf, "What an electron printed and displayed, in order",
+        "GET", _E + "/outputs", logs.OutputsOf, "What an electron printed and displayed, in order",
         q.ReadOutputs, answer=q.Outputs,
     ),
     Route(

@@ -110,7 +110,8 @@ it('is used by the keyboard', async () => {
   await vi.waitFor(() => expect(selected()).toEqual([]), PATIENCE);
 });
 
-it('edits a name where it stands', async () => {
+/** A row whose name is being written, in the input that has the focus. */
+async function renaming() {
   const node = await show(withRows(row('aaaa')));
   const named = vi.fn();
   commands.addCommand(CommandIDs.rename, { execute: args => named(args) });
@@ -119,8 +120,14 @@ it('edits a name where it stands', async () => {
   const input = await vi.waitFor(() => {
     const found = node.querySelector<HTMLInputElement>('.jp-Covalent-nameInput');
     expect(found).not.toBeNull();
+    expect(document.activeElement).toBe(found);
     return found as HTMLInputElement;
   }, PATIENCE);
+  return { node, named, input };
+}
+
+it('edits a name where it stands', async () => {
+  const { node, named, input } = await renaming();
   expect(input.value).toBe('experiment');
   input.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true }));
   await vi.waitFor(() => expect(named).toHaveBeenCalledWith({ dispatch_id: 'aaaa', label: 'experiment' }), PATIENCE);
@@ -128,16 +135,7 @@ it('edits a name where it stands', async () => {
 });
 
 it('goes on with a name when something else takes the focus, and is done when somebody goes elsewhere', async () => {
-  const node = await show(withRows(row('aaaa')));
-  const named = vi.fn();
-  commands.addCommand(CommandIDs.rename, { execute: args => named(args) });
-  await rowsIn(node, 1);
-  panel.model.renaming = 'aaaa';
-  const input = await vi.waitFor(() => {
-    const found = node.querySelector<HTMLInputElement>('.jp-Covalent-nameInput');
-    expect(document.activeElement).toBe(found);
-    return found as HTMLInputElement;
-  }, PATIENCE);
+  const { node, named, input } = await renaming();
   Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value')!.set!.call(input, 'renamed th');
   input.dispatchEvent(new InputEvent('input', { bubbles: true }));
   node.querySelector<HTMLElement>('[role=tree]')!.focus(); // as a page that has just opened
