@@ -11,9 +11,23 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any, NamedTuple
 
-from .model import AttemptRow, Error, Hole, Log, Manifest, Options, Outcome, Preview, Produced, Status, dependencies
+from .model import (
+    AttemptRow,
+    Error,
+    Hole,
+    Log,
+    Manifest,
+    Options,
+    Outcome,
+    Preview,
+    Produced,
+    Status,
+    dependencies,
+    selected_of,
+)
 from .model.events import (
     Annotated,
     Cancelled,
@@ -32,6 +46,7 @@ from .model.events import (
     Submitted,
     TakenOver,
 )  # fmt: skip
+from .model.graph import Step
 from .model.outputs import produced_by
 
 #: An electron that was cut off this often by the death of workers, not by its own fault, fails.
@@ -127,17 +142,22 @@ class DispatchRun:
         self.counts[_NEW] = len(self.nodes)
         self.reused = 0
         self.failed: list[int] = []  # in the order in which they failed
+        self.unfit: dict[int, str] = {}  # completed, without what the lattice returns of their values
         # work lists, drained by todo()
         self.ready: list[dict[int, None]] = [{} for _ in manifest.executors]  # by executor, in order
         for node_id, parents in enumerate(self.topology.parents):
             if not parents:
                 self.set_ready(node_id)
         self.to_stop: dict[int, None] = {}
-        self.to_expand: dict[int, bytes] = {}
         self.to_cancel_children: dict[str, None] = {}
         self.delayed: dict[int, float] = {}
         self.changed: set[int] = set()  # nodes whose row is out of date
         self.superseded: list[AttemptRow] = []  # attempts that others followed, not yet recorded as rows
+
+    @cached_property
+    def selected(self) -> dict[int, tuple[tuple[Step, ...], ...]]:
+        """What the lattice returns of values of which it does not return all, by node."""
+        return selected_of(self.manifest)
 
     def set_ready(self, node_id: int) -> None:
         """The node waits for a place on its executor."""
@@ -165,17 +185,14 @@ class Todo(NamedTuple):
     """What the dispatcher is to do for a run, besides launching what is ready."""
 
     stop: list[int]  # in flight: tell the host to stop them
-    expand: list[tuple[int, bytes]]  # sublattices: (node, framed manifest) to submit as a child
     cancel_children: list[str]
     delayed: list[tuple[int, float]]  # (node, seconds): send RetryDue then
 
 
 def todo(run: DispatchRun) -> Todo:
     """The commands that are due; each is handed out once."""
-    result = Todo(
-        list(run.to_stop), list(run.to_expand.items()), list(run.to_cancel_children), list(run.delayed.items())
-    )
-    run.to_stop, run.to_expand, run.to_cancel_children, run.delayed = {}, {}, {}, {}
+    result = Todo(list(run.to_stop), list(run.to_cancel_children), list(run.delayed.items()))
+    run.to_stop, run.to_cancel_children, run.delayed = {}, {}, {}
     return result
 
 
@@ -331,12 +348,12 @@ def _finished(run: DispatchRun, event: Finished) -> list[int]:
                 state.child = child_id(run.dispatch_id, node_id, outcome.attempt)
                 state.preview = outcome.preview
                 _set(run, node_id, _RUNNING)
-                if outcome.child:
-                    run.to_expand[node_id] = outcome.child
                 if state.cancel:
                     run.to_cancel_children[state.child] = None
                 continue
             state.output, state.preview, state.error = outcome.output, outcome.preview, None
+            if outcome.unfit:
+                run.unfit[node_id] = outcome.unfit
             _end(run, node_id, _COMPLETED, outcome.finished)
             _satisfy(run, node_id)
         elif status == "failed":
@@ -542,7 +559,7 @@ def _closing(run: DispatchRun, when: float) -> Closed | None:
     if cancelled and (run.cancel_requested or not fatal):
         status = _CANCELLED
     else:
-        status = _FAILED if fatal else _COMPLETED
+        status = _FAILED if fatal or run.unfit else _COMPLETED
     output = produced_by(run.manifest, [s.output for s in run.nodes]) if status is _COMPLETED else None
     return Closed(status, output, _story(run, fatal) if status is _FAILED else "", when)
 
@@ -556,6 +573,12 @@ def _story(run: DispatchRun, failed: list[int], most: int = 10) -> str:
         lines.append(f"{run.manifest.nodes[node_id].name} ({node_id}): {what}")
     if len(failed) > most:
         lines.append(f"... and {len(failed) - most} more")
+    lattice = run.manifest.lattice
+    file = lattice.place or lattice.file.rpartition("/")[2]
+    where = f"lattice {lattice.name}" + (f" ({file}, line {lattice.line})" if file and lattice.line else "")
+    for node_id, problem in list(run.unfit.items())[:most]:
+        name = run.manifest.nodes[node_id].name
+        lines.append(f"the return value of {where}, of what {name} ({node_id}) returned: {problem}")
     if run.counts[_SKIPPED]:
         lines.append(f"{run.counts[_SKIPPED]} skipped because of that")
     return "\n".join(lines)

@@ -2,25 +2,28 @@
 
 A pack is an ordered list of nodes of one dispatch that one slot runs one after another. Its size follows
 measured durations: one electron while nothing is known of its function, then what fits the time budget, and
-never so many that a slot would stay empty. A node whose only missing inputs come from earlier members of the same
-pack may follow them, so that a chain runs inside one pack.
+never so many that a slot would stay empty whose share is worth it. A node whose only missing inputs come from
+earlier members of the same pack may follow them, so that a chain runs inside one pack.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import chain
 from typing import NamedTuple
 
 from .engine import DispatchRun
 from .model import Options, Status
 
-#: Seconds of work that one pack should hold.
-BUDGET = 0.05
+#: Seconds of work that one pack should hold. From one pack to the next a Dask worker takes up to 0.01 s.
+BUDGET = 0.1
 #: Most electrons in one pack.
 LIMIT = 1_000
 #: Seconds that a runner needs around each electron, however short.
 OVERHEAD = 40e-6
+#: Seconds of work that are worth a slot of their own: less is done sooner than another slot has heard of it, and what depends
+#: on both halves would wait for two.
+WORTH = 0.02
 #: Packs that an executor may hold per slot: one that runs and one that can be revoked.
 PER_SLOT = 2
 
@@ -61,17 +64,19 @@ def alone(options: Options) -> bool:
 
 
 def plan(
-    run: DispatchRun, executor: int, free: float, slots: int, statistics: Statistics, packable: bool = True
-) -> list[PlannedPack]:
+    run: DispatchRun, executor: int, free: float, slots: int, statistics: Statistics, packable: bool = True,
+    only: Collection[int] | None = None,
+) -> list[PlannedPack]:  # fmt: skip
     """At most ``free`` packs of the run's ready nodes for one of its executors, in the order of readiness.
 
-    ``slots`` is how many packs run at once; ``packable`` False (a user's own executor): packs of one.
+    ``slots`` is how many packs run at once; ``packable`` False (a user's own executor): packs of one; ``only``: of the ready
+    ones no others.
     The run is not changed.
     """
     packs: list[PlannedPack] = []
     taken: set[int] = set()
     manifest = run.manifest
-    ready = run.ready[executor]
+    ready = run.ready[executor] if only is None else only
     share = max(1, -(-len(ready) // max(1, slots)))
     order = iter(ready)
     for node_id in order:
@@ -123,7 +128,7 @@ def _fill(
             roots += member == node_id
             if node.kind != "sublattice":
                 stack += _followers(run, member, unmet)
-        if roots >= share or budget <= 0 or len(members) >= LIMIT:
+        if (roots >= share and budget <= BUDGET - WORTH) or budget <= 0 or len(members) >= LIMIT:
             break
     return members
 

@@ -23,6 +23,7 @@ from .model import (
     Tpl,
     Val,
 )
+from .model.graph import keys_of
 
 
 def bare(produced: Produced | None) -> Produced | None:
@@ -40,7 +41,7 @@ def digests_of(produced: Produced | None) -> list[str]:
         found = [] if produced.template is None else [produced.template.digest]
         for part in produced.parts:
             found += digests_of(part.value)
-            found += [str(key) for kind, key in part.path if kind == "pick"]
+            found += keys_of(part.path)
         return found
     return []
 

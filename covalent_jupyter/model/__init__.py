@@ -18,6 +18,7 @@ from .graph import (
     Val,
     dependencies,
     refs_of,
+    selected_of,
 )
 from .status import ENDED, SIGNS, Status
 from .views import AttemptRow, ConnectionFile, Counts, DispatchRow, ElectronRow
@@ -118,4 +119,5 @@ __all__ = [
     "Welcome",
     "dependencies",
     "refs_of",
+    "selected_of",
 ]

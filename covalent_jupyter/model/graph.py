@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct
 
 Digest = str  # 64 lower-case hex digits of a sha256
@@ -55,6 +56,17 @@ def refs_of(value: Input) -> tuple[Ref, ...]:
     return value.refs if isinstance(value, Tpl) else ()
 
 
+def keys_of(path: tuple[Step, ...]) -> list[Digest]:
+    """The blobs of the keys in a selector."""
+    return [str(key) for kind, key in path if kind == "pick"]
+
+
+def digests_in(value: Input) -> list[Digest]:
+    """The blobs that one input names itself; those of the nodes that it refers to are not its own."""
+    own = [value.digest] if isinstance(value, (Val, Tpl)) else []
+    return own + [digest for ref in refs_of(value) for digest in keys_of(ref.path)]
+
+
 class FunctionDef(Struct, omit_defaults=True):
     """A user's function: its pickle, its code, and what people want to read about it."""
 
@@ -89,6 +101,10 @@ class Deps(Struct, omit_defaults=True, frozen=True):
     after: tuple[CallDep, ...] = ()
 
 
+#: options of executors that count for the electrons of a pack, which brings them along: they make no other executor
+FOLDERS = frozenset(("workdir", "create_unique_workdir"))
+
+
 class ExecutorSpec(Struct, omit_defaults=True, frozen=True):
     """An executor as data.
 
@@ -99,6 +115,13 @@ class ExecutorSpec(Struct, omit_defaults=True, frozen=True):
     name: str = "dask"
     options: dict[str, Any] = {}
     instance: Digest | None = None
+
+    @property
+    def key(self) -> str:
+        """One text per executor, whatever the order of its options, and whatever the folders of its electrons. Not the struct's
+        own encoding: that leaves out a default only where it is the very object, which a text from the wire is not."""
+        options = {name: value for name, value in self.options.items() if name not in FOLDERS}
+        return msgspec.json.encode([self.name, options, self.instance], order="sorted").decode()
 
 
 class Options(Struct, omit_defaults=True, frozen=True):
@@ -146,6 +169,16 @@ class Environment(Struct, omit_defaults=True):
     variables: tuple[str, ...] = ()  # names
     modules: dict[str, Digest] = {}  # path relative to the snapshot's root -> blob of the file
     host: str = ""
+    as_covalent: bool = False  # whether ``import covalent`` gives this package
+
+
+class Outline(Struct, array_like=True, frozen=True):
+    """What a lattice returned, for people: texts, and in between, for the values of electrons, numbers of ``refs`` of
+    the output."""
+
+    type: str
+    pieces: tuple[str | int, ...]
+    shape: str = ""  # "3 items"
 
 
 class Manifest(Struct, omit_defaults=True):
@@ -170,6 +203,7 @@ class Manifest(Struct, omit_defaults=True):
     notebook: str = ""
     redispatch_of: str | None = None
     names: tuple[str, ...] = ()  # of the parts of ``output`` where that is a dict or a sequence: keys, numbers
+    outline: Outline | None = None  # of what was returned, where that is more than one reference
     notify: bool | str | None = None  # who is told of the end: False nobody, "failure", a command or an address
     reuse: Literal["none", "changed", "failed"] = "none"  # what of ``redispatch_of`` is taken over
     parent: tuple[str, int] | None = None  # (dispatch id, node) of the sublattice's node
@@ -193,3 +227,12 @@ def dependencies(node: Node) -> set[int]:
     for value in node.kwargs.values():
         found.update(r.node for r in refs_of(value))
     return found
+
+
+def selected_of(manifest: Manifest) -> dict[int, tuple[tuple[Step, ...], ...]]:
+    """What the lattice returns of values of which it does not return all, by node."""
+    found: dict[int, dict[tuple[Step, ...], None]] = {}
+    for ref in refs_of(manifest.output):
+        if ref.path:
+            found.setdefault(ref.node, {})[ref.path] = None
+    return {node_id: tuple(paths) for node_id, paths in found.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import StrEnum, nonmember
 
 
 class Status(StrEnum):
@@ -17,12 +17,25 @@ class Status(StrEnum):
     CANCELLED = "CANCELLED"
     SKIPPED = "SKIPPED"  # an electron that it depends on gave no value
 
+    # Covalent's others, to be compared with: nothing is ever in them here
+    STARTING = nonmember("STARTING")
+    PENDING_REPLACEMENT = nonmember("PENDING_REPLACEMENT")
+    PENDING_POSTPROCESSING = nonmember("PENDING_POSTPROCESSING")
+    POSTPROCESSING = nonmember("POSTPROCESSING")
+    POSTPROCESSING_FAILED = nonmember("POSTPROCESSING_FAILED")
+    DISPATCHING_SUBLATTICE = nonmember("DISPATCHING")
+
     def __str__(self) -> str:
         return self.value
 
     @property
     def ended(self) -> bool:
         return self in ENDED
+
+    @staticmethod
+    def is_terminal(status: object) -> bool:
+        """``ended`` of a status or its name, as Covalent asks."""
+        return str(status) in ENDED
 
 
 ENDED = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.SKIPPED})

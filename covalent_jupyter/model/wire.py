@@ -4,6 +4,9 @@ A *framed body* is ``b"CJ1\\n"``, the length of the JSON part as 8 bytes big-end
 blobs one after another. The JSON part is ``{"manifest": {...}, "blobs": [[digest, size], ...],
 "variables": {...}}`` and says which blobs follow, in order. Blobs that are not in the body must have been
 uploaded before.
+
+Texts of users may hold what UTF-8 cannot carry: a lone surrogate, as Python makes of a file name that is no UTF-8. On
+the wire such a character is written out (``\\udce9``), so that nothing is lost by it. Values are pickled, and keep it.
 """
 
 from __future__ import annotations
@@ -48,7 +51,7 @@ def pack_body(
 ) -> bytes:
     """A framed body with these blobs inside."""
     items = list(blobs)
-    head = _head_encoder.encode(Head(manifest, [(d, len(b)) for d, b in items], variables or {}))
+    head = _encoded(_head_encoder, Head(manifest, [(d, len(b)) for d, b in items], variables or {}))
     return b"".join([MAGIC, struct.pack(">Q", len(head)), head, *(b for _, b in items)])
 
 
@@ -89,7 +92,12 @@ _encoder = msgspec.msgpack.Encoder()
 
 def encode(message: Any) -> bytes:
     """Any struct of :mod:`.work` as msgpack."""
-    return _encoder.encode(message)
+    return _encoded(_encoder, message)
+
+
+def encode_json(message: Any) -> bytes:
+    """A struct as JSON."""
+    return _encoded(_head_encoder, message)
 
 
 def decode_from_host(data: bytes) -> HostMessage:
@@ -98,3 +106,26 @@ def decode_from_host(data: bytes) -> HostMessage:
 
 def decode_from_service(data: bytes) -> ServiceMessage:
     return _to_host.decode(data)
+
+
+def sendable(text: str) -> str:
+    """The text as it is on the wire: with characters that UTF-8 cannot carry written out."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _encoded(encoder: msgspec.json.Encoder | msgspec.msgpack.Encoder, message: Any) -> bytes:
+    try:
+        return encoder.encode(message)
+    except UnicodeEncodeError:
+        return encoder.encode(_written_out(msgspec.to_builtins(message, builtin_types=(bytes,))))
+
+
+def _written_out(plain: Any) -> Any:
+    """Plain data with all its texts sendable."""
+    if isinstance(plain, str):
+        return sendable(plain)
+    if isinstance(plain, dict):
+        return {_written_out(key): _written_out(value) for key, value in plain.items()}
+    if isinstance(plain, (list, tuple)):
+        return [_written_out(item) for item in plain]
+    return plain

@@ -59,7 +59,8 @@ class Frame(Struct, array_like=True, frozen=True):
 
 
 class Error(Struct, omit_defaults=True):
-    """What went wrong, as text; ``exception`` is the blob of the pickled exception where it could be made."""
+    """What went wrong, as text; ``exception`` is the blob of the pickled exception where it could be made, ``left`` the
+    digest of what the electron hands out though it failed: the names that a cell had assigned by then."""
 
     type: str  # "ValueError"
     message: str
@@ -72,6 +73,8 @@ class Error(Struct, omit_defaults=True):
     cause: Literal["raised", "crashed", "timeout", "memory", "interrupted", "encode", "decode", "deps", "executor"] = (
         "raised"
     )
+    left: Digest = ""
+    behind: tuple[str, ...] = ()  # a line each: what it was raised from, or the exceptions of a group
 
 
 class Task(Struct, array_like=True):
@@ -87,6 +90,7 @@ class Task(Struct, array_like=True):
     options: int  # index into Pack.options
     seed: int
     line: int = 0
+    selected: tuple[tuple[Step, ...], ...] = ()  # what the lattice returns of the value, where that is not all of it
 
 
 class Pack(Struct):
@@ -166,6 +170,7 @@ class Outcome(Struct, omit_defaults=True, tag="outcome"):
     wrote: tuple[str, ...] = ()  # paths that it opened for writing by a relative name; not recorded
     reports: list[dict[str, Any]] = []  # of an older version, all of them; see Reported
     progress: dict[str, Any] = {}  # bars (done, total, elapsed, name, bars) and the last report, at the end
+    unfit: str = ""  # why the value does not have what the lattice returns of it (Task.selected)
 
 
 class Began(Struct, omit_defaults=True, tag="began"):

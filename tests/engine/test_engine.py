@@ -218,7 +218,7 @@ def test_a_sublattice_ends_with_its_child_and_can_be_tried_again() -> None:
     launch(run, 0)
     advance(run, Finished([Outcome(run.dispatch_id, 0, 1, "completed", 3.0, 4.0, child=b"body")]))
     child = run.nodes[0].child
-    assert child is not None and todo(run).expand == [(0, b"body")] and run.nodes[0].status is Status.RUNNING
+    assert child is not None and run.nodes[0].status is Status.RUNNING
     advance(run, ChildEnded(0, child, Status.FAILED, None, Error("E", "inner"), 5.0))
     assert ready(run) == [0] and run.nodes[0].attempt == 2
     launch(run, 0)
@@ -226,6 +226,28 @@ def test_a_sublattice_ends_with_its_child_and_can_be_tried_again() -> None:
     assert run.nodes[0].child not in (None, child)
     advance(run, ChildEnded(0, run.nodes[0].child or "", Status.COMPLETED, Output("v", 1), None, 6.0))
     assert ready(run) == [1] and run.nodes[0].output == Output("v", 1)
+
+
+def test_a_value_without_what_the_lattice_returns_of_it_fails_the_dispatch_and_is_kept() -> None:
+    run = started([[], []], output=Tpl("t" * 64, (Ref(0), Ref(1, (("item", 2),)), Ref(1, (("item", 3),)))))
+    assert run.selected == {1: ((("item", 2),), (("item", 3),))}
+    done(run, 0)
+    kept = Output("v1", 1)
+    outcome = Outcome(run.dispatch_id, 1, 1, "completed", 3.0, 4.0, 1e-3, kept, unfit="[2] of the value failed")
+    advance(run, Finished([outcome]))
+    assert (
+        run.status is Status.FAILED and run.output is None and "n1 (1) returned: [2] of the value failed" in run.error
+    )
+    assert run.nodes[1].status is Status.COMPLETED and run.nodes[1].output == kept
+
+
+@pytest.mark.parametrize(("minutes", "said"), [(9, []), (12, ["n0 (0) was cut off after 12 minutes"])])
+def test_one_that_was_cut_off_after_long_says_so(minutes: int, said: list[str]) -> None:
+    run = started([[]])
+    launch(run, 0)
+    ended = 3.0 + 60 * minutes
+    advance(run, Finished([Outcome(run.dispatch_id, 0, 1, "interrupted", 3.0, ended, error=Error("E", "gone"))]))
+    assert run.notices == said and ready(run) == [0]
 
 
 def test_cancel_reaches_the_child() -> None:

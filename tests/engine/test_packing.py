@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from covalent_jupyter.engine import DispatchRun, advance
 from covalent_jupyter.model import Options
 from covalent_jupyter.model.events import Submitted
-from covalent_jupyter.packing import BUDGET, LIMIT, OVERHEAD, Statistics, plan
+from covalent_jupyter.packing import BUDGET, LIMIT, OVERHEAD, WORTH, Statistics, plan
 
 from .graphs import CODE, manifest
 
@@ -43,7 +43,15 @@ def test_long_electrons_are_never_packed() -> None:
 
 
 def test_a_few_short_electrons_are_spread_over_the_slots() -> None:
-    assert sizes(run_of([[]] * 10), 4, 2, known(1e-3)) == [5, 5]
+    assert sizes(run_of([[]] * 10), 4, 2, known(8e-3)) == [5, 5]
+
+
+def test_what_is_not_worth_a_slot_of_its_own_stays_together() -> None:
+    assert sizes(run_of([[]] * 10), 4, 2, known(1e-3)) == [10]
+    crossed = run_of([[], [], [0, 1], [0, 1], [2, 3], [2, 3]])
+    assert [sorted(pack.nodes) for pack in plan(crossed, 0, 4, 2, known(1e-3))] == [list(range(6))]
+    (first, *_) = sizes(run_of([[]] * 100), 8, 8, known(1e-3))
+    assert WORTH <= first * (1e-3 + OVERHEAD) < 1.2 * WORTH
 
 
 def test_no_pack_is_larger_than_the_limit() -> None:
