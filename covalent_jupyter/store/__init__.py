@@ -4,7 +4,7 @@ One :class:`Store` per folder owns the database. :meth:`Store.append` is the onl
 reports as done survives the death of the process, of the machine, and a full disk.
 """
 
-from .batch import Batch, Changes, Group, Metric, Reusable, Summary, Table
+from .batch import Batch, Changes, Group, Metric, Summary, Table
 from .store import Store
 
-__all__ = ["Batch", "Changes", "Group", "Metric", "Reusable", "Store", "Summary", "Table"]
+__all__ = ["Batch", "Changes", "Group", "Metric", "Store", "Summary", "Table"]

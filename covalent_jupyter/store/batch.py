@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from ..model.graph import Digest
 from ..model.views import AttemptRow, DispatchRow, ElectronRow
-from ..model.work import Preview, Produced
 
 
 class Metric(NamedTuple):
@@ -71,6 +70,8 @@ class Group(Struct):
     running: int
     failed: int
     newest: float  # when the newest of them was dispatched
+    completed: int = 0
+    cancelled: int = 0
 
 
 class Summary(Struct):
@@ -87,12 +88,3 @@ class Table(Struct):
     types: list[str]
     rows: list[list[Any]]
     truncated: bool
-
-
-class Reusable(NamedTuple):
-    """A completed electron whose value another dispatch may take over, by ``key``."""
-
-    node: int
-    key: str
-    output: Produced
-    preview: Preview | None

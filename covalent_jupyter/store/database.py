@@ -61,7 +61,8 @@ class Database:
         self._closed = False
         self.generation = 1
         connection = opening.open_database(folder, self.repairs)
-        self._root: duckdb.DuckDBPyConnection | None = opening.migrate(folder, connection, self.repairs)
+        connection = opening.migrate(folder, connection, self.repairs)
+        self._root: duckdb.DuckDBPyConnection | None = opening.fold_log(folder, connection, self.repairs)
         self._identity = self._stat()
 
     def _stat(self) -> tuple[int, int] | None:

@@ -30,7 +30,7 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 #: DuckDB takes 80% of the machine unless told otherwise. No files, no network, no extensions for anyone.
 CONFIG: dict[str, Any] = {
     "memory_limit": "512MB",
-    "threads": 2,
+    "threads": 1,
     "max_temp_directory_size": "2GB",
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
@@ -44,6 +44,8 @@ _NEWER_FILE = re.compile(
 )
 _BROKEN_FILE = re.compile(r"Corrupt database file|does not match stored checksum|Could not read enough bytes")
 _REPAIRS = 100  # damaged entries of one log; each repair shortens it
+#: Bytes of a log that are worth a checkpoint when the store is opened: to read that much takes about as long.
+LONG_LOG = 2_000_000
 
 
 def boot_id() -> str:
@@ -98,6 +100,11 @@ class FolderLock:
         with suppress(OSError):  # a full disk: the note is for people, the lock holds without it
             os.ftruncate(self._fd, 0)
             os.pwrite(self._fd, json.dumps(note).encode(), 0)
+
+    @property
+    def deleted(self) -> bool:
+        """Whether the file was deleted, and not only moved away with its folder."""
+        return os.fstat(self._fd).st_nlink == 0
 
     def release(self) -> None:
         """The file stays: a lock on a removed file would be no lock."""
@@ -243,6 +250,25 @@ def migrate(folder: Path, connection: duckdb.DuckDBPyConnection, repairs: list[s
     crashpoint("migration.applied")
     connection.execute("CHECKPOINT")
     crashpoint("migration.done")
+    return connection
+
+
+def fold_log(folder: Path, connection: duckdb.DuckDBPyConnection, repairs: list[str]) -> duckdb.DuckDBPyConnection:
+    """Write into the file what a killed process has left in a long log, or every start from now on would read all of it again;
+    gives the connection to go on with (a full disk spoils the one that it fails on, and the log stays what it is)."""
+    try:
+        if (folder / f"{DATABASE}.wal").stat().st_size < LONG_LOG:
+            return connection
+    except FileNotFoundError:
+        return connection
+    crashpoint("log.read")
+    try:
+        connection.execute("CHECKPOINT")
+    except duckdb.Error:
+        with suppress(duckdb.Error):
+            connection.close()
+        return open_database(folder, repairs)
+    crashpoint("log.folded")
     return connection
 
 

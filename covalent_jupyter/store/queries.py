@@ -12,7 +12,7 @@ from ..model.graph import Digest
 from ..model.status import ENDED, Status
 from ..model.views import AttemptRow, DispatchRow, ElectronRow
 from . import rows
-from .batch import Changes, Group, Reusable, Summary
+from .batch import Changes, Group, Summary
 from .plan import PORTION
 
 Cursor = duckdb.DuckDBPyConnection
@@ -99,8 +99,14 @@ def _conditions(
         where.append("parent_id = ?")
         values.append(parent)
     if text:
-        where.append("contains(search, ?)")
+        found = "contains(search, ?)"
         values.append(text.lower())
+        if parent is None:  # a dispatch is found by its sublattices too
+            found += (
+                " OR dispatch_id IN (SELECT root_id FROM dispatch WHERE parent_id IS NOT NULL AND contains(search, ?))"
+            )
+            values.append(text.lower())
+        where.append(f"({found})")
     return " AND ".join(where), values
 
 
@@ -135,7 +141,8 @@ def summary(cursor: Cursor, by: str, most: int, **filters: Any) -> Summary:
     assert by in ("lattice", "notebook")
     found = cursor.execute(
         f"SELECT {by}, count(*), count(*) FILTER (status NOT IN {_ENDED}), count(*) FILTER (status = 'FAILED'), "
-        f"max(created) FROM dispatch WHERE {condition} GROUP BY 1 ORDER BY 5 DESC, 1 LIMIT ?",
+        "max(created), count(*) FILTER (status = 'COMPLETED'), count(*) FILTER (status = 'CANCELLED') "
+        f"FROM dispatch WHERE {condition} GROUP BY 1 ORDER BY 5 DESC, 1 LIMIT ?",
         [*values, _page(most)],
     ).fetchall()
     return Summary(states, [Group(*row) for row in found])
@@ -357,19 +364,6 @@ def lookup_key(cursor: Cursor, key: str, statuses: Collection[str | Status]) -> 
         [key, _statuses(statuses)],
     ).fetchone()
     return None if row is None else str(row[0])
-
-
-def reusable(cursor: Cursor, dispatch_id: str) -> list[Reusable]:
-    found = cursor.execute(
-        "SELECT node, key, data FROM electron WHERE dispatch_id = ? AND status = 'COMPLETED' ORDER BY node",
-        [dispatch_id],
-    ).fetchall()
-    result = []
-    for node, key, data in found:
-        output, preview = rows.nested_of(data)
-        if output is not None:
-            result.append(Reusable(node, key, output, preview))
-    return result
 
 
 def settings(cursor: Cursor, prefix: str) -> dict[str, str]:

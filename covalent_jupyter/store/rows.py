@@ -167,8 +167,8 @@ def dispatch_columns(row: DispatchRow) -> list[Any]:
     if output is not None and (stripped := bare(output)) is not output:
         row = msgspec.structs.replace(row, output=stripped)
     found = (
-        row.dispatch_id, row.name, row.label, row.lattice, row.notebook, row.note, *row.tags, *row.inputs.values(),
-        row.error,
+        row.dispatch_id, row.name, row.label, row.lattice, row.notebook, row.note, *row.tags,
+        ", ".join(f"{name}={value}" for name, value in row.inputs.items()), row.error,
     )  # fmt: skip
     return [
         row.dispatch_id, row.root_id, row.parent_id, row.lattice, row.status.value, 0, row.created, row.notebook,

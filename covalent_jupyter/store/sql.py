@@ -7,6 +7,7 @@ import decimal
 import math
 import re
 import threading
+from contextlib import suppress
 from typing import Any
 
 import duckdb
@@ -14,6 +15,7 @@ import duckdb
 from ..errors import InvalidRequest, StoreError
 from .batch import Table
 from .database import Database, spoils
+from .naming import check_names
 from .views import READABLE, VIEWS
 
 _PATH = re.compile(r"(?:/[^\s/'\":;]+)+/?")
@@ -57,9 +59,10 @@ def _run(own: duckdb.DuckDBPyConnection, query: str, max_rows: int, timeout: flo
     timer.daemon = True
     try:
         select = _select(own, query)
-        own.execute("BEGIN TRANSACTION READ ONLY")
         timer.start()
+        check_names(own, select)
         _check_tables(own, select)
+        own.execute("BEGIN TRANSACTION READ ONLY")
         return _fetch(own, select, max_rows)
     except duckdb.InterruptException as e:
         if not expired.is_set():
@@ -78,12 +81,21 @@ def _select(own: duckdb.DuckDBPyConnection, query: str) -> str:
         raise InvalidRequest(f"one SELECT statement is expected, not {len(statements)} statements")
     if statements[0].type != duckdb.StatementType.SELECT:
         kind = statements[0].type.name
+        if kind == "MULTI":
+            raise InvalidRequest(
+                "PIVOT needs its values here: PIVOT ... ON status IN ('COMPLETED', 'FAILED') USING ..."
+            )
         raise InvalidRequest(f"only SELECT is allowed here, not {kind}: the store is read-only for queries")
     return statements[0].query.strip().rstrip(";")
 
 
 def _check_tables(own: duckdb.DuckDBPyConnection, select: str) -> None:
-    named = {name.lower() for name in own.get_table_names(select)}
+    """The same once more, of the tables that DuckDB finds behind the names, where it can: not with ``unnest`` in FROM."""
+    with suppress(duckdb.BinderException):
+        _check_behind({name.lower() for name in own.get_table_names(select)})
+
+
+def _check_behind(named: set[str]) -> None:
     hidden = sorted(named - READABLE)
     if hidden:
         raise InvalidRequest(f"{hidden[0]!r} is not for queries: they may name {_NAMES}")

@@ -21,7 +21,7 @@ from ..model.graph import Digest
 from ..model.status import Status
 from ..model.views import AttemptRow, DispatchRow, ElectronRow
 from . import queries, sql, upkeep
-from .batch import Batch, Changes, Reusable, Summary, Table
+from .batch import Batch, Changes, Summary, Table
 from .database import Database
 from .opening import FolderLock, make_folder
 from .tables import Tables
@@ -95,6 +95,11 @@ class Store:
         return False
 
     @property
+    def deleted(self) -> bool:
+        """Whether its folder was deleted: then nobody can undo it by moving it back."""
+        return self._lock.deleted
+
+    @property
     def pending(self) -> int:
         """Batches that are not committed yet."""
         return self._writer.pending
@@ -104,10 +109,11 @@ class Store:
         """Number of the last committed event."""
         return self._writer.last_seq
 
-    def append(self, batch: Batch) -> Future[int]:
+    def append(self, batch: Batch, *, patient: bool = False) -> Future[int]:
         """Queue the batch. The future gives the number of its last event once it is durable; it fails only if the
-        batch itself is wrong, or the store is closed while it cannot be written."""
-        return self._writer.append(batch)
+        batch itself is wrong, or the store is closed while it cannot be written. ``patient``: nobody waits for it, so it
+        may be kept for some hundredths of a second, to share a transaction."""
+        return self._writer.append(batch, patient=patient)
 
     def close(self, timeout: float = 30.0) -> None:
         """Write what is queued, then close and unlock."""
@@ -261,10 +267,6 @@ class Store:
     def lookup_key(self, key: str, statuses: Collection[str | Status]) -> str | None:
         """The newest dispatch with this manifest key in one of these states."""
         return self._database.read(lambda c: queries.lookup_key(c, key, statuses))
-
-    def reusable(self, dispatch_id: str) -> list[Reusable]:
-        """Its completed electrons with what they produced."""
-        return self._database.read(lambda c: queries.reusable(c, dispatch_id))
 
     # Values
 

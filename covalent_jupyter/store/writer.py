@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -29,6 +30,9 @@ from .tables import Tables, last_seq
 #: Manifests above this many bytes are blob files.
 MANIFEST_INLINE = 262_144
 GROUP = 20_000  # electrons and events that one transaction takes, unless a single batch has more
+#: A commit costs much the same whatever is in it. So after one, what nobody waits for is left to gather for so many times
+#: as long as it took, at most so many seconds.
+REST = (2.0, 0.05)
 BACKOFF = (0.05, 2.0)  # seconds: first and longest wait between two attempts
 #: Work of its own transaction: gets the cursor, the tables, and the number of the last event.
 Job = Callable[[duckdb.DuckDBPyConnection, Tables, int], Any]
@@ -51,11 +55,12 @@ def environmental(error: BaseException) -> bool:
 class _Item:
     """Something to do in a transaction: write a batch, or carry out a job of its own."""
 
-    __slots__ = ("batch", "future", "job", "prepared", "weight")
+    __slots__ = ("batch", "future", "job", "patient", "prepared", "weight")
 
-    def __init__(self, batch: Batch | None, job: Job | None) -> None:
+    def __init__(self, batch: Batch | None, job: Job | None, *, patient: bool = False) -> None:
         self.batch = batch
         self.job = job
+        self.patient = patient
         self.future: Future[Any] = Future()
         self.future.set_running_or_notify_cancel()  # what was accepted is done, whoever still waits
         self.prepared: Prepared | None = None
@@ -74,6 +79,8 @@ class Writer:
         self._closing = False
         self._abandoned = threading.Event()
         self._busy = 0
+        self._hurried = 0  # items of the queue that somebody waits for
+        self._rests_until = 0.0
         self._doubtful = 0  # last number of an attempt that failed, and may have been committed
         self.last_seq = database.read(last_seq)
         self.problem: str | None = None
@@ -89,9 +96,10 @@ class Writer:
         """Whether anything that was committed belongs to the dispatch. From any thread."""
         return dispatch_id in self._tables.known
 
-    def append(self, batch: Batch) -> Future[int]:
-        """The future gives the number of the batch's last event, after the commit."""
-        return self._enqueue(_Item(batch, None))
+    def append(self, batch: Batch, *, patient: bool = False) -> Future[int]:
+        """The future gives the number of the batch's last event, after the commit. A ``patient`` batch, which nobody waits
+        for, may be kept for a moment, so that others share its transaction."""
+        return self._enqueue(_Item(batch, None, patient=patient))
 
     def submit(self, job: Job) -> Future[Any]:
         """Carry out the job in a transaction of its own, in its turn; it may be called again after a failure."""
@@ -102,6 +110,7 @@ class Writer:
             if self._closing:
                 raise StoreError(f"the store {self._database.folder} is closed")
             self._queue.append(item)
+            self._hurried += not item.patient
             self._wake.notify()
         return item.future
 
@@ -119,22 +128,32 @@ class Writer:
             group = self._take()
             if not group:
                 return
+            began = time.monotonic()
             self._commit(group)
             self._busy = 0
+            ended = time.monotonic()
+            self._rests_until = ended + min(REST[0] * (ended - began), REST[1])
 
     def _take(self) -> list[_Item]:
         with self._wake:
-            while not self._queue and not self._closing:
-                self._wake.wait()
+            while not self._closing and (pause := self._pause()) != 0:
+                self._wake.wait(pause)
             group: list[_Item] = []
             weight = 0
             while self._queue and (not group or weight + self._queue[0].weight <= GROUP):
                 group.append(self._queue.popleft())
                 weight += group[-1].weight
+                self._hurried -= not group[-1].patient
                 if group[-1].job is not None:
                     break
             self._busy = len(group)
             return group
+
+    def _pause(self) -> float | None:
+        """Seconds until the next transaction; None: until something comes."""
+        if not self._queue:
+            return None
+        return 0 if self._hurried else max(0.0, self._rests_until - time.monotonic())
 
     def _commit(self, group: Sequence[_Item]) -> None:
         """Write the group, whatever it takes. Every future of it is done afterwards."""

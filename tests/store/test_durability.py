@@ -100,6 +100,51 @@ def test_a_flipped_bit_in_the_log_costs_only_what_follows(folder: Path, tmp_path
         assert 0 < len(found) < len(events) and found == events[: len(found)]
 
 
+def _long_log(folder: Path, target: Path) -> list[tuple[int, str, bytes]]:
+    """Copied to ``target`` while it is open: a store with a log that is worth a checkpoint; what was committed."""
+    with Store.open(folder) as store:
+        for _ in range(30):
+            store.append(Batch(events=[("a", "x", os.urandom(100_000))])).result(20)
+        subprocess.run(["cp", "-r", str(folder), str(target)], check=True)
+        assert (target / "store.duckdb.wal").stat().st_size > opening.LONG_LOG
+        return store.events("a")
+
+
+def _log_size(folder: Path) -> int:
+    log = folder / "store.duckdb.wal"
+    return log.stat().st_size if log.exists() else 0
+
+
+def test_a_long_log_that_a_killed_process_has_left_is_read_once(folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "killed"
+    events = _long_log(folder, target)
+    with Store.open(target) as store:
+        assert store.events("a") == events and store.repairs == []
+        assert _log_size(target) < 100_000  # what the next start has to read, if this process is killed too
+        assert store.append(Batch(events=[("a", "x", b"more")])).result(20) == store.last_seq == len(events) + 1
+    with Store.open(target) as store:
+        assert len(store.events("a")) == len(events) + 1
+
+
+def test_without_room_for_that_it_opens_with_its_log_as_it_is(folder: Path, tmp_path: Path) -> None:
+    """Files that may not grow, as on a full disk: to hold what the log holds, the database would have to."""
+    target = tmp_path / "killed"
+    events, size = _long_log(folder, target), _log_size(target)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((target / "store.duckdb").stat().st_size, limits[1]))
+    try:
+        with Store.open(target) as store:
+            assert store.events("a") == events and store.repairs == [] and _log_size(target) == size
+            late = store.append(Batch(events=[("a", "x", b"more")]))
+            _wait(lambda: store.problem)
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            assert late.result(30) == store.last_seq == len(events) + 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with Store.open(target) as store:
+        assert len(store.events("a")) == len(events) + 1
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 8 MB of its own, where this may be mounted; else None."""

@@ -189,6 +189,112 @@ def test_attacks_are_refused_and_change_nothing(filled: Store, query: str) -> No
     assert filled.append(Batch(events=[("a", "x", b"")])).result(20) == 2
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT * FROM event",
+        'SELECT * FROM "Event"',
+        "SELECT * FROM main.dispatch",
+        "SELECT * FROM store.main.electron",
+        "SELECT data /* FROM dispatches */ FROM recent",
+        "TABLE event",
+        "FROM dispatches UNION ALL BY NAME FROM dispatch",
+        "SELECT (SELECT count(*) FROM event)",
+        "SELECT 1 WHERE EXISTS (FROM event)",
+        "FROM dispatches POSITIONAL JOIN event",
+        "FROM dispatches d, LATERAL (SELECT * FROM event e WHERE e.dispatch_id = d.dispatch_id)",
+        "FROM dispatches JOIN event USING (dispatch_id)",
+        "WITH a AS (FROM event) FROM a",
+        "WITH event AS (FROM event) FROM event",
+        "WITH RECURSIVE event AS (FROM event UNION ALL FROM event) FROM event",
+        "WITH dispatches AS MATERIALIZED (FROM electron) FROM dispatches",
+        "FROM (WITH event AS (SELECT 1) FROM event) a, event",
+        "WITH a AS (FROM b), b AS (SELECT 1), event AS (SELECT 1) FROM main.event",
+        "WITH a AS (FROM event), event AS (SELECT 1) FROM a",
+        "PIVOT event ON kind IN ('submitted') USING count(*)",
+        "PIVOT dispatches ON status USING count(*)",
+        "UNPIVOT event ON kind INTO NAME n VALUE v",
+        "DESCRIBE event",
+        "SUMMARIZE event",
+        "SHOW event",
+        "SHOW TABLES",
+        "SHOW ALL TABLES",
+        "SHOW DATABASES",
+        "SELECT * FROM (SHOW TABLES)",
+        "SELECT * FROM (DESCRIBE event)",
+        "SELECT * FROM query('SELECT * FROM dispatches')",
+        "SELECT * FROM query_table('dispatch')",
+        "SELECT * FROM query_table(['dispatches'])",
+        "FROM histogram(dispatches, status)",
+        "FROM duckdb_settings()",
+        "FROM duckdb_databases()",
+        "FROM duckdb_tables()",
+        "FROM duckdb_secrets()",
+        "FROM pragma_database_size()",
+        "FROM pragma_table_info('event')",
+        "FROM pg_timezone_names()",
+        "FROM system.main.duckdb_settings()",
+        "FROM information_schema.tables",
+        "FROM pg_catalog.pg_tables",
+        "FROM pg_tables",
+        "FROM sqlite_master",
+        "FROM duckdb_columns",
+        "FROM 'file.csv'",
+        'FROM "file.csv"',
+        "SELECT current_setting('temp_directory')",
+        "SELECT CURRENT_SETTING('temp_directory')",
+        "SELECT main.current_setting('temp_directory')",
+        "SELECT 'temp_directory'.current_setting()",
+        "SELECT list_transform(['temp_directory'], lambda x: current_setting(x))",
+        "SELECT count(*) FROM dispatches ORDER BY current_setting('temp_directory')",
+        "SELECT get_block_size('store')",
+        "SELECT pg_get_viewdef(1)",
+        "SELECT getenv('HOME')",
+        "SELECT json_serialize_plan('SELECT * FROM event')",
+        "SELECT write_log('x')",
+        "SELECT sleep_ms(1)",
+        "FROM read_duckdb('x')",
+    ],
+)
+def test_nothing_but_views_and_functions_that_compute_can_be_named(filled: Store, query: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"not for queries.*dispatches, electrons|PIVOT needs its values"):
+        filled.sql(query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "FROM main.electrons",
+        'FROM store.main."Dispatches"',
+        "WITH event AS (SELECT 1 AS x) SELECT x FROM event",
+        "WITH a AS (SELECT 1 AS x), b AS (FROM a) FROM b, (SELECT x + 1 FROM a)",
+        "WITH RECURSIVE t AS (SELECT 1 AS x UNION ALL SELECT x + 1 FROM t WHERE x < 5) SELECT * FROM t",
+        "VALUES (1, 'a'), (2, 'b')",
+        "FROM range(3) t(i), LATERAL (SELECT i + 1)",
+        "FROM generate_series(1, 3)",
+        "FROM unnest([1, 2])",
+        "SELECT name, tag FROM dispatches, unnest(tags) t(tag)",
+        "SELECT unnest(tags) FROM dispatches",
+        "FROM dispatches d, json_each(d.inputs)",
+        "PIVOT dispatches ON status IN ('COMPLETED', 'FAILED') USING count(*)",
+        "UNPIVOT (SELECT total, failed FROM dispatches) ON total, failed INTO NAME n VALUE v",
+        "DESCRIBE electrons",
+        "SHOW electrons",
+        "SUMMARIZE electrons",
+        "DESCRIBE SELECT 1",
+        "SELECT COLUMNS('d.*') FROM dispatches",
+        "SELECT * EXCLUDE (seq) REPLACE (upper(name) AS name) FROM electrons QUALIFY row_number() OVER (ORDER BY node) = 1",
+        "SELECT now() - created, today(), date_trunc('day', created), random() FROM dispatches USING SAMPLE 1",
+        "SELECT list_transform([1], lambda x: x + 1), [x * 2 FOR x IN [1, 2]], pg_typeof(1)",
+        "FROM dispatches POSITIONAL JOIN electrons",
+        "SELECT name FROM electrons WHERE name IN (SELECT name FROM electrons) UNION SELECT lattice FROM dispatches",
+        "SELECT " + " OR ".join(f"node = {n}" for n in range(500)) + " FROM electrons",
+    ],
+)
+def test_what_only_computes_is_answered(filled: Store, query: str) -> None:
+    assert filled.sql(query).columns
+
+
 def test_rows_are_capped(filled: Store) -> None:
     table = filled.sql("SELECT range FROM range(5000)")
     assert len(table.rows) == 1000 and table.truncated
