@@ -14,6 +14,7 @@
     │   ├── Conflict         409   the id exists with another graph, or the state forbids it
     │   ├── TooLarge         413
     │   ├── MissingBlobs     422   the request names blobs that the service does not have
+    │   ├── StoreGone        424   the store was removed while the service ran
     │   ├── VersionMismatch  426   client and service speak different protocols
     │   └── StorageFull      507
     ├── ServiceUnavailable         the service cannot be reached or started (also a ConnectionError)
@@ -104,6 +105,12 @@ class MissingBlobs(ServiceError):
     status = 422
 
 
+class StoreGone(ServiceError):
+    """The store was removed while the service ran; nothing was accepted."""
+
+    status = 424
+
+
 class VersionMismatch(ServiceError):
     """Client and service speak protocols that do not meet."""
 
@@ -117,7 +124,8 @@ class StorageFull(ServiceError):
 
 
 SERVICE_ERRORS: dict[int, type[ServiceError]] = {
-    c.status: c for c in (InvalidRequest, NotFound, Conflict, TooLarge, MissingBlobs, VersionMismatch, StorageFull)
+    c.status: c
+    for c in (InvalidRequest, NotFound, Conflict, TooLarge, MissingBlobs, StoreGone, VersionMismatch, StorageFull)
 }
 
 

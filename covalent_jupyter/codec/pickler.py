@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copyreg
 import io
+import operator
 import pickle
 import sys
 from collections.abc import Callable
 from functools import cache, lru_cache
 from importlib import import_module
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType, MemberDescriptorType, MethodDescriptorType, ModuleType
 from typing import Any
 
 from ..errors import EncodeError
@@ -68,8 +69,8 @@ def _pickler_class(persistent: bool) -> Any:
                 return self.reduce_code_object(obj)
             if kind is _Cached and not self.by_name(obj):
                 return _cache_again, (obj.__wrapped__, obj.cache_parameters())
-            if issubclass(kind, BaseException) and _is_tblibs(copyreg.dispatch_table.get(kind)):
-                return obj.__reduce_ex__(5)
+            if issubclass(kind, BaseException):
+                return _reduce_exception(obj, kind)
             module = kind.__module__
             if type(module) is str:
                 if module.startswith("torch"):
@@ -96,6 +97,8 @@ def _pickler_class(persistent: bool) -> Any:
             reduced = super().reducer_override(obj)
             if reduced is not NotImplemented and reduced[0] is not type:
                 self.has_code = True
+                if kind is not FunctionType:
+                    return _with_slots(obj, reduced)
             return reduced
 
         def reduce_table(self, obj: Any, module: str) -> Any:
@@ -205,6 +208,35 @@ def _follow(module: str, qualname: str, steps: tuple[str, ...]) -> Any:
     return found
 
 
+def _reduce_exception(obj: BaseException, kind: type[BaseException]) -> Any:
+    """Exceptions that say themselves how they are pickled are left to it; see ``_made_again`` for the others."""
+    registered = copyreg.dispatch_table.get(kind)
+    if registered is not None and not _is_tblibs(registered):
+        return NotImplemented
+    if type(kind.__reduce__) is MethodDescriptorType and FunctionType in (type(kind.__init__), type(kind.__new__)):
+        reduced: Any = obj.__reduce_ex__(5)
+        if reduced[0] is kind:
+            return _made_again, (kind, reduced[1]), *reduced[2:]
+    return NotImplemented if registered is None else obj.__reduce_ex__(5)
+
+
+def _made_again(kind: type[BaseException], arguments: tuple[Any, ...]) -> BaseException:
+    """An exception with these ``args``, also where its own ``__init__`` takes others than it hands to ``Exception``: then
+    without calling it. Attributes follow as the state."""
+    try:
+        made = kind(*arguments)
+        if len(made.args) == len(arguments) and all(map(operator.is_, made.args, arguments)):
+            return made
+    except Exception:  # border: the user's __init__
+        pass
+    builtin = kind
+    while builtin.__module__ != "builtins":
+        builtin = builtin.__base__  # type: ignore[assignment]
+    made = builtin.__new__(kind, *arguments)
+    builtin.__init__(made, *arguments)
+    return made
+
+
 def _is_tblibs(reduce: Any) -> bool:
     """Whether exceptions are pickled by tblib: importing distributed sees to that, for the whole process. They would bring their
     traceback and causes along, and be other bytes than where distributed was not imported."""
@@ -214,6 +246,21 @@ def _is_tblibs(reduce: Any) -> bool:
 def _cache_again(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
     """``functools.lru_cache`` around a function by value, empty; its own pickle is a name in ``__main__``."""
     return lru_cache(**parameters)(function)
+
+
+def _with_slots(cls: type, reduced: Any) -> Any:
+    """How a class by value is made, with its slots: cloudpickle sets ``__slots__`` on the finished class, whose instances then have
+    a ``__dict__`` after all, and do not fit the class in the process that it came from."""
+    if getattr(reduced[0], "__name__", "") != "_make_skeleton_class":
+        return reduced
+    make, arguments, (attributes, rest), *others = reduced
+    for name, value in list(attributes.items()):
+        if name == "__slotnames__" or (type(value) is MemberDescriptorType and value.__objclass__ is cls):
+            del attributes[name]  # what Python makes of the slots by itself
+    if "__slots__" in attributes and not (issubclass(cls, tuple) and hasattr(cls, "_fields")):  # NamedTuple has its own
+        constructor, name, bases, given, *more = arguments
+        arguments = (constructor, name, bases, {**given, "__slots__": attributes.pop("__slots__")}, *more)
+    return make, arguments, (attributes, rest), *others
 
 
 def _reduce_tensor(obj: Any) -> Any:

@@ -83,6 +83,8 @@ def _load_problem(error: Exception, python: tuple[int, int], notes: Notes) -> st
         top = error.name.partition(".")[0]
         version = notes.packages.get(top)
         recorded = f" (recorded with {top} {version})" if version else ""
+        if top == "covalent":
+            return f"the value needs the module {error.name!r}: call covalent_jupyter.install_as_covalent() first"
         return (
             f"the value needs the module {error.name!r}, which cannot be imported here{recorded}; "
             "install it, or put it on sys.path"

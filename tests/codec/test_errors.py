@@ -207,6 +207,17 @@ def test_a_cut_array_is_a_decode_error() -> None:
 class TwoArguments(Exception):
     def __init__(self, a: int, b: int) -> None:
         super().__init__(f"{a} and {b}")
+        self.a = a
+
+
+class Keeps(OSError):
+    """Loads as it was made: what it keeps is nowhere else."""
+
+    __slots__ = ("code",)
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 class Silent(Exception):
@@ -233,9 +244,33 @@ def test_exceptions_come_back_with_their_cause_and_without_traceback() -> None:
     assert isinstance(back.__cause__, KeyError) and back.__traceback__ is None
 
 
+def test_exceptions_with_an_init_of_their_own() -> None:
+    class Here(KeyError):
+        """Of a notebook: goes by value."""
+
+        def __init__(self, table: str, *, row: int) -> None:
+            super().__init__(f"no row {row} in {table}")
+            self.row = row
+
+    class Told(ValueError):
+        def __init__(self, text: str) -> None:
+            super().__init__(f"told: {text}")
+
+    made = (TwoArguments(1, 2), Here("t", row=3), Told("x"), ExceptionGroup("g", [TwoArguments(3, 4)]))
+    for exception in made:
+        back = carried(exception)
+        assert type(back) is type(exception) and str(back) == str(exception)
+        [again] = codec.decode(b"".join(codec.encode([exception])))
+        assert type(again) is type(exception) and again.args == exception.args or isinstance(again, ExceptionGroup)
+    assert (carried(made[1]).row, carried(made[0]).a) == (3, 1)  # type: ignore[union-attr]
+    assert str(carried(made[3]).exceptions[0]) == "3 and 4"  # type: ignore[union-attr]
+    kept = carried(Keeps(7))
+    assert isinstance(kept, Keeps) and kept.code == 7
+
+
 def test_a_cause_that_cannot_be_pickled_is_left_out() -> None:
     error = ValueError("outer")
-    error.__cause__ = TwoArguments(1, 2)
+    error.__cause__ = ValueError(threading.Lock())
     back = carried(error)
     assert isinstance(back, ValueError) and back.__cause__ is None
 
@@ -247,14 +282,15 @@ def test_an_import_of_distributed_changes_nothing() -> None:
         assert ValueError in copyreg.dispatch_table
         test_exceptions_come_back_with_their_cause_and_without_traceback()
         test_a_cause_that_cannot_be_pickled_is_left_out()
-        test_exceptions_that_would_not_come_back_the_same(TwoArguments(1, 2))
+        test_exceptions_that_would_not_come_back_the_same(Silent())
+        test_exceptions_with_an_init_of_their_own()
         test_more_exceptions()
     finally:
         copyreg.dispatch_table.clear()
         copyreg.dispatch_table.update(known)
 
 
-@pytest.mark.parametrize("exception", [TwoArguments(1, 2), Silent(), ValueError(threading.Lock())])
+@pytest.mark.parametrize("exception", [Silent(), ValueError(threading.Lock())])
 def test_exceptions_that_would_not_come_back_the_same(exception: Exception) -> None:
     assert codec.encode_exception(exception) is None
 
