@@ -36,6 +36,6 @@ def connection_file(store_dir: Path) -> Path:
     return runtime_dir() / f"covalent-{name}.json"
 
 
-def variables_file(store_dir: Path, dispatch_id: str) -> Path:
-    """Values of a dispatch's environment variables, kept until it ends: in the runtime directory, not the store."""
-    return connection_file(store_dir).with_suffix("") / f"{dispatch_id}.env"
+def variables_folder(store_dir: Path) -> Path:
+    """Values of the environment variables of unfinished dispatches, a file each: in the runtime directory, not the store."""
+    return connection_file(store_dir).with_suffix("")

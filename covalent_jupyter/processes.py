@@ -26,6 +26,14 @@ class ProcessRecord(msgspec.Struct):
     boot: str
 
 
+def signal_name(number: int) -> str:
+    """``SIGKILL`` for 9."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 def boot_id() -> str:
     """A text that is another after every boot of this machine."""
     try:

@@ -39,6 +39,11 @@ class SpoolWriter:
             raise
         self._size += written
 
+    def clear(self) -> None:
+        """Forgets every record."""
+        os.ftruncate(self._fd, 0)
+        self._size = 0
+
     def fileno(self) -> int:
         return self._fd
 

@@ -17,6 +17,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from ..model.wire import sendable
+
 _NAME = 100  # characters
 _MOST = 8  # bars that are told, outermost first
 
@@ -136,7 +138,7 @@ def _tell(shown: Any, where: Where, *, closing: bool) -> None:
             bars.open(known[1])
         bar = known[1]
         bar.done, bar.total = _number(shown.n) or 0, _number(getattr(shown, "total", None))
-        bar.name = str(getattr(shown, "desc", "") or "").removesuffix(": ")[:_NAME]
+        bar.name = sendable(str(getattr(shown, "desc", "") or "").removesuffix(": ")[:_NAME])
         if closing:
             bars.close(bar)
         tell(last=closing)

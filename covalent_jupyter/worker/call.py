@@ -8,13 +8,16 @@ import resource
 import sys
 import time
 import types
+from contextlib import suppress
 from contextvars import copy_context
 from typing import Any
 
 from ..model.work import Error, Outcome, Pack, Task
 from . import context
 from .bench import Bench
+from .cell import Names
 from .deps import Prepared, prepare
+from .fit import unfit
 from .imported import newly_imported
 from .preview import preview_of
 from .results import child_of, error_for, output_of
@@ -85,6 +88,7 @@ def _run(task: Task, pack: Pack, bench: Bench, outcome: Outcome) -> None:
         else:
             outcome.output = output_of(result, task, pack, sync=False)
             outcome.preview = preview_of(result, outcome.output.size)
+            outcome.unfit = unfit(result, task, bench.inputs.blob) if task.selected else ""
         outcome.status = "completed"
     except Stopped:
         outcome.status = "interrupted"  # the pool says "cancelled" if it was the one who sent it
@@ -97,6 +101,17 @@ def _run(task: Task, pack: Pack, bench: Bench, outcome: Outcome) -> None:
         if os.getpid() == bench.pid:
             outcome.error = error_for(error, task)
             outcome.output = outcome.preview = None
+            _hand_out(task, pack, outcome, outcome.error)
+
+
+def _hand_out(task: Task, pack: Pack, outcome: Outcome, error: Error) -> None:
+    """What the electron leaves though it failed. It is no value of the electron: only the error tells of it."""
+    left = context.get_context().left
+    if left is None:
+        return
+    with suppress(Exception):  # border: pickling the user's objects; the error is what matters
+        outcome.output = output_of(left, task, pack, sync=False)
+        error.left = outcome.output.digest
 
 
 def _call(task: Task, pack: Pack, bench: Bench, outcome: Outcome) -> Any:
@@ -125,7 +140,7 @@ def _call(task: Task, pack: Pack, bench: Bench, outcome: Outcome) -> Any:
         outcome.duration = time.monotonic() - begun
     if prepared is not None and os.getpid() == bench.pid:
         prepared.call_after()
-    if plain:
+    if plain and type(result) is not Names:
         changed = bench.inputs.changed_globals(task.function, function, held)
         if changed:
             outcome.warnings += (f"changed in the electron, unchanged in your kernel: {', '.join(changed)}",)

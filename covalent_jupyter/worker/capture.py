@@ -19,7 +19,8 @@ import msgspec
 
 from ..model.work import Log
 from ..processes import LINUX
-from .displays import Places, Recorder, install, live_path, moved, read_shown, take_away
+from .displays import Places, Recorder, live_path, moved, take_away
+from .mending import install
 from .room import FULL, wait_for_room
 
 SHORT = 4096  # bytes: a log up to this size is inside the outcome
@@ -164,7 +165,7 @@ def take_displays(live: tuple[str, str], log_root: str, dropped: tuple[int, int]
     if not data:
         return b""
     out, err = (_places(path, log_root, cut) for path, cut in zip(live, dropped, strict=True))
-    return moved(read_shown(data), out, err)
+    return moved(data, out, err)
 
 
 def _places(path: str, log_root: str, dropped: int) -> Places:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..model.wire import sendable
 from .bars import Bar, Bars
 
 _T = TypeVar("_T")
@@ -40,6 +41,7 @@ class ElectronContext:
     )  # relative paths opened for writing, as absolute ones
     reports: int = field(default=0, repr=False)
     last_report: dict[str, Any] = field(default_factory=dict, repr=False)
+    left: Any = field(default=None, repr=False)  # what it hands out if it fails
     _noted: float = field(default=0.0, repr=False)
     _notes_left: float = field(default=_NOTES_AT_ONCE, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -149,11 +151,14 @@ def shown() -> tuple[Bars, Callable[..., None]] | None:
     return None if electron is None else (electron.bars, electron.tell)
 
 
-def progress(iterable: Iterable[_T], total: int | None = None, name: str = "") -> Iterator[_T]:
+def progress(iterable: Iterable[_T], total: int | str | None = None, name: str | int | None = "") -> Iterator[_T]:
     """Iterate, shown as a bar in panel and sidebar. ``total`` is taken from ``len`` where that is known.
 
-    Loops may be nested: the outermost bar comes first. Bars of tqdm are shown in the same way.
+    ``progress(items, "epochs", 40)``, in tqdm's order, is understood as well. Loops may be nested: the outermost bar comes
+    first. Bars of tqdm are shown in the same way.
     """
+    if isinstance(total, str):
+        total, name = None if isinstance(name, str) else name, total
     if total is None:
         try:
             total = len(iterable)  # type: ignore[arg-type]
@@ -161,7 +166,9 @@ def progress(iterable: Iterable[_T], total: int | None = None, name: str = "") -
             pass
     electron = get_context()
     number = _plain(total)
-    bar = Bar(str(name)[:100], number if isinstance(number, (int, float)) and math.isfinite(number) else None)
+    bar = Bar(
+        sendable(str(name or "")[:100]), number if isinstance(number, (int, float)) and math.isfinite(number) else None
+    )
     electron.bars.open(bar)
     electron.tell()
     try:
@@ -184,7 +191,7 @@ def report(**values: Any) -> None:
 
 def _text(text: str) -> str:
     """A text that may be sent: short, and valid Unicode."""
-    return str.__str__(text)[:_MAX_REPORT_TEXT].encode("utf-8", "replace").decode()
+    return sendable(str.__str__(text)[:_MAX_REPORT_TEXT])
 
 
 def _plain(value: Any) -> Any:

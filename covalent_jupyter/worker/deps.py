@@ -10,8 +10,11 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from packaging.requirements import Requirement
 
 from .. import codec
 from ..errors import ElectronError
@@ -64,7 +67,7 @@ def prepare(deps: Deps, load: Callable[[str], Buffer], work_root: str) -> Prepar
     """Run the shell commands, install the packages. DepsError with the command's output."""
     for command in deps.bash:
         run_shell(command)
-    if deps.pip:
+    if deps.pip and not all(map(is_here, deps.pip)):
         folder = install(deps.pip, work_root)
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
@@ -89,6 +92,19 @@ def run_shell(command: str) -> None:
 
 def _ending(code: int) -> str:
     return f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
+
+
+def is_here(requirement: str) -> bool:
+    """Whether this environment has the package already, as pip would find. Extras, addresses and options are left to pip."""
+    try:
+        wanted = Requirement(requirement)
+        if wanted.url or wanted.extras:
+            return False
+        if wanted.marker is not None and not wanted.marker.evaluate():
+            return True
+        return wanted.specifier.contains(version(wanted.name), prereleases=True)
+    except (PackageNotFoundError, ValueError):  # which malformed requirements and versions are
+        return False
 
 
 def install(requirements: tuple[str, ...], work_root: str) -> Path:

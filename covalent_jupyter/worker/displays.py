@@ -8,26 +8,28 @@ from __future__ import annotations
 
 import base64
 import bisect
-import builtins
-import importlib.abc
-import importlib.util
 import io
 import json
 import os
+import re
 import sys
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from ..model.wire import encode_json
 from .room import FULL
 
 CAP = 10 << 20  # bytes of all displays of one attempt
 MOST = 1000  # displays of one attempt
 _ONE = 4 << 20  # bytes of one display
+_HTML_BESIDE = 1 << 20  # characters of a figure of plotly that is kept in two forms
 _DPI = 100.0
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+_PLOTLY = "application/vnd.plotly.v1+json"
 _MIMES = {
     "_repr_html_": "text/html", "_repr_markdown_": "text/markdown", "_repr_svg_": "image/svg+xml",
     "_repr_png_": "image/png", "_repr_jpeg_": "image/jpeg", "_repr_latex_": "text/latex",
@@ -47,8 +49,8 @@ class Shown(msgspec.Struct, omit_defaults=True):
     clear: bool = False  # everything before it goes away
 
 
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Shown).decode
+_PLACES = re.compile(rb'\{"out":(\d+),"err":(\d+)')
+_DIGITS = 32  # room for both places in a line: it stays as long as it is when they become others
 
 
 class Recorder:
@@ -59,6 +61,7 @@ class Recorder:
         self.before: Callable[[], tuple[int, int]] = lambda: (0, 0)  # flushes; bytes printed so far
         self.count = 0
         self.lost = 0  # displays that the disk had no room for
+        self.told_of_widgets = False
         self._size = 0
 
     def add(self, data: dict[str, Any], metadata: dict[str, Any] | None = None, **how: Any) -> None:
@@ -95,6 +98,7 @@ class Recorder:
 
     def reset(self) -> None:
         self.count = self.lost = self._size = 0
+        self.told_of_widgets = False
 
 
 def _append(path: str, line: bytes) -> bool:
@@ -110,12 +114,13 @@ def _append(path: str, line: bytes) -> bool:
 
 
 def _line(record: Shown) -> bytes:
-    return _encode(record) + b"\n"
+    return _padded(record.out, record.err, encode_json(record))
 
 
-def read_shown(data: bytes) -> list[Shown]:
-    """The displays in a file; a line that is not whole yet is left out."""
-    return [_decode(line) for line in data.split(b"\n")[:-1] if line]
+def _padded(out: int, err: int, text: bytes) -> bytes:
+    """The line with blanks behind it, so that its length does not depend on the places that it tells. Who has read a live
+    file to the end of some line can go on there in the recorded one."""
+    return text + b" " * (_DIGITS - len(f"{out}{err}")) + b"\n"
 
 
 def live_path(stdout: str) -> str:
@@ -123,11 +128,16 @@ def live_path(stdout: str) -> str:
     return f"{stdout[:-4]}.dsp" if stdout else ""
 
 
-def moved(records: Sequence[Shown], out: Callable[[int], int], err: Callable[[int], int]) -> bytes:
-    """The file again, with the places that ``out`` and ``err`` give for the old ones."""
-    for record in records:
-        record.out, record.err = out(record.out), err(record.err)
-    return b"".join(map(_line, records))
+def moved(data: bytes, out: Callable[[int], int], err: Callable[[int], int]) -> bytes:
+    """The file again, with the places that ``out`` and ``err`` give for the old ones; a line that is not whole is left out."""
+    lines = []
+    for line in data.split(b"\n")[:-1]:
+        found = _PLACES.match(line)
+        if found is not None:
+            places = out(int(found[1])), err(int(found[2]))
+            text = b'{"out":%d,"err":%d' % places + line[found.end() :].rstrip(b" ")
+            lines.append(_padded(*places, text))
+    return b"".join(lines)
 
 
 class Places:
@@ -242,11 +252,35 @@ def publish_display_data(
 
 def publish(data: dict[str, Any], metadata: dict[str, Any] | None = None, **how: Any) -> None:
     """Record a mime bundle; without an electron that records, its text is printed."""
-    plain = {str(kind): _jsonable(kind, value) for kind, value in data.items()}
+    plain = _without_widgets({str(kind): _jsonable(kind, value) for kind, value in data.items()})
+    if _PLOTLY in plain and "text/html" not in plain:
+        plain.update(_plotly_html(plain[_PLOTLY]))
     if _RECORDERS:
         _RECORDERS[-1].add(plain, _metadata(metadata), **how)
     else:
         print(plain.get("text/plain", ", ".join(plain)))
+
+
+def _without_widgets(data: dict[str, Any]) -> dict[str, Any]:
+    """What is left of a widget where its kernel is not: its text."""
+    if _WIDGET not in data:
+        return data
+    if _RECORDERS and not _RECORDERS[-1].told_of_widgets:
+        _RECORDERS[-1].told_of_widgets = True
+        print(
+            "Widgets live in the kernel: of those that are displayed outside of it only the text is shown.",
+            file=sys.stderr,
+        )
+    return {"text/plain": "(a widget)", **{kind: value for kind, value in data.items() if kind != _WIDGET}}
+
+
+def _plotly_html(figure: Any) -> dict[str, Any]:
+    """A figure of plotly for pages that do not know plotly, as the kernel's own renderer adds it."""
+    module = sys.modules.get("plotly.io")
+    if module is None or len(str(figure)) > _HTML_BESIDE:
+        return {}
+    made = _ask(lambda: module.to_html(figure, full_html=False, include_plotlyjs="cdn", validate=False))
+    return {"text/html": made} if made else {}
 
 
 def clear_output(wait: bool = False) -> None:
@@ -346,92 +380,13 @@ def show_figures(*_: Any, close: bool = True, **__: Any) -> None:
         pyplot.close("all")
 
 
-def _show_one(figure: Any, *_: Any, **__: Any) -> None:
+def show_one(figure: Any, *_: Any, **__: Any) -> None:
     publish({"image/png": png_of(figure), "text/plain": repr(figure)})
 
 
-def _mend_ipython(module: Any) -> None:
-    ours = {f.__name__: f for f in (display, update_display, publish_display_data, clear_output)}
-    _replace(module, {**ours, "DisplayHandle": Handle})
-
-
-def _mend_pyplot(module: Any) -> None:
-    _replace(module, {"show": show_figures})
-
-
-def _replace(module: Any, ours: dict[str, Any]) -> None:
-    """Replace functions of a module, also where others that were loaded before have them by ``from ... import``."""
-    theirs = {name: vars(module).get(name) for name in ours}
-    for other in list(sys.modules.values()):
-        names = getattr(other, "__dict__", {})
-        for name, function in theirs.items():
-            if function is not None and names.get(name) is function:
-                names[name] = ours[name]
-
-
-def _mend_figure(module: Any) -> None:
-    module.Figure.show = _show_one
-
-
-def _mend_plotly(module: Any) -> None:
-    if os.environ.get("PLOTLY_RENDERER") is None:
-        module.renderers.default = "plotly_mimetype"
-
-
-#: module -> what is done to it when it has been imported
-_MENDED: dict[str, Callable[[Any], None]] = {
-    "IPython.core.display_functions": _mend_ipython,
-    "matplotlib.pyplot": _mend_pyplot,
-    "matplotlib.figure": _mend_figure,
-    "plotly.io._renderers": _mend_plotly,
-}
-
-
-class _Finder(importlib.abc.MetaPathFinder):
-    """Mends modules when they are imported."""
-
-    def __init__(self) -> None:
-        self._looking: set[str] = set()
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name not in _MENDED or name in self._looking:
-            return None
-        self._looking.add(name)
-        try:
-            spec = importlib.util.find_spec(name)
-        finally:
-            self._looking.discard(name)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader, _MENDED[name])
-        return spec
-
-
-class _Loader(importlib.abc.Loader):
-    def __init__(self, loader: Any, mend: Callable[[Any], None]) -> None:
-        self._loader, self._mend = loader, mend
-
-    def create_module(self, spec: Any) -> Any:
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: Any) -> None:
-        self._loader.exec_module(module)
-        module.__loader__ = self._loader
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
-        self._mend(module)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
-
-
-def install(recorder: Recorder) -> None:
-    """From now on everything that is displayed in this process goes to ``recorder``."""
+def record_to(recorder: Recorder) -> None:
+    """From now on everything that is displayed goes to ``recorder``."""
     _RECORDERS.append(recorder)
-    vars(builtins)["display"] = display
-    sys.meta_path.insert(0, _Finder())
-    for name, mend in _MENDED.items():
-        if name in sys.modules:
-            mend(sys.modules[name])
 
 
 def take_away(path: str) -> bytes:

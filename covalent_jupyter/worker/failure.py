@@ -6,10 +6,13 @@ import linecache
 import os
 import sysconfig
 import traceback
+from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import Any, Literal
 
 from .. import codec
+from ..errors import CovalentError
+from ..model.wire import sendable
 from ..model.work import INLINE, Error, Frame, Output
 
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -18,17 +21,23 @@ _PACKAGES = tuple({sysconfig.get_path(name) + os.sep for name in ("purelib", "pl
 _MAX_FRAMES = 100
 _MAX_TEXT = 100_000
 _MAX_MESSAGE = 10_000
+_MAX_BEHIND = 20
+_MAX_LINE = 300
 
 Cause = Literal["raised", "crashed", "timeout", "memory", "interrupted", "encode", "decode", "deps", "executor"]
 
 
 def message_of(exception: BaseException) -> str:
     """The exception's text, whatever its ``__str__`` does."""
+    return _said(exception, str)
+
+
+def _said(obj: Any, how: Callable[[Any], str]) -> str:
     try:
-        text = str(exception)
+        text = sendable(how(obj))
         return text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]}... ({len(text)} characters)"
-    except BaseException as error:  # border: the user's __str__
-        return f"(its __str__ raised {type(error).__name__})"
+    except BaseException as error:  # border: the user's __str__ or __repr__
+        return f"(its __{how.__name__}__ raised {type(error).__name__})"
 
 
 def error_of(exception: BaseException, cause: Cause = "raised", *, hint: str = "", message: str = "") -> Error:
@@ -38,8 +47,8 @@ def error_of(exception: BaseException, cause: Cause = "raised", *, hint: str = "
     exitcode = None
     if not message and isinstance(exception, SystemExit):
         code = exception.code
-        exitcode = code if isinstance(code, int) else (0 if code is None else 1)
-        message = f"sys.exit({'' if code is None else repr(code)})"
+        exitcode = _exitcode(code)
+        message = f"sys.exit({'' if code is None else _said(code, repr)})"
         hint = hint or "an electron ends by returning a value; sys.exit() makes it fail"
     elif not message and isinstance(exception, KeyboardInterrupt):
         message = message_of(exception) or "the electron was interrupted"
@@ -48,11 +57,58 @@ def error_of(exception: BaseException, cause: Cause = "raised", *, hint: str = "
         message or message_of(exception),
         frames=frames_of(shown),
         text=text_of(exception, shown),
+        behind=behind(exception),
         exception=blob_of(exception),
         exitcode=exitcode,
         hint=hint,
         cause=cause,
     )
+
+
+def _exitcode(code: Any) -> int:
+    """The exit code of ``sys.exit(code)``, as Python understands it."""
+    if not isinstance(code, int):
+        return 0 if code is None else 1
+    return int(code) if -(2**31) <= code < 2**31 else 255
+
+
+def behind(exception: BaseException) -> tuple[str, ...]:
+    """One line for each exception that this one was raised from, and for each inside a group."""
+    if isinstance(exception, CovalentError):  # its message says why
+        return ()
+    try:
+        lines = [*_members(exception), *_origins(exception)]
+    except BaseException:  # border: classes of exceptions are the user's
+        return ()
+    if len(lines) > _MAX_BEHIND:
+        lines[_MAX_BEHIND:] = [f"... and {len(lines) - _MAX_BEHIND} more"]
+    return tuple(lines)
+
+
+def _members(exception: BaseException, indent: str = "") -> Iterator[str]:
+    if isinstance(exception, BaseExceptionGroup) and len(indent) < 10:
+        for number, inner in enumerate(exception.exceptions, 1):
+            yield f"{indent}{number} of {len(exception.exceptions)}: {_line(inner)}"
+            yield from _members(inner, indent + "  ")
+
+
+def _origins(exception: BaseException) -> Iterator[str]:
+    seen = {id(exception)}
+    while True:
+        cause = exception.__cause__
+        origin = cause if cause is not None or exception.__suppress_context__ else exception.__context__
+        if origin is None or id(origin) in seen:
+            return
+        yield f"{'caused by' if origin is cause else 'while handling'} {_line(origin)}"
+        yield from _members(origin, "  ")
+        seen.add(id(origin))
+        exception = origin
+
+
+def _line(exception: BaseException) -> str:
+    """Type and message in one short line."""
+    text = " ".join(f"{type(exception).__name__}: {message_of(exception)}".split()).rstrip(": ")
+    return text if len(text) <= _MAX_LINE else f"{text[: _MAX_LINE - 3]}..."
 
 
 def users_part(tb: TracebackType | None) -> TracebackType | None:

@@ -34,6 +34,8 @@ from .sheet import decode_sheet
 DENIED = frozenset({"torch", "jax", "jaxlib", "tensorflow", "cupy", "numba.cuda"})
 #: what every runner needs sooner or later, and our own modules import late
 _NEEDED = ("cloudpickle", "cloudpickle.cloudpickle", "asyncio", "linecache", "dis")
+#: threads whose library does without them in a forked child: jemalloc's, which come with pyarrow, and so with pandas
+_FORKABLE = frozenset({"jemalloc_bg_thd"})
 _PR_SET_CHILD_SUBREAPER = 36
 _GONE_LIMIT = 5.0  # seconds to wait for what cannot be killed (a process in an uninterruptible read)
 
@@ -62,10 +64,19 @@ def preload(names: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _threads() -> int:
+    """How many threads there are that a forked child would miss."""
     try:
-        return len(os.listdir("/proc/self/task"))
+        return sum(_thread_name(number) not in _FORKABLE for number in os.listdir("/proc/self/task"))
     except OSError:
         return 1
+
+
+def _thread_name(number: str) -> str:
+    try:
+        with open(f"/proc/self/task/{number}/comm", encoding="utf-8", errors="replace") as name:
+            return name.read().strip()
+    except OSError:  # it has ended
+        return ""
 
 
 class _Forkserver:

@@ -19,6 +19,7 @@ from ..model.work import Log, Outcome, Pack, Task
 from . import context
 from .capture import SHORT, fold_returns
 from .deps import prepare
+from .fit import unfit
 from .inputs import Inputs
 from .preview import preview_of
 from .results import child_of, error_for, output_of
@@ -49,7 +50,7 @@ class PortableCall:
         for call in (*self.deps.before, *self.deps.after):
             load(call.digest)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return copy_context().run(self._run, args, kwargs)
 
     def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -107,6 +108,7 @@ def finish(
             else:
                 outcome.output = output_of(result, task, pack)
                 outcome.preview = preview_of(result, outcome.output.size)
+                outcome.unfit = unfit(result, task, Inputs(pack, {}).blob) if task.selected else ""
             outcome.status = "completed"
     except Exception as problem:  # border: pickling runs the value's own code
         error, outcome.output, outcome.preview = problem, None, None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import importlib
 import io
 import reprlib
 import signal
@@ -16,18 +17,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ..model.wire import sendable
 from ..model.work import Preview
 
 _REPR = 2000  # bytes
 _LARGE = 1 << 20  # bytes: the repr of an unknown object that is larger is not asked for
-_SECONDS = 1.0
-_HTML = 60_000  # characters
+_SECONDS = 1.0  # for the text
+_PICTURE_SECONDS = 10.0  # for a picture or table: ordinary ones take 0.3 s, and many times that on a busy machine
+_IMPORT_SECONDS = 60.0
 _PNG = 400_000  # bytes
+_LONGEST = {"text/html": 60_000, "image/png": _PNG * 4 // 3}  # characters
 _PIXELS = 640  # longest side of a figure
 _ROWS = _COLUMNS = 20
 _SCALAR_TEXT = 200
 _SCALARS = 50
 _SIMPLE: dict[type, str] = {int: "int", float: "float", bool: "bool", str: "str", type(None): "NoneType"}
+
+
+_SLOW = "takes too long"
 
 
 class _TooSlow(BaseException):
@@ -40,19 +47,44 @@ def preview_of(value: Any, size: int) -> Preview:
     if name is not None:
         return _simple(value, name, size)
     preview = Preview(type_name(type(value)), "", size)
-    try:
-        with _limited(_SECONDS):
-            preview.repr = _cut(_show(value, size))
-            preview.shape = _shape(value)[:100]
-            preview.scalar = _scalar(value)
-            preview.scalars = _scalars(value)
-            preview.warnings = _warnings(value)
-            preview.mime = _mime(value)
-    except BaseException as error:  # border: the value's own methods
-        if not preview.repr:
-            why = "takes too long" if isinstance(error, _TooSlow) else f"raised {type(error).__name__}"
-            preview.repr = _cut(f"<{preview.type}: its repr {why}>")
+    why = _attempt(_SECONDS, lambda: _describe(preview, value, size))
+    if why and not preview.repr:
+        preview.repr = _cut(f"<{preview.type}: its repr {why}>")
+    if why != _SLOW:
+        if preview.type.startswith("matplotlib."):  # the first figure of a process: no part of the time of drawing it
+            _attempt(_IMPORT_SECONDS, lambda: importlib.import_module("matplotlib.backends.backend_agg"))
+        why = _attempt(_PICTURE_SECONDS, lambda: _illustrate(preview, value))
+        if why:
+            preview.warnings += (f"it is shown without picture or table: making them {why}",)
     return preview
+
+
+def _attempt(seconds: float, step: Callable[[], Any]) -> str:
+    """Do a step; what went wrong with it, if anything did."""
+    try:
+        with _limited(seconds):
+            step()
+    except _TooSlow:
+        return _SLOW
+    except BaseException as error:  # border: the value's own methods
+        return f"raised {type(error).__name__}"
+    return ""
+
+
+def _describe(preview: Preview, value: Any, size: int) -> None:
+    preview.repr = _cut(_show(value, size))
+    preview.shape = _shape(value)[:100]
+    preview.scalar = _scalar(value)
+    preview.scalars = _scalars(value)
+    preview.warnings = _warnings(value)
+
+
+def _illustrate(preview: Preview, value: Any) -> None:
+    bundle = _mime(value)
+    preview.mime = {kind: text for kind, text in bundle.items() if len(text) <= _LONGEST[kind]}
+    large = [f"{kind}, {len(text) / 1e6:.1f} MB" for kind, text in bundle.items() if kind not in preview.mime]
+    if large and not preview.mime:
+        preview.warnings += (f"it is shown without picture or table: too large ({', '.join(large)})",)
 
 
 def type_name(kind: type) -> str:
@@ -67,9 +99,7 @@ def _simple(value: Any, name: str, size: int) -> Preview:
         return Preview(name, f"<an integer of {value.bit_length()} bits>", size)
     if name == "str":
         shape = f"{len(value)} characters"
-        return Preview(
-            name, _cut(repr(value[:_REPR])), size, shape=shape, scalar=value if len(value) <= _SCALAR_TEXT else None
-        )
+        return Preview(name, _cut(repr(value[:_REPR])), size, shape=shape, scalar=_scalar(value))
     return Preview(name, repr(value), size, scalar=value)
 
 
@@ -177,7 +207,7 @@ def _scalar(value: Any) -> bool | int | float | str | None:
     if isinstance(value, float):
         return float(value)
     if isinstance(value, str):
-        return str.__str__(value) if len(value) <= _SCALAR_TEXT else None
+        return sendable(str.__str__(value)) if len(value) <= _SCALAR_TEXT else None
     if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
         item = value.item()
         return _scalar(item) if type(item) in _SIMPLE else None
@@ -200,7 +230,7 @@ def _scalars(value: Any) -> dict[str, bool | int | float | str | None]:
         if isinstance(name, str) and 0 < len(name) <= _SCALAR_TEXT and len(found) < _SCALARS:
             scalar = _scalar(item)
             if scalar is not None:
-                found[str.__str__(name)] = scalar
+                found[sendable(str.__str__(name))] = scalar
     return found
 
 
@@ -250,17 +280,23 @@ def _mime(value: Any) -> dict[str, str]:
             frame.iloc[:1000].to_html(max_rows=_ROWS, max_cols=_COLUMNS, border=0, escape=True, notebook=False)
         )
     bundle: dict[str, str] = {}
+    problems: list[Exception] = []
     if callable(getattr(kind, "_repr_png_", None)) and _pixels(value) <= 4_000_000:
-        bundle.update(_png(_ask(value._repr_png_)))
+        bundle.update(_png(_ask(value._repr_png_, problems)))
     if callable(getattr(kind, "_repr_html_", None)):
-        bundle.update(_html(_ask(value._repr_html_)))
+        bundle.update(_html(_ask(value._repr_html_, problems)))
+    if problems and not bundle:
+        raise problems[0]
     return bundle
 
 
-def _ask(method: Callable[[], Any]) -> Any:
+def _ask(method: Callable[[], Any], problems: list[Exception]) -> Any:
     try:
         return method()
-    except Exception:  # border: the value's own code; another form of it may work
+    except NotImplementedError:  # how libraries say that there is none
+        return None
+    except Exception as error:  # border: the value's own code; another form of it may work
+        problems.append(error)
         return None
 
 
@@ -271,18 +307,24 @@ def _pixels(value: Any) -> int:
 
 def _figure(figure: Any) -> bytes:
     width, height = figure.get_size_inches()
-    target = io.BytesIO()
-    figure.savefig(target, format="png", dpi=max(10.0, min(100.0, _PIXELS / max(width, height, 0.1))))
-    return target.getvalue()
+    sharp = max(10.0, min(100.0, _PIXELS / max(width, height, 0.1)))
+    picture = b""
+    for dpi in (sharp, sharp / 2):  # noise has large pictures
+        target = io.BytesIO()
+        figure.savefig(target, format="png", dpi=dpi)
+        picture = target.getvalue()
+        if len(picture) <= _PNG:
+            break
+    return picture
 
 
 def _png(data: Any) -> dict[str, str]:
     if isinstance(data, str):  # some give base64
-        return {"image/png": data} if len(data) <= _PNG else {}
-    if not isinstance(data, bytes) or not data.startswith(b"\x89PNG") or len(data) > _PNG:
+        return {"image/png": data}
+    if not isinstance(data, bytes) or not data.startswith(b"\x89PNG"):
         return {}
     return {"image/png": base64.b64encode(data).decode()}
 
 
 def _html(text: Any) -> dict[str, str]:
-    return {"text/html": text} if isinstance(text, str) and 0 < len(text) <= _HTML else {}
+    return {"text/html": text} if isinstance(text, str) and text else {}

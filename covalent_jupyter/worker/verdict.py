@@ -6,6 +6,7 @@ import os
 import signal
 
 from ..model.work import Error, Task
+from ..processes import signal_name
 from .budget import Excess
 from .limits import show_bytes
 from .process import Death
@@ -93,10 +94,3 @@ def was_ended_from_outside(death: Death) -> bool:
     """Whether a signal that no code raises by itself ended the process."""
     status = death.status
     return status is not None and os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGKILL, signal.SIGTERM)
-
-
-def signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -8,9 +8,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from ..covalent_names import install_as_covalent
+from ..errors import ConfigError
 from ..model.work import Pack
+from ..snapshot import materialise
 from .protocol import THREAD_VARIABLES
-from .snapshot import materialise
 
 #: of the worker, not of the kernel: they stay
 _OWN_VARIABLES = (
@@ -45,6 +47,11 @@ def put_on(pack: Pack, load: Callable[[str], Any], scratch: str) -> list[str]:
     if environment.modules:
         front.insert(0, str(materialise(environment.modules, load, pack.work_root or scratch)))
     sys.path[:] = [*front, *(path for path in sys.path if path not in front)]
+    if environment.as_covalent:
+        try:
+            install_as_covalent()
+        except ConfigError as error:
+            warnings.append(str(error))
     if environment.cwd:
         try:
             os.chdir(environment.cwd)

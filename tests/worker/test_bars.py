@@ -182,6 +182,23 @@ def test_bars_belong_to_their_electron(pool: RunnerPool) -> None:
     assert heard.outcomes[2].progress == {}
 
 
+def test_a_text_in_the_place_of_the_total_is_the_name(pool: RunnerPool) -> None:
+    def count() -> list[Any]:
+        from covalent_jupyter.worker.context import get_context, progress
+
+        found = []
+        for bar in (progress(range(4), "epochs"), progress(iter("ab"), "letters", 2), progress(range(3), None, "x")):
+            for _ in bar:
+                pass
+            told = get_context().progress()
+            found.append((told["name"], told["done"], told["total"]))
+        return found
+
+    maker = PackMaker()
+    maker.add(count)
+    assert run(pool, maker).value(0) == [("epochs", 4, 4), ("letters", 2, 2), ("x", 3, 3)]
+
+
 def test_what_was_reported_before_a_crash_is_kept(pool: RunnerPool) -> None:
     def crash() -> None:
         import os
@@ -244,7 +261,7 @@ def test_reports_of_threads_count_and_those_of_forked_children_do_not(pool: Runn
     maker.add(work)
     points = run(pool, maker).reports(0)
     assert len(points) == 201 and {values.get("who") for _, values in points} == {0, 1, 2, 3, None}
-    assert points[-1][1] == {"bad ? name": "bad ? text", "nothing": None, "yes": True}
+    assert points[-1][1] == {r"bad \ud800 name": r"bad \ud800 text", "nothing": None, "yes": True}
 
 
 def test_bars_alone() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import collections.abc
+import dataclasses
 import pickle
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -19,6 +21,7 @@ from covalent_jupyter.errors import ConfigError
 from covalent_jupyter.model import CallDep, Composite, Deps, Hole, Lit, Options, Output, Part, Ref, Reported, Tpl
 from covalent_jupyter.model.wire import unpack_body
 from covalent_jupyter.worker import context, portable
+from covalent_jupyter.worker.deps import is_here
 from covalent_jupyter.worker.limits import parse_memory
 from covalent_jupyter.worker.pool import RunnerPool
 from covalent_jupyter.worker.preview import preview_of
@@ -93,6 +96,61 @@ def test_every_kind_of_input(pool: RunnerPool, tmp_path: Path) -> None:
     assert kwargs == {"key": "word"}
 
 
+def test_classes_with_slots_come_back(pool: RunnerPool) -> None:
+    """Those of a notebook go to the runner by value, and what comes back is of the kernel's class."""
+
+    @dataclasses.dataclass(slots=True)
+    class Plain:
+        a: int
+
+    @dataclasses.dataclass(slots=True, frozen=True)
+    class Frozen:
+        a: int
+        b: str = "b"
+
+    @dataclasses.dataclass(slots=True, weakref_slot=True)
+    class Derived(Plain):
+        b: int = 2
+
+    class Both:
+        __slots__ = ("__dict__", "__hidden", "a")
+
+        def __init__(self, a: int, b: int) -> None:
+            self.a, self.b, self.__hidden = a, b, a + b
+
+        def all(self) -> tuple[int, int, int]:
+            return self.a, self.b, self.__hidden
+
+    class Named(NamedTuple):
+        a: int
+
+    class Tidy(collections.abc.Sized):
+        __slots__ = {"a": "a number"}
+
+        def __len__(self) -> int:
+            return 1
+
+    def work(given: Any) -> Any:
+        tidy = Tidy()
+        tidy.a = 7  # type: ignore[attr-defined]
+        made = [Plain(1), Frozen(2), Derived(3, 4), Both(5, 6), tidy, Named(1)]
+        with_dict = [type(value).__name__ for value in made[:5] if hasattr(value, "__dict__")]
+        return made, given, with_dict
+
+    given = [Plain(8), Frozen(9, "c"), Derived(10)]
+    maker = PackMaker()
+    maker.add(work, given)
+    maker.add(work, given)
+    heard = run(pool, maker)
+    for node in (0, 1):
+        (plain, frozen, derived, both, tidy, named), back, with_dict = heard.value(node)
+        assert (plain, frozen, derived, back) == (Plain(1), Frozen(2), Derived(3, 4), given)
+        assert type(named) is Named and named == (1,)
+        assert [type(v) for v in (plain, frozen, derived, both, tidy)] == [Plain, Frozen, Derived, Both, Tidy]
+        assert both.all() == (5, 6, 11) and tidy.a == 7
+        assert with_dict == ["Both"]
+
+
 def test_large_results_without_a_blob_root_come_inside(pool: RunnerPool) -> None:
     maker = PackMaker()
     first = maker.add(lambda: np.ones(100_000), name="ones")
@@ -154,6 +212,16 @@ def test_failing_deps(pool: RunnerPool) -> None:
     assert texts[2] == "call_after bad failed: ValueError: not today"
     assert "killed by signal 9" in texts[3]
     assert texts[4].startswith("pip install no-such-package") and "nonexistent" in texts[4]
+
+
+def test_packages_that_are_there_are_not_installed(pool: RunnerPool, tmp_path: Path) -> None:
+    maker = PackMaker()
+    there = ("numpy", f"NumPy=={np.__version__}", 'no-such-package; python_version < "3"')
+    maker.add(fine, Lit(1), options=Options(deps=Deps(pip=there)))
+    assert run(pool, maker, work_root=str(tmp_path / "work")).outcomes[0].status == "completed"
+    assert not (tmp_path / "work" / "pip").exists()
+    for absent in ("no-such-package", "numpy<0.1", "numpy[extra]", "numpy @ file:///x.whl", "-r file.txt", "?"):
+        assert not is_here(absent)
 
 
 def test_pip_installs_beside_the_environment(pool: RunnerPool, tmp_path: Path) -> None:
@@ -460,6 +528,48 @@ def test_figures() -> None:
     figure.subplots().plot([1, 2])
     assert base64.b64decode(preview_of(figure, 10).mime["image/png"]).startswith(b"\x89PNG")
     assert "image/png" in preview_of(figure.axes[0], 10).mime
+    noise = Figure()
+    noise.subplots().imshow(np.random.default_rng(1).random((500, 500, 3)))
+    assert "image/png" in preview_of(noise, 10).mime
+
+
+def test_the_picture_of_a_figure_may_take_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    drawn = Figure.savefig
+
+    def slowly(self: Figure, *args: Any, **kwargs: Any) -> None:
+        time.sleep(1.2)
+        drawn(self, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, "savefig", slowly)
+    assert "image/png" in preview_of(Figure(), 10).mime
+    monkeypatch.setattr("covalent_jupyter.worker.preview._PICTURE_SECONDS", 0.1)
+    preview = preview_of(Figure(), 10)
+    assert preview.mime == {} and preview.repr.startswith("<Figure")
+    assert preview.warnings == ("it is shown without picture or table: making them takes too long",)
+
+
+def test_a_picture_that_cannot_be_made_is_told() -> None:
+    class Broken:
+        def _repr_html_(self) -> str:
+            raise ValueError("no")
+
+    class Huge:
+        def _repr_html_(self) -> str:
+            return "x" * 1_000_000
+
+    class Plain:
+        def _repr_html_(self) -> str:
+            raise NotImplementedError
+
+    told = [preview_of(value(), 10).warnings for value in (Broken, Huge, Plain)]
+    assert told == [
+        ("it is shown without picture or table: making them raised ValueError",),
+        ("it is shown without picture or table: too large (text/html, 1.0 MB)",),
+        (),
+    ]
 
 
 def test_memory_in_words() -> None:

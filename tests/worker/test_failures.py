@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from covalent_jupyter import codec
-from covalent_jupyter.model import Lit, Options, Outcome, Ref
+from covalent_jupyter.model import Error, Facts, Frame, Lit, Options, Outcome, Ref
+from covalent_jupyter.model.wire import decode_from_host, encode
 from covalent_jupyter.processes import start_time
+from covalent_jupyter.worker.failure import behind
 from covalent_jupyter.worker.pool import RunnerPool
 
 from .packs import Heard, PackMaker, fine, run, start
@@ -83,9 +85,95 @@ def test_exception_whose_str_raises(pool: RunnerPool) -> None:
     assert error.exception is None
 
 
+def test_what_an_error_came_from_is_named(pool: RunnerPool) -> None:
+    def caused() -> None:
+        try:
+            try:
+                {}["x"]  # type: ignore[index]
+            except KeyError:
+                raise OSError("no\nfile")  # noqa: B904
+        except OSError as error:
+            raise RuntimeError("b") from error
+
+    def silent() -> None:
+        try:
+            1 / 0  # noqa: B018
+        except ZeroDivisionError:
+            raise RuntimeError("b") from None
+
+    def group() -> None:
+        inner = ExceptionGroup("inner", [TypeError("two"), TypeError()])
+        raise ExceptionGroup("several", [ValueError("one"), inner]) from KeyError("x")
+
+    maker = PackMaker()
+    for function in (caused, silent, group):
+        maker.add(function)
+    heard = run(pool, maker)
+    told = [error.behind for error in (failed(heard, node).error for node in range(3)) if error is not None]
+    assert told == [
+        ("caused by OSError: no file", "while handling KeyError: 'x'"),
+        (),
+        (
+            "1 of 2: ValueError: one", "2 of 2: ExceptionGroup: inner (2 sub-exceptions)", "  1 of 2: TypeError: two",
+            "  2 of 2: TypeError", "caused by KeyError: 'x'",
+        ),
+    ]  # fmt: skip
+
+
+def test_many_exceptions_of_a_group_are_counted() -> None:
+    told = behind(ExceptionGroup("g", [ValueError(str(n)) for n in range(100)]))
+    assert len(told) == 21 and told[-1] == "... and 80 more"
+
+
+def test_no_fact_is_lost_by_its_texts() -> None:
+    lone = Outcome("d", 1, 2, "failed", warnings=("\ud800", "fine"), wrote=("/caf\udce9",), child=b"\xff\xfe",
+                   progress={"report": {"\udce9": [1, None, "\udce9"]}}, error=Error("E\ud800", "m", [Frame("\udce9", 1, "f")]))  # fmt: skip
+    [told] = decode_from_host(encode(Facts(3, [lone]))).facts  # type: ignore[union-attr]
+    assert isinstance(told, Outcome) and told.error is not None
+    assert (told.warnings, told.wrote, told.child) == ((r"\ud800", "fine"), (r"/caf\udce9",), b"\xff\xfe")
+    assert told.progress == {"report": {r"\udce9": [1, None, r"\udce9"]}}
+    assert (told.error.type, told.error.frames) == (r"E\ud800", [Frame(r"\udce9", 1, "f")])
+
+
+def test_texts_that_utf8_cannot_carry(pool: RunnerPool) -> None:
+    """As Python makes of a file name in Latin-1: told with the character written out; the value keeps it."""
+    lone = "caf\udce9"
+
+    def tells(text: str) -> Any:
+        import covalent_jupyter as ct
+
+        for _ in ct.progress([1], name=text):
+            ct.report(**{text: text})
+        with open(f"{ct.get_context().workdir}/{text}", "w"):
+            pass
+        return {text: [text], "plain": text}
+
+    def fails(text: str) -> None:
+        raise ValueError(text)
+
+    maker = PackMaker()
+    maker.add(tells, lone)
+    maker.add(fails, lone, name=lone)
+    maker.add(lambda text: text, lone)
+    heard = run(pool, maker)
+    assert heard.value(0) == {lone: [lone], "plain": lone} and heard.value(2) == lone
+    written_out = "caf\\udce9"
+    assert heard.outcomes[0].progress["report"] == {written_out: written_out}
+    preview = heard.outcomes[2].preview
+    assert preview is not None and (preview.scalar, preview.repr) == (written_out, f"'{written_out}'")
+    error = failed(heard, 1).error
+    assert error is not None and (error.type, error.message) == ("ValueError", written_out)
+    assert error.exception is not None and error.exception.data is not None
+    assert str(codec.decode(error.exception.data)) == lone
+
+
 @pytest.mark.parametrize(
-    "code, message, exitcode", [(3, "sys.exit(3)", 3), (None, "sys.exit()", 0), ("bye", "sys.exit('bye')", 1)]
-)
+    "code, message, exitcode",
+    [
+        (3, "sys.exit(3)", 3), (None, "sys.exit()", 0), ("bye", "sys.exit('bye')", 1), (True, "sys.exit(True)", 1),
+        (10**30, f"sys.exit({10**30})", 255), ("\udce9", r"sys.exit('\udce9')", 1),
+    ],
+)  # fmt: skip
 def test_sys_exit(pool: RunnerPool, code: object, message: str, exitcode: int) -> None:
     def leave(code: object) -> None:
         import sys
@@ -100,6 +188,20 @@ def test_sys_exit(pool: RunnerPool, code: object, message: str, exitcode: int) -
     assert error is not None
     assert (error.type, error.message, error.exitcode) == ("SystemExit", message, exitcode)
     assert heard.value(1) == 2
+
+
+def test_sys_exit_with_an_object_that_cannot_be_shown(pool: RunnerPool) -> None:
+    def leave() -> None:
+        class Nasty:
+            def __repr__(self) -> str:
+                raise RuntimeError("no")
+
+        raise SystemExit(Nasty())
+
+    maker = PackMaker()
+    maker.add(leave)
+    error = failed(run(pool, maker)).error
+    assert error is not None and error.message == "sys.exit((its __repr__ raised RuntimeError))"
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, GeneratorExit, BaseException])

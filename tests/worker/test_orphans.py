@@ -98,7 +98,13 @@ def test_forkserver_is_killed(tmp_path: Path) -> None:
         assert heard.returned == [1]
         maker = PackMaker()
         maker.add(fine, Lit(1))
-        assert run(pool, maker).value(0) == 2
+        for _ in range(
+            3
+        ):  # a spare runner of the dead one, as long as its own death is not known, gives back what it gets
+            heard = run(pool, maker)
+            if heard.returned != [0]:
+                break
+        assert heard.value(0) == 2
     finally:
         pool.close()
 

@@ -153,6 +153,31 @@ def test_harmless_preloads(tmp_path: Path) -> None:
             pool.close()
 
 
+def test_pyarrow_and_what_imports_it_are_preloaded(tmp_path: Path) -> None:
+    """Its allocator has a thread, without which it does in a forked child."""
+
+    def summed() -> Any:
+        import sys
+
+        there = {name for name in ("pandas", "pyarrow") if name in sys.modules}
+        import pandas as pd
+
+        table = pd.DataFrame({"name": ["a", "b"] * 200_000, "value": 1.0})
+        return there, table.groupby("name").value.sum().to_dict(), len(pd.concat([table] * 5).name.str.upper().unique())
+
+    pool = RunnerPool(
+        slots=1, spool_dir=str(tmp_path / "spool"), scratch=str(tmp_path / "scratch"), preload=("pyarrow", "pandas")
+    )
+    try:
+        assert pool._nursery.wait_ready()
+        maker = PackMaker()
+        maker.add(summed)
+        assert run(pool, maker).value(0) == ({"pandas", "pyarrow"}, {"a": 200_000.0, "b": 200_000.0}, 2)
+        assert not pool._nursery._denied  # type: ignore[attr-defined]
+    finally:
+        pool.close()
+
+
 def test_ten_thousand_trivial_tasks(own_pool: RunnerPool) -> None:
     packs = []
     for _ in range(20):
