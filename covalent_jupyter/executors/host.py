@@ -91,7 +91,7 @@ class Host:
             Path(options.store_dir), options.host_id, options.incarnation, self.ledger, self.preload.names(), options.plugin,
             self._end,
         )  # fmt: skip
-        self._executors: dict[bytes, PackExecutor] = {}
+        self._executors: dict[str, PackExecutor] = {}
         self._of_pack: dict[str, PackExecutor] = {}
         self._stop = asyncio.Event()
         self._reason = ""
@@ -257,12 +257,11 @@ class Host:
             self._emit(self.ledger.fail(pack.pack_id, error_of(error)))
 
     def _executor(self, spec: ExecutorSpec) -> PackExecutor:
-        key = msgspec.msgpack.encode(spec, order="sorted")
-        executor = self._executors.get(key)
+        executor = self._executors.get(spec.key)
         if executor is None:
             executor = make_executor(spec)
             executor.start(self._emit, self.context)
-            self._executors[key] = executor
+            self._executors[spec.key] = executor
         return executor
 
     def _cancel(self, attempts: Sequence[Attempt], grace: float) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import msgspec
 
 from .. import blobs
-from ..model import INLINE, Composite, Fact, Hole, Outcome, Output, Pack, Produced, Ref, Tpl, Val
-from ..model.graph import Input
+from ..model import INLINE, Composite, Fact, Hole, Outcome, Output, Pack, Produced
+from ..model.graph import digests_in, keys_of
+from ..snapshot import folder_of
 
 _DIGEST = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
@@ -24,6 +25,7 @@ def with_values(pack: Pack) -> Pack:
             values[digest] = blobs.read_blob(root, digest)
         return values[digest]
 
+    values.update(_modules(pack))
     for digest in set(_named(pack)):
         load(digest)
     for digest in {task.function for task in pack.tasks} | set(_calls(pack)):
@@ -32,6 +34,13 @@ def with_values(pack: Pack) -> Pack:
             if name not in values and blobs.has_blob(root, name):
                 load(name)
     return msgspec.structs.replace(pack, values=values, blob_root="", log_root="", work_root="")
+
+
+def _modules(pack: Pack) -> dict[str, bytes]:
+    """Sources of local modules that do not come with the pack because they are laid out where this host sees them."""
+    modules = {path: digest for path, digest in pack.environment.modules.items() if digest not in pack.values}
+    folder = folder_of(pack.environment.modules, pack.work_root)
+    return {d: folder.joinpath(path).read_bytes() for path, d in modules.items()} if folder.is_dir() else {}
 
 
 def keep_big_values(facts: list[Fact], root: str) -> list[Fact]:
@@ -56,8 +65,10 @@ def _kept(output: Output, root: str) -> Output:
 def _named(pack: Pack) -> Iterator[str]:
     for task in pack.tasks:
         yield task.function
+        for path in task.selected:
+            yield from keys_of(path)
         for value in (*task.args, *task.kwargs.values()):
-            yield from _of_input(value)
+            yield from digests_in(value)
     for produced in pack.outputs.values():
         yield from _of_produced(produced)
     yield from _calls(pack)
@@ -70,16 +81,6 @@ def _calls(pack: Pack) -> Iterator[str]:
             yield call.digest
 
 
-def _of_input(value: Input) -> Iterator[str]:
-    if isinstance(value, (Val, Tpl)):
-        yield value.digest
-    refs = value.refs if isinstance(value, Tpl) else (value,) if isinstance(value, Ref) else ()
-    for ref in refs:
-        for kind, key in ref.path:
-            if kind == "pick":
-                yield str(key)
-
-
 def _of_produced(produced: Produced) -> Iterator[str]:
     if isinstance(produced, Output):
         yield produced.digest
@@ -88,8 +89,6 @@ def _of_produced(produced: Produced) -> Iterator[str]:
             yield produced.template.digest
         for part in produced.parts:
             yield from _of_produced(part.value)
-            for kind, key in part.path:
-                if kind == "pick":
-                    yield str(key)
+            yield from keys_of(part.path)
     else:
         assert isinstance(produced, Hole)

@@ -28,12 +28,31 @@ class Executor:
 
 
 class _BuiltIn(Executor):
-    """An executor of this package: its options are plain data."""
+    """An executor of this package: its options are plain data, and, as in Covalent, attributes that can be set."""
 
     _name = ""
+    _attributes: dict[str, str] = {}  # of the object -> option
 
     def __init__(self, options: dict[str, Any]) -> None:
-        self.options = {k: v for k, v in options.items() if v is not None and v != ""}
+        self.options: dict[str, Any] = {}
+        for name, value in options.items():
+            self._set(name, value)
+
+    def _set(self, option: str, value: Any) -> None:
+        self.options.pop(option, None)
+        if value is not None and value != "":
+            self.options[option] = value
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._attributes:
+            return self.options.get(self._attributes[name])
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self._attributes:
+            self._set(self._attributes[name], str(value) if name == "workdir" and value else value)
+        else:
+            super().__setattr__(name, value)
 
     @property
     def short_name(self) -> str:
@@ -49,7 +68,8 @@ class _BuiltIn(Executor):
         return hash((type(self), repr(sorted(self.options.items()))))
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.options.items())})"
+        names = {option: name for name, option in self._attributes.items()}
+        return f"{type(self).__name__}({', '.join(f'{names.get(k, k)}={v!r}' for k, v in self.options.items())})"
 
 
 class LocalExecutor(_BuiltIn):
@@ -60,6 +80,7 @@ class LocalExecutor(_BuiltIn):
     """
 
     _name = "local"
+    _attributes = {name: name for name in ("workdir", "create_unique_workdir", "max_workers")}
 
     def __init__(
         self,
@@ -75,6 +96,19 @@ class LocalExecutor(_BuiltIn):
         )
 
 
+#: Options of the Dask executor besides the folders.
+DASK_OPTIONS = (
+    "address",
+    "cluster_class",
+    "cluster_kwargs",
+    "n_workers",
+    "threads_per_worker",
+    "memory_limit",
+    "security",
+    "lost_after",
+)
+
+
 class DaskExecutor(_BuiltIn):
     """Runs electrons on Dask: on a cluster that starts on demand, or on the one at ``scheduler_address``.
 
@@ -87,6 +121,10 @@ class DaskExecutor(_BuiltIn):
     """
 
     _name = "dask"
+    _attributes = {
+        "scheduler_address": "address",
+        **{name: name for name in ("workdir", "create_unique_workdir", *DASK_OPTIONS) if name != "address"},
+    }
 
     def __init__(
         self,
@@ -109,18 +147,8 @@ class DaskExecutor(_BuiltIn):
         )
 
 
-#: Options of the Dask executor besides the folders.
-DASK_OPTIONS = (
-    "address",
-    "cluster_class",
-    "cluster_kwargs",
-    "n_workers",
-    "threads_per_worker",
-    "memory_limit",
-    "security",
-    "lost_after",
-)
-#: Options that Covalent's executors take; ours have no use for them.
+#: Options that Covalent's executors take: ``time_limit`` and ``retries`` count for electrons that say nothing of it themselves,
+#: the others mean nothing here.
 _OF_COVALENT = ("log_stdout", "log_stderr", "cache_dir", "time_limit", "retries", "poll_freq")
 
 
@@ -129,8 +157,23 @@ def _check_ignored(executor: Executor, options: dict[str, Any]) -> None:
     unknown = [name for name in options if name not in _OF_COVALENT]
     if unknown:
         raise ConfigError(f"{type(executor).__name__} has no option {unknown[0]!r}")
+    for name, wanted in (("time_limit", (int, float)), ("retries", (int,))):
+        if options.get(name) is not None and type(options[name]) not in wanted:
+            unit = "a number of seconds" if name == "time_limit" else "a whole number"
+            raise ConfigError(f"{name} of {type(executor).__name__} is {unit}, not {options[name]!r}")
     for name, value in options.items():
         setattr(executor, name, value)
+
+
+def limits_of(executor: Any) -> dict[str, Any]:
+    """``timeout`` and ``retries`` of electrons on an executor that was made with ``time_limit`` and ``retries``, as in Covalent."""
+    found: dict[str, Any] = {}
+    limit, retries = getattr(executor, "time_limit", None), getattr(executor, "retries", None)
+    if isinstance(limit, (int, float)) and not isinstance(limit, bool) and limit > 0:
+        found["timeout"] = float(limit)
+    if isinstance(retries, int) and not isinstance(retries, bool) and retries > 0:
+        found["retries"] = retries
+    return found
 
 
 #: Attributes that only a running instance has.
@@ -203,7 +246,8 @@ class BaseExecutor(_UserExecutor):
         return False
 
     def get_cancel_requested(self) -> bool:
-        """Whether the electron is to be cancelled: long waits in ``run`` ask now and then."""
+        """Whether the electron is to be cancelled: long waits in ``run`` ask now and then, and then return or raise, whichever:
+        after a True the electron is cancelled whatever ``run`` gives."""
         return self._runtime is not None and self._runtime.cancel_requested()
 
     def set_job_handle(self, handle: Any) -> None:
@@ -240,7 +284,7 @@ class AsyncBaseExecutor(_UserExecutor):
         return False
 
     async def get_cancel_requested(self) -> bool:
-        """Whether the electron is to be cancelled."""
+        """Whether the electron is to be cancelled; see :meth:`BaseExecutor.get_cancel_requested`."""
         return self._runtime is not None and self._runtime.cancel_requested()
 
     async def set_job_handle(self, handle: Any) -> None:

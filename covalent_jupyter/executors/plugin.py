@@ -10,7 +10,6 @@ import asyncio
 import concurrent.futures
 import copy
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -22,7 +21,6 @@ from msgspec import structs
 from .. import codec
 from ..model import (
     Attempt,
-    Began,
     Error,
     ExecutorSpec,
     ExecutorState,
@@ -35,81 +33,19 @@ from ..model import (
     Task,
     refs_of,
 )  # fmt: skip
-from ..model.wire import encode
-from ..spool import SpoolWriter
 from ..worker.inputs import Inputs
-from ..worker.portable import PortableCall, finish, make_call
+from ..worker.portable import finish, make_call
 from ..worker.world import put_on
 from .base import Emit, HostContext, PackExecutor, cpu_slots, machine_info
 from .dask_worker import worker_name
 from .objects import AsyncBaseExecutor, BaseExecutor, Executor, overrides
-from .printing import Printed, printing_to
+from .plugin_job import Here, Job, Written
+from .printing import printing_to
 
 log = logging.getLogger(__name__)
 
 _AT_LEAST = 16  # electrons at once, unless the instance has a max_workers: most of them wait for something elsewhere
 _CANCEL_CALL = 30.0  # seconds that the user's cancel may take
-
-
-class _Here:
-    """A call that knows while it runs in this very process; pickled, it is the bare call."""
-
-    def __init__(self, call: PortableCall, job: _Job) -> None:
-        self._call = call
-        self._job = job
-        self.__name__ = call.__name__
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        self._job.running_here += 1
-        try:
-            return self._call(*args, **kwargs)
-        finally:
-            self._job.running_here -= 1
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (_itself, (self._call,))
-
-
-def _itself(call: PortableCall) -> PortableCall:
-    return call
-
-
-class _Job:
-    """One attempt in the hands of a user's executor; also what stands behind the instance (:class:`.objects.Runtime`)."""
-
-    def __init__(self, task: Task, pack: Pack) -> None:
-        self.task = task
-        self.pack = pack
-        self.started = time.time()
-        self.printed = Printed()
-        self.running_here = 0
-        self.handle: Any = None
-        self.instance: Any = None
-        self.ended = asyncio.Event()
-        self.left = asyncio.Event()  # nobody waits for it any more
-        self.verdict: Outcome | None = None  # what is said of it, unless it completes after all
-        self.on_running: Callable[[], None] = lambda: None
-        self.stop: Callable[[], Any] = lambda: None
-
-    @property
-    def attempt(self) -> Attempt:
-        return (self.pack.dispatch_id, self.task.node, self.task.attempt)
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        return {
-            "dispatch_id": self.pack.dispatch_id, "node_id": self.task.node, "name": self.task.name,
-            "results_dir": os.path.join(self.pack.work_root, self.pack.dispatch_id),
-        }  # fmt: skip
-
-    def cancel_requested(self) -> bool:
-        return self.verdict is not None
-
-    def set_job_handle(self, handle: Any) -> None:
-        self.handle = handle
-
-    def get_job_handle(self) -> Any:
-        return self.handle
 
 
 class PluginPackExecutor(PackExecutor):
@@ -120,7 +56,7 @@ class PluginPackExecutor(PackExecutor):
         self._instance: Any = instance
         self._loop = asyncio.new_event_loop()
         self._user_loop = asyncio.new_event_loop()
-        self._jobs: dict[Attempt, _Job] = {}
+        self._jobs: dict[Attempt, Job] = {}
         self._packs: dict[str, Pack] = {}
         self._gone: dict[str, set[Attempt]] = {}  # of packs: what must not begin any more
         self._hold: set[asyncio.Task[Any]] = set()
@@ -132,6 +68,7 @@ class PluginPackExecutor(PackExecutor):
         self._emit = emit
         self._context = context
         self._ledger = context.ledger
+        self._written = Written(context.spool_dir)
         for name, loop in (("plugin", self._loop), ("plugin-user", self._user_loop)):
             threading.Thread(target=_run_loop, args=(loop,), name=name, daemon=True).start()
         emit([self.state()])
@@ -238,9 +175,9 @@ class PluginPackExecutor(PackExecutor):
             self._emit([Returned(pack_id, pack.dispatch_id, left)])
 
     async def _run_task(self, task: Task, pack: Pack) -> None:
-        job = _Job(task, pack)
+        job = Job(task, pack, self._written)
         self._jobs[job.attempt] = job
-        self._emit([Began(pack.dispatch_id, task.node, task.attempt, job.started, worker_name())])
+        self._emit([job.began])
         limit = pack.options[task.options].timeout
         if limit is not None:
             job.on_running = lambda: self._post(self._begin, self._overdue(job, limit))
@@ -256,10 +193,11 @@ class PluginPackExecutor(PackExecutor):
             job.ended.set()
             self._jobs.pop(job.attempt, None)
 
-    def _tell(self, job: _Job, outcome: Outcome) -> None:
+    def _tell(self, job: Job, outcome: Outcome) -> None:
         verdict, output = job.verdict, outcome.output
-        if verdict is not None and outcome.status != "completed":
+        if verdict is not None and (job.gives_way or outcome.status != "completed"):
             outcome.status, outcome.error = verdict.status, verdict.error
+            outcome.output = outcome.preview = outcome.child = None
         elif output is not None:
             job.pack.outputs[job.task.node] = Output(output.digest, output.size)
             if output.data is not None:
@@ -269,7 +207,7 @@ class PluginPackExecutor(PackExecutor):
     def _post(self, function: Callable[..., Any], *args: Any) -> None:
         self._loop.call_soon_threadsafe(function, *args)
 
-    def _launch(self, job: _Job) -> concurrent.futures.Future[Outcome]:
+    def _launch(self, job: Job) -> concurrent.futures.Future[Outcome]:
         """Has the user's executor run the job: on the user's loop, or in a thread of its own."""
         instance = job.instance = copy.copy(self._instance)
         instance._runtime = job
@@ -302,7 +240,7 @@ class PluginPackExecutor(PackExecutor):
                     self._begin(self._stop_job(job, grace, Outcome(*attempt, "cancelled", job.started)))
         self._emit(facts)
 
-    async def _overdue(self, job: _Job, limit: float) -> None:
+    async def _overdue(self, job: Job, limit: float) -> None:
         try:
             await asyncio.wait_for(job.ended.wait(), limit)
         except TimeoutError:
@@ -310,7 +248,7 @@ class PluginPackExecutor(PackExecutor):
             error = Error("ElectronTimeout", text, cause="timeout", hint="raise timeout=, or let it do less at a time")
             await self._stop_job(job, 1.0, Outcome(*job.attempt, "failed", job.started, error=error))
 
-    async def _stop_job(self, job: _Job, grace: float, verdict: Outcome) -> None:
+    async def _stop_job(self, job: Job, grace: float, verdict: Outcome) -> None:
         """The user's own cancel first; what does not give way is left alone, or ended with this process if it runs in it."""
         if job.verdict is not None:
             return
@@ -323,7 +261,9 @@ class PluginPackExecutor(PackExecutor):
             asking.cancel()
         if job.running_here:
             log.warning("%s does not give way and runs in this process: the process ends", job.task.name)
-            self._write_down(job, verdict)
+            verdict.finished = time.time()
+            verdict.duration = verdict.finished - job.started
+            self._written.verdict(verdict)
             return self._context.end(
                 f"{job.task.name} (node {job.task.node}) was to be stopped, and runs in the plug-in host itself"
             )
@@ -333,15 +273,7 @@ class PluginPackExecutor(PackExecutor):
         verdict.duration = verdict.finished - job.started
         self._emit([verdict])
 
-    def _write_down(self, job: _Job, verdict: Outcome) -> None:
-        """In the spool, which is read when this process is gone: only then is it true."""
-        verdict.finished = time.time()
-        verdict.duration = verdict.finished - job.started
-        spool = SpoolWriter(self._context.spool_dir / f"plugin-{os.getpid()}.spool")
-        spool.append(encode(verdict))
-        spool.close()
-
-    async def _ask_to_cancel(self, job: _Job) -> None:
+    async def _ask_to_cancel(self, job: Job) -> None:
         if not overrides(job.instance, "cancel"):
             return
         try:
@@ -354,12 +286,12 @@ class PluginPackExecutor(PackExecutor):
             log.warning("cancel() of executor %s failed: %s: %s", self.spec.name, type(error).__name__, error)
 
 
-def _run_sync(instance: BaseExecutor, job: _Job, future: concurrent.futures.Future[Outcome]) -> None:
+def _run_sync(instance: BaseExecutor, job: Job, future: concurrent.futures.Future[Outcome]) -> None:
     """In a thread: from the task to its outcome."""
     future.set_result(copy_context().run(_in_thread, instance, job))
 
 
-def _in_thread(instance: BaseExecutor, job: _Job) -> Outcome:
+def _in_thread(instance: BaseExecutor, job: Job) -> Outcome:
     began = time.monotonic()
     result: Any = None
     problem: BaseException | None = None
@@ -370,7 +302,7 @@ def _in_thread(instance: BaseExecutor, job: _Job) -> Outcome:
             try:
                 began = time.monotonic()
                 job.on_running()
-                result = instance.run(_Here(call, job), args, kwargs, job.metadata)
+                result = instance.run(Here(call, job), args, kwargs, job.metadata)
             finally:
                 instance.teardown(job.metadata)
         except BaseException as error:  # the border to the user's code, which may even call sys.exit
@@ -378,7 +310,7 @@ def _in_thread(instance: BaseExecutor, job: _Job) -> Outcome:
     return _outcome(job, began, result, problem)
 
 
-async def _run_async(instance: AsyncBaseExecutor, job: _Job) -> Outcome:
+async def _run_async(instance: AsyncBaseExecutor, job: Job) -> Outcome:
     """On the user's loop: from the task to its outcome."""
     began = time.monotonic()
     result: Any = None
@@ -390,7 +322,7 @@ async def _run_async(instance: AsyncBaseExecutor, job: _Job) -> Outcome:
             try:
                 began = time.monotonic()
                 job.on_running()
-                result = await instance.run(_Here(call, job), args, kwargs, job.metadata)
+                result = await instance.run(Here(call, job), args, kwargs, job.metadata)
             finally:
                 await instance.teardown(job.metadata)
         except BaseException as error:  # the border to the user's code
@@ -398,7 +330,7 @@ async def _run_async(instance: AsyncBaseExecutor, job: _Job) -> Outcome:
     return await asyncio.shield(asyncio.to_thread(_outcome, job, began, result, problem))
 
 
-def _settled(future: concurrent.futures.Future[Outcome], job: _Job) -> concurrent.futures.Future[Outcome]:
+def _settled(future: concurrent.futures.Future[Outcome], job: Job) -> concurrent.futures.Future[Outcome]:
     """A future that is never cancelled: an abandoned job has an outcome that nobody wants."""
     settled: concurrent.futures.Future[Outcome] = concurrent.futures.Future()
 
@@ -412,7 +344,7 @@ def _settled(future: concurrent.futures.Future[Outcome], job: _Job) -> concurren
     return settled
 
 
-def _outcome(job: _Job, began: float, result: Any, problem: BaseException | None) -> Outcome:
+def _outcome(job: Job, began: float, result: Any, problem: BaseException | None) -> Outcome:
     duration = time.monotonic() - began
     return finish(
         job.task, job.pack, job.started, result=result, error=problem, stdout=job.printed.stdout.getvalue(),

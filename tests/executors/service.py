@@ -145,7 +145,7 @@ class Listener:
     def host_recovered(self, host_id: str, incarnation: str, facts: list[Fact]) -> None:
         self.recovered.extend(facts)
 
-    def host_lost(self, host_id: str, incarnation: str, reason: str) -> None:
+    def host_lost(self, host_id: str, incarnation: str, reason: str, status: int | None) -> None:
         self.lost.append((host_id, incarnation, reason))
         self._changed.set()
 

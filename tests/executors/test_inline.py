@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from covalent_jupyter import blobs
 from covalent_jupyter.executors.inline import keep_big_values, with_values
 from covalent_jupyter.model import INLINE, Composite, ExecutorSpec, Lit, Outcome, Output, Part, Ref, Val
 from covalent_jupyter.model.graph import CallDep, Deps, Options
+from covalent_jupyter.snapshot import materialise
 
 from .conftest import Cluster
 from .service import Service, Work, environment
@@ -37,6 +39,16 @@ def test_everything_that_is_named_goes_inside(tmp_path: Path) -> None:
     assert {captured, named, part, call} <= inside.values.keys()
     assert (inside.blob_root, inside.log_root, inside.work_root) == ("", "", "")
     assert captured not in pack.values and pack.blob_root
+
+
+def test_local_modules_that_lie_on_this_disk_go_inside(tmp_path: Path) -> None:
+    pack = Work(tmp_path).pack(double, (0,))
+    data = b"value = 1\n"
+    digest = blobs.digest_of([data])
+    pack.work_root = str(tmp_path / "work")
+    pack.environment = msgspec.structs.replace(pack.environment, modules={"mine.py": digest})
+    materialise(pack.environment.modules, {digest: data}.__getitem__, pack.work_root)
+    assert with_values(pack).values[digest] == data
 
 
 def test_a_missing_value_is_an_error(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -119,6 +120,16 @@ def test_objects_are_data() -> None:
     assert LocalExecutor(log_stdout="x").short_name == "local"
 
 
+def test_options_are_attributes_as_in_covalent() -> None:
+    dask = DaskExecutor("tcp://10.0.0.1:8786", workdir="/w")
+    assert (dask.scheduler_address, dask.workdir, dask.n_workers) == ("tcp://10.0.0.1:8786", "/w", None)
+    dask.scheduler_address, dask.workdir, dask.n_workers = None, Path("/there"), 2
+    assert dask.to_spec(str) == ExecutorSpec("dask", {"workdir": "/there", "n_workers": 2})
+    assert repr(dask) == "DaskExecutor(workdir='/there', n_workers=2)" and dask == pickle.loads(pickle.dumps(dask))
+    with pytest.raises(AttributeError, match="LocalExecutor has no attribute 'scheduler_address'"):
+        _ = LocalExecutor().scheduler_address
+
+
 def test_mistakes_are_named() -> None:
     with pytest.raises(ConfigError, match="no executor 'locl'. Did you mean 'local'"):
         registry.by_name("locl")
@@ -128,6 +139,36 @@ def test_mistakes_are_named() -> None:
         registry.as_executor(7)
     with pytest.raises(ConfigError, match="DaskExecutor has no option 'wrokers'"):
         DaskExecutor(wrokers=3)
+    with pytest.raises(ConfigError, match="time_limit of LocalExecutor is a number of seconds, not '1h'"):
+        LocalExecutor(time_limit="1h")
     with pytest.raises(ConfigError, match="does not override run"):
         BaseExecutor().to_spec(str)
     assert {"dask", "local"} <= set(registry.names())
+
+
+def _of_a_cell(size: int) -> type[BaseExecutor]:
+    class Small(Plain):
+        short_name = "of-a-cell"  # type: ignore[assignment]
+        memory = size
+
+    return Small
+
+
+def test_classes_of_this_process_go_by_name_and_the_newest_wins() -> None:
+    older = _of_a_cell(1)
+    newer = _of_a_cell(2)
+    made = registry.by_name("of-a-cell")
+    assert type(made) is newer and older is not newer
+    registry.check_name("of-a-cell")
+    assert type(registry.by_name("Plain")) is Plain and "Plain" in registry.names()
+    assert type(registry.carried({"executor": "of-a-cell"})["executor"]) is newer
+    assert registry.carried({"executor": "dask"}) == {"executor": "dask"}
+
+
+def test_a_class_that_needs_arguments_says_so() -> None:
+    class Needing(Plain):
+        def __init__(self, address: str) -> None:
+            super().__init__()
+
+    with pytest.raises(ConfigError, match=r"cannot be made without arguments .*executor=Needing\(\.\.\.\)"):
+        registry.by_name("Needing")

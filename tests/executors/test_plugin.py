@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from covalent_jupyter.executors.objects import BaseExecutor
-from covalent_jupyter.model import CancelAttempts, ExecutorSpec, Options, Outcome
+from covalent_jupyter.model import Began, CancelAttempts, ExecutorSpec, Fact, Options, Outcome
 
 from .own import Patient, Plain, Remote, Stubborn, Waiting
 from .service import Service, Work, environment
@@ -57,6 +58,22 @@ async def test_the_dispatch_brings_its_world(service: Service, tmp_path: Path) -
     pack.variables = {"MINE": "yes", "PATH": os.environ["PATH"]}
     service.run(pack)
     assert tuple(work.value((await service.done(pack))[0])) == (str(tmp_path), "yes", True)
+
+
+async def test_an_executor_that_gives_way_has_cancelled_whatever_it_returns(service: Service, tmp_path: Path) -> None:
+    class Polite(BaseExecutor):
+        def run(self, function: Any, args: list[Any], kwargs: dict[str, Any], task_metadata: dict[str, Any]) -> Any:
+            (tmp_path / "running").touch()
+            while not self.get_cancel_requested():
+                time.sleep(0.01)
+
+    work = await begin(service, Polite())
+    pack = work.pack(add, (1, 2))
+    service.run(pack)
+    await service.listener.until(lambda: (tmp_path / "running").exists())
+    service.hosts.send(service.host_id, CancelAttempts([(pack.dispatch_id, 0, 1)], 20.0))
+    outcome = (await service.done(pack))[0]
+    assert (outcome.status, outcome.output) == ("cancelled", None)
 
 
 async def test_a_job_elsewhere_is_cancelled_by_its_handle(service: Service, tmp_path: Path) -> None:
@@ -112,6 +129,24 @@ async def test_a_timeout_of_code_that_runs_in_the_host(service: Service, tmp_pat
     assert (outcome.node, outcome.status) == (0, "failed") and outcome.error is not None
     assert outcome.error.cause == "timeout" and "longer than its timeout of 0.3 s" in outcome.error.message
     assert outcome.finished > outcome.started > 0
+
+
+async def test_what_runs_in_the_host_is_written_down_before_it_runs(service: Service) -> None:
+    def look(folder: str) -> list[bytes]:
+        from pathlib import Path
+
+        from covalent_jupyter.spool import read_spool
+
+        (spool,) = Path(folder).rglob("plugin-*.spool")
+        return read_spool(spool)
+
+    work = await begin(service, Plain())
+    for node in (0, 1):
+        pack = work.pack(look, (str(service.store_dir),))
+        service.run(pack)
+        (record,) = work.value((await service.done(pack))[node])  # the one before is cleared away
+        began = msgspec.msgpack.decode(record, type=Fact)
+        assert isinstance(began, Began) and (began.dispatch_id, began.node) == (pack.dispatch_id, node)
 
 
 async def test_a_crash_is_the_loss_of_this_host_alone(service: Service) -> None:
