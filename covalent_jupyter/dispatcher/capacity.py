@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import msgspec
-
 from ..model import Attempt, ExecutorSpec, ExecutorState
 from ..packing import PER_SLOT
 
 #: Slots that are assumed until an executor says how many it has: enough to make it start.
 FIRST_SLOTS = 2
-
-
-def executor_key(spec: ExecutorSpec) -> str:
-    """One text per executor, whatever the order of its options."""
-    return msgspec.json.encode(spec, order="sorted").decode()
 
 
 @dataclass

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -19,20 +20,14 @@ import msgspec
 from .. import engine
 from ..crashpoint import crashpoint
 from ..engine import DispatchRun
-from ..errors import Conflict, InvalidRequest, NotFound
+from ..errors import Conflict, InvalidRequest, NotFound, ServiceError
 from ..model import (
     Ack,
-    Began,
     DispatchRow,
     Error,
-    ExecutorState,
     Fact,
     Hello,
-    LogGrew,
-    Outcome,
-    PackEnded,
-    Reported,
-    Returned,
+    Manifest,
     Status,
     Welcome,
     wire,
@@ -41,25 +36,19 @@ from ..model.events import (
     Annotated,
     CancelRequested,
     ChildEnded,
-    Finished,
-    MetricsReported,
     Noticed,
     RetryDue,
-    Started,
-    Submitted,
     TakenOver,
     decode_event,
 )
-from ..rows import dispatch_row, inputs_of, preview_of
+from ..rows import dispatch_row, preview_of
 from ..store import Store
-from . import keeping
-from .checks import Limits, check_manifest
+from .checks import Limits
+from .deadlines import Deadlines
+from .folding import Folding
 from .ledger import Ledger
-from .metrics import metrics_of
 from .placement import HostsPort, Placement
 from .reading import Reading
-from .sharedpaths import SharedPaths
-from .sources import with_source
 from .submissions import Submissions
 from .telling import NotifierPort, Telling
 from .upkeep import Upkeep
@@ -82,7 +71,6 @@ class Dispatcher:
     ) -> None:
         self.store = store
         self._limits = limits
-        self.live_logs: dict[tuple[str, int], LogGrew] = {}
         self._clock = clock
         self._reading = Reading(readers)
         self._variables = Variables(store.folder)
@@ -92,11 +80,15 @@ class Dispatcher:
         )
         self._placement.on_settle(self._flush)
         self._telling = Telling(self._ledger)
-        self._shared_paths = SharedPaths()
         self._submissions = Submissions(self._ledger, self._reading, self._variables, limits)
         self._upkeep = Upkeep(self._ledger, self._reading, clock)
+        self._deadlines = Deadlines(self._ledger, clock, self._flush)
+        self._folding = Folding(
+            self._ledger, self._placement, self._upkeep, self._variables, self._deadlines, limits, clock
+        )
         self.bus = self._ledger.bus
         self.runs = self._ledger.runs
+        self.live_logs = self._folding.live_logs
 
     def attach_notifier(self, notifier: NotifierPort) -> None:
         """Who is told of failures and ends; once, before anything else."""
@@ -175,42 +167,40 @@ class Dispatcher:
             await self._ledger.durable()
             return manifest.dispatch_id, False
         run, encoded, inputs = prepared
-        taken = await self._submissions.reusable(manifest)
+        reusable = await self._submissions.reusable(manifest)
         if await self._submissions.is_in_memory(manifest):  # a repeated POST overtook us meanwhile
             return manifest.dispatch_id, False
         self._variables.remember(manifest.dispatch_id, head.variables)
         crashpoint("submit.checked")
-        self._enter(run, encoded, inputs, small, taken)
+        if manifest.environment is not None:
+            self._placement.environments[run.dispatch_id] = manifest.environment
+        self._ledger.enter(run, encoded, inputs, small, self._clock())
+        if reusable.nodes:
+            self._ledger.step(run, TakenOver(manifest.redispatch_of or "", reusable.nodes))
         recorded = self._flush()
         crashpoint("submit.decided")
         await self._ledger.committed(recorded)
         crashpoint("submit.committed")
         return manifest.dispatch_id, True
 
-    def _enter(
-        self,
-        run: DispatchRun,
-        manifest: bytes,
-        inputs: bytes,
-        small: dict[str, bytes],
-        taken: TakenOver | None = None,
-    ) -> None:
-        m = run.manifest
-        if m.environment is not None:
-            self._placement.environments[run.dispatch_id] = m.environment
-        self._ledger.enter(run, manifest, inputs, small)
-        self._ledger.step(run, Submitted(m.created or self._clock(), run.root, m.parent))
-        if taken is not None and taken.nodes:
-            self._ledger.step(run, taken)
+    async def reusable(self, manifest: Manifest) -> dict[str, list[int]]:
+        """Which nodes of this graph would be taken over from the dispatch that it repeats: ``reused``, ``gone``, ``unfit``.
+
+        Raises InvalidRequest for a graph that is not sound, NotFound where there is no such dispatch.
+        """
+        await self._reading.run(self._submissions.check, manifest)
+        found = await self._submissions.reusable(manifest)
+        reused = sorted(node.node for node in found.nodes)
+        return {"reused": reused, "gone": sorted(found.gone), "unfit": sorted(found.unfit)}
 
     # Facts from hosts
 
     def host_facts(self, host_id: str, n: int, facts: list[Fact]) -> None:
         """Facts number ``n`` of a host; acknowledged after the commit."""
-        self._fold(host_id, facts)
+        self._folding.fold(host_id, facts)
         crashpoint("outcome.folded")
-        self._ledger.act(lambda: self._acknowledge(host_id, n))
-        self._flush()
+        self._ledger.act(lambda: self._acknowledge(host_id, n), patient=True)
+        self._flush(patient=True)
 
     def _acknowledge(self, host_id: str, n: int) -> None:
         crashpoint("acknowledge.due")
@@ -219,7 +209,7 @@ class Dispatcher:
 
     def host_recovered(self, host_id: str, incarnation: str, facts: list[Fact]) -> None:
         """Facts that a dead host's runners left in their spools."""
-        self._fold(host_id, facts)
+        self._folding.fold(host_id, facts)
         self._flush()
 
     def host_ready(self, host_id: str, hello: Hello) -> Welcome:
@@ -228,153 +218,11 @@ class Dispatcher:
         self._flush()
         return Welcome(hello.protocol, 0, drop)
 
-    def host_lost(self, host_id: str, incarnation: str, reason: str) -> None:
-        """A host's process is gone, and its spools have been read."""
+    def host_lost(self, host_id: str, incarnation: str, reason: str, status: int | None = None) -> None:
+        """A host's process is gone, with this exit status (negative: of a signal) where that is known; its spools have been read."""
         log.warning("executor host %s is gone: %s", host_id, reason)
-        self._placement.host_lost(host_id, reason)
+        self._placement.host_lost(host_id, reason, status)
         self._flush()
-
-    def _fold(self, host_id: str, facts: list[Fact]) -> None:
-        outcomes: dict[str, list[Outcome]] = {}
-        began: dict[str, list[Began]] = {}
-        reported: dict[str, list[Reported]] = {}
-        for fact in facts:
-            if isinstance(fact, Outcome):
-                outcomes.setdefault(fact.dispatch_id, []).append(fact)
-            elif isinstance(fact, Began):
-                began.setdefault(fact.dispatch_id, []).append(fact)
-            elif isinstance(fact, Reported):
-                reported.setdefault(fact.dispatch_id, []).append(fact)
-            elif isinstance(fact, LogGrew):
-                self._log_grew(fact)
-            elif isinstance(fact, ExecutorState):
-                self._placement.tell_state(host_id, fact)
-        for dispatch_id, items in began.items():
-            run = self.runs.get(dispatch_id)
-            if run is not None:
-                self._began(run, items, outcomes.get(dispatch_id, ()))
-        for dispatch_id, told in reported.items():
-            run = self.runs.get(dispatch_id)
-            if run is not None:
-                self._reported(run, told)
-        for dispatch_id, ended in outcomes.items():
-            run = self.runs.get(dispatch_id)
-            if run is not None:
-                self._finished(run, ended)
-        for fact in facts:
-            if isinstance(fact, Returned):
-                self._placement.given_back(fact.dispatch_id, fact.pack_id, fact.attempts)
-            elif isinstance(fact, PackEnded):
-                self._placement.pack_ended(fact.pack_id)
-
-    def _log_grew(self, fact: LogGrew) -> None:
-        """Not recorded: viewers look at the file, and only need to know that there is more."""
-        run = self.runs.get(fact.dispatch_id)
-        if run is not None and 0 <= fact.node < len(run.nodes):
-            before = self.live_logs.get((fact.dispatch_id, fact.node))
-            if before is not None and before.attempt == fact.attempt and not fact.progress:
-                fact.progress = before.progress
-            self.live_logs[(fact.dispatch_id, fact.node)] = fact
-            self.bus.wake()
-
-    def _reported(self, run: DispatchRun, facts: list[Reported]) -> None:
-        """Records reports of present attempts, each once: after a death they may come again."""
-        counts: dict[tuple[int, int], int] = {}
-        for fact in facts:
-            if not 0 <= fact.node < len(run.nodes):
-                continue
-            state, key = run.nodes[fact.node], (fact.node, fact.attempt)
-            if state.attempt != fact.attempt or state.status.ended:
-                continue
-            known = counts.get(key, state.reported)
-            fresh = fact.points[max(0, known - fact.first) :]
-            if fresh:
-                start = max(known, fact.first)
-                self._ledger.keep_metrics(metrics_of(run.dispatch_id, *key, start, fresh))
-                counts[key] = start + len(fresh)
-        if counts:
-            self._ledger.step(run, MetricsReported([(*key, count) for key, count in counts.items()]))
-
-    def _began(self, run: DispatchRun, items: list[Began], ended: Iterable[Outcome]) -> None:
-        over = {(o.node, o.attempt) for o in ended}
-        fresh = [
-            (b.node, b.attempt, b.started, b.worker)
-            for b in items
-            if (b.node, b.attempt) not in over
-            and 0 <= b.node < len(run.nodes)
-            and run.nodes[b.node].status is Status.DISPATCHING
-            and run.nodes[b.node].attempt == b.attempt
-        ]
-        if fresh:
-            self._ledger.step(run, Started(fresh))
-
-    def _finished(self, run: DispatchRun, outcomes: list[Outcome]) -> None:
-        """Folds the outcomes that count."""
-        current: dict[int, Outcome] = {}
-        children: dict[int, bytes] = {}
-        functions, nodes = run.manifest.functions, run.manifest.nodes
-        for outcome in outcomes:
-            node_id = outcome.node
-            if node_id in current or not engine.is_current(run, outcome):
-                continue
-            if outcome.status == "completed" and outcome.child is None:
-                self._placement.statistics.add(functions[nodes[node_id].function].code, outcome.duration)
-            elif outcome.error is not None:
-                outcome.error = with_source(outcome.error, run.manifest)
-                self._explain_lost_variables(run, outcome)
-            if outcome.child:
-                children[node_id] = outcome.child
-            if outcome.wrote:
-                self._shared_paths.look(run, outcome, nodes[node_id].name)
-            current[node_id] = self._ledger.take_values(outcome)
-            self.live_logs.pop((run.dispatch_id, node_id), None)
-        if not current:
-            return
-        self._ledger.step(run, Finished(list(current.values())))
-        if run.ended is None:
-            self._let_go(run, keeping.may_go(run, current))
-        for node_id, body in children.items():
-            child_id = run.nodes[node_id].child
-            if child_id is not None and not run.nodes[node_id].status.ended:
-                self._expand(run, node_id, child_id, body)
-
-    def _let_go(self, run: DispatchRun, digests: list[str]) -> None:
-        """Values that their electrons did not ask to keep."""
-        if digests:
-            self._ledger.drop_references(run, digests)
-            self._ledger.act(lambda: self._upkeep.collect(digests))
-
-    def _explain_lost_variables(self, run: DispatchRun, outcome: Outcome) -> None:
-        lost = self._variables.lost.get(run.root)
-        if lost and outcome.error is not None:
-            names = ", ".join(lost[:10])
-            outcome.error.hint = (
-                f"the environment variables of the kernel ({names}) did not survive the restart of this machine; "
-                f"redispatch from a kernel that has them. {outcome.error.hint}"
-            ).strip()
-
-    def _expand(self, parent: DispatchRun, node_id: int, child_id: str, body: bytes) -> None:
-        """A sublattice's inner graph becomes a run of its own, in the same commit as its node's outcome."""
-        try:
-            head, small = wire.unpack_body(body)
-            manifest = head.manifest
-            manifest.dispatch_id, manifest.parent, manifest.root = child_id, (parent.dispatch_id, node_id), parent.root
-            manifest.environment = None
-            total = sum(len(r.nodes) for r in self.runs.values() if r.root == parent.root) + len(manifest.nodes)
-            check_manifest(manifest, depth=self._depth(parent) + 1, total=total, limits=self._limits())
-            run = DispatchRun(manifest)
-        except (ValueError, InvalidRequest) as e:
-            error = Error("BuildError", f"the sublattice gave no sound graph: {e}")
-            self._ledger.step(parent, ChildEnded(node_id, child_id, Status.FAILED, None, error, self._clock()))
-            return
-        crashpoint("sublattice.built")
-        self._enter(run, wire.encode_manifest(manifest), inputs_of(manifest), small)
-
-    def _depth(self, run: DispatchRun) -> int:
-        depth = 0
-        while run.manifest.parent is not None and run.manifest.parent[0] in self.runs:
-            run, depth = self.runs[run.manifest.parent[0]], depth + 1
-        return depth
 
     # Asking
 
@@ -411,7 +259,10 @@ class Dispatcher:
         }
 
     async def redispatch(self, dispatch_id: str, *, reuse: str = "none", seed: int | None = None) -> str:
-        """Runs a recorded dispatch again as it was recorded; returns the new id."""
+        """Runs a recorded dispatch again as it was recorded; returns the new id.
+
+        Nobody sends environment variables: what is left of the recorded ones is taken, and failures name the rest.
+        """
         if reuse not in ("none", "changed", "failed"):
             raise InvalidRequest(f"reuse is 'none', 'changed' or 'failed', not {reuse!r}")
         data = await self._reading.run(self.store.manifest, dispatch_id)
@@ -426,7 +277,13 @@ class Dispatcher:
         manifest.created = self._clock()
         if seed is not None:
             manifest.seed = seed
-        new_id, _ = await self.submit(wire.Head(manifest, [], self._variables.get(dispatch_id)), {})
+        variables = self._variables.get(dispatch_id)  # none, once it has ended
+        self._variables.miss(manifest.dispatch_id, manifest.environment.variables, variables)
+        try:
+            new_id, _ = await self.submit(wire.Head(manifest, [], variables), {})
+        except ServiceError:
+            self._variables.drop(manifest.dispatch_id)
+            raise
         return new_id
 
     async def update(
@@ -480,7 +337,6 @@ class Dispatcher:
             run = engine.replay(manifest, events)
             run.changed.clear()
             run.superseded.clear()
-            run.to_expand.clear()  # children were recorded in the same commit
             if run.ended is not None:
                 continue
             self.runs[dispatch_id] = self._ledger.touched[dispatch_id] = run
@@ -490,6 +346,7 @@ class Dispatcher:
         for run in self.runs.values():
             self._placement.recover(run)
             self._telling.recovered(run)
+            self._deadlines.watch_all(run)
         crashpoint("recovery.replayed")
         self._flush()
         return ids
@@ -500,16 +357,16 @@ class Dispatcher:
 
     # Deciding
 
-    def _flush(self) -> Future[int] | None:
+    def _flush(self, *, patient: bool = False) -> Future[int] | None:
         """Carries out what folding left to do, plans packs, and records this turn."""
         self._settle()
         self._placement.plan()
         self._settle()
         for run in self._ledger.touched.values():
             if run.ended is not None:
-                self._retire(run)
+                self._folding.retire(run)
             self._telling.look(run)
-        return self._ledger.flush()
+        return self._ledger.flush(patient=patient)
 
     def _settle(self) -> None:
         """Empties the work lists of the runs that this turn touched."""
@@ -549,19 +406,23 @@ class Dispatcher:
 
         asyncio.get_running_loop().call_later(delay, due)
 
-    def _retire(self, run: DispatchRun) -> None:
-        self._let_go(run, keeping.may_go(run, ()))
-        for key in [k for k in self.live_logs if k[0] == run.dispatch_id]:
-            del self.live_logs[key]
-        if run.root == run.dispatch_id:
-            self._placement.release(run)
-            self._shared_paths.forget(run.root)
-
 
 def _check_nodes(dispatch_id: str, nodes: list[int] | None, total: int) -> None:
     unknown = [n for n in nodes or [] if not 0 <= n < total]
     if unknown:
         raise NotFound(f"dispatch {dispatch_id[:8]} has no electron {unknown[0]}: it has {total}, from 0")
+
+
+#: what the innermost sublattice has added to an error
+_INSIDE = re.compile(r" \((in sublattice .{1,2000} \([0-9a-f]{8}\))(?:, (\d+) levels down)?\)\Z", re.DOTALL)
+
+
+def _further_up(message: str, where: str) -> str:
+    """The message with the innermost sublattice that it comes from, and how many levels down that is."""
+    found = _INSIDE.search(message)
+    if found is None:
+        return f"{message} ({where})"
+    return f"{message[: found.start()]} ({found[1]}, {int(found[2] or 1) + 1} levels down)"
 
 
 def _child_ended(run: DispatchRun, node_id: int) -> ChildEnded:
@@ -573,7 +434,7 @@ def _child_ended(run: DispatchRun, node_id: int) -> ChildEnded:
         if first is None:
             error = Error("DispatchFailed", f"{where}: {run.error}")
         else:
-            error = msgspec.structs.replace(first, message=f"{first.message} ({where})")
+            error = msgspec.structs.replace(first, message=_further_up(first.message, where))
     return ChildEnded(
         node_id, run.dispatch_id, run.status, run.output, error, run.ended or run.created, preview_of(run)
     )

@@ -15,7 +15,7 @@ from .. import engine
 from ..crashpoint import crashpoint
 from ..engine import DispatchRun
 from ..model import Outcome, Output
-from ..model.events import Event, encode_event, kind_of
+from ..model.events import Event, Submitted, encode_event, kind_of
 from ..rows import bare, dispatch_row, electron_row
 from ..store import Batch, Metric, Store
 from .bus import Bus
@@ -43,6 +43,7 @@ class Ledger:
         self._new: set[str] = set()
         self._batch = Batch()
         self._actions: list[Action] = []
+        self._awaited = False  # whether one of them is more than telling a host what it can forget
         self._under_way: deque[list[Action]] = deque()  # actions of batches that are not durable yet, in their order
 
     def key_of(self, dispatch_id: str) -> str | None:
@@ -50,7 +51,7 @@ class Ledger:
         run = self.runs.get(dispatch_id)
         return run.manifest.key if run is not None else self._leaving.get(dispatch_id)
 
-    def enter(self, run: DispatchRun, manifest: bytes, inputs: bytes, small: dict[str, bytes]) -> None:
+    def enter(self, run: DispatchRun, manifest: bytes, inputs: bytes, small: dict[str, bytes], now: float) -> None:
         """A new run: its manifest, inputs for people, small values and references go into this turn's batch."""
         self.runs[run.dispatch_id] = run
         self._batch.manifests.append((run.dispatch_id, manifest))
@@ -59,6 +60,7 @@ class Ledger:
             self.keep(digest, data)
         self._batch.references.extend((run.dispatch_id, digest) for digest in run.manifest.blobs)
         self._new.add(run.dispatch_id)
+        self.step(run, Submitted(run.manifest.created or now, run.root, run.manifest.parent))
 
     def keep(self, digest: str, data: bytes) -> None:
         """A small value: into the store, and into the cache for the packs that need it soon."""
@@ -96,12 +98,13 @@ class Ledger:
         self._batch.events.extend((run.dispatch_id, kind_of(e), encode_event(e)) for e in events)
         self.touched[run.dispatch_id] = run
 
-    def act(self, action: Action) -> None:
-        """To be done when this turn is durable."""
+    def act(self, action: Action, *, patient: bool = False) -> None:
+        """To be done when this turn is durable; ``patient`` if that may be a moment later."""
         self._actions.append(action)
+        self._awaited |= not patient
 
-    def flush(self) -> Future[int] | None:
-        """Appends this turn's batch; None if there was nothing to record."""
+    def flush(self, *, patient: bool = False) -> Future[int] | None:
+        """Appends this turn's batch; None if there was nothing to record. ``patient``: the caller does not wait for it."""
         batch, actions = self._batch, self._actions
         batch.new_electrons = bool(self._new) and all(d in self._new for d in self.touched)
         for run in self.touched.values():
@@ -114,7 +117,8 @@ class Ledger:
             if run.ended is not None:
                 self._leave(run)
         self.touched, self._new = {}, set()
-        self._batch, self._actions = Batch(), []
+        patient = patient and not self._awaited
+        self._batch, self._actions, self._awaited = Batch(), [], False
         if not (batch.events or batch.values or batch.references):
             if self._under_way:  # a host takes Ack(n) for everything up to n: that must be on the disk
                 self._under_way[-1].extend(actions)
@@ -122,7 +126,7 @@ class Ledger:
             for action in actions:
                 action()
             return None
-        future = self.store.append(batch)
+        future = self.store.append(batch, patient=patient)
         self._under_way.append(actions)
         loop = asyncio.get_running_loop()
         future.add_done_callback(lambda f: loop.call_soon_threadsafe(self._committed, f, actions))

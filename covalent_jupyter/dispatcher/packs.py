@@ -6,8 +6,8 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 from ..engine import DispatchRun, task_seed
-from ..model import INLINE, Environment, ExecutorSpec, Options, Pack, Produced, Task, Val, refs_of
-from ..model.graph import Input, Tpl
+from ..model import INLINE, Environment, ExecutorSpec, Options, Pack, Produced, Task
+from ..model.graph import digests_in, keys_of
 from ..rows import bare, digests_of
 
 
@@ -60,7 +60,7 @@ def make_pack(
         items.append(
             Task(
                 node_id, attempt, node.name, node.kind, manifest.functions[node.function].digest, node.args, node.kwargs,
-                index, task_seed(manifest.seed, node_id), node.line,
+                index, task_seed(manifest.seed, node_id), node.line, run.selected.get(node_id, ()),
             )
         )  # fmt: skip
     return Pack(
@@ -69,17 +69,8 @@ def make_pack(
     )  # fmt: skip
 
 
-def _digests(value: Input) -> Iterable[str]:
-    if isinstance(value, (Val, Tpl)):
-        yield value.digest
-    for ref in refs_of(value):
-        for kind, key in ref.path:
-            if kind == "pick":
-                yield str(key)
-
-
-def small_digests(run: DispatchRun, pack: Pack) -> set[str]:
-    """Digests of the values that are small enough to ride inside the pack."""
+def small_digests(run: DispatchRun, pack: Pack, *, modules: bool = True) -> set[str]:
+    """Digests of the values that are small enough to ride inside the pack; ``modules``: those of local modules, too."""
     found: set[str] = set()
     sizes = run.manifest.blobs
     functions = {f.digest: f for f in run.manifest.functions}
@@ -88,14 +79,17 @@ def small_digests(run: DispatchRun, pack: Pack) -> set[str]:
         function = functions.get(task.function)
         if function is not None:
             found.update(function.globals.values())
+        for path in task.selected:
+            found.update(keys_of(path))
         for value in task.args:
-            found.update(_digests(value))
+            found.update(digests_in(value))
         for value in task.kwargs.values():
-            found.update(_digests(value))
+            found.update(digests_in(value))
     for options in pack.options:
         for dep in (*options.deps.before, *options.deps.after):
             found.add(dep.digest)
-    found.update(pack.environment.modules.values())
+    if modules:
+        found.update(pack.environment.modules.values())
     if pack.executor.instance:
         found.add(pack.executor.instance)
     small = {d for d in found if sizes.get(d, 0) <= INLINE}

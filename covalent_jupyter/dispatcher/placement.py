@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Set
+from collections.abc import Callable, Coroutine, Set
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,10 +27,12 @@ from ..model import (
     Status,
 )
 from ..model.events import Finished, GivenBack, Launched
-from .capacity import Executor, SentPack, amount, executor_key
+from .blame import Suspects
+from .capacity import Executor, SentPack, amount
 from .ledger import Ledger
 from .packs import make_pack, small_digests
 from .reading import Reading
+from .snapshots import Snapshots
 from .variables import Variables
 from .waiting import reasons
 
@@ -77,9 +79,11 @@ class Placement:
         self._packs: dict[str, SentPack] = {}
         self._plugins: dict[str, set[str]] = {}  # root dispatch -> hosts of its users' own executors
         self._failures: dict[str, int] = {}
+        self._suspects = Suspects(ledger, clock)
         self._sending: set[asyncio.Future[None]] = set()
         self._scalings: dict[str, asyncio.Future[dict[str, Any]]] = {}  # by request
         folder = Path(ledger.store.folder)
+        self._snapshots = Snapshots(ledger, reading, str(folder / "work"))
         self._folders = (str(ledger.store.blob_root), str(folder / "logs"), str(folder / "work"))
 
     def executors(self) -> list[Executor]:
@@ -110,7 +114,7 @@ class Placement:
         if environment is not None:
             for index in (i for i, ready in enumerate(run.ready) if ready):
                 executor = self._executor_of(run, index, environment)
-                wanted[(executor.host, executor_key(executor.spec))] = executor
+                wanted[(executor.host, executor.spec.key)] = executor
         for pack in self._packs.values():
             if pack.dispatch_id == run.dispatch_id and any(
                 run.nodes[node].status is Status.DISPATCHING for node, _ in pack.tasks
@@ -146,7 +150,12 @@ class Placement:
             if free <= 0:
                 continue
             packable = executor.spec.instance is None and room is None
-            for pack in packing.plan(run, index, 1 if fair else free, executor.slots, self.statistics, packable):
+            only = (
+                None
+                if executor.spec.instance is None
+                else self._suspects.may_begin(run, ready, executor.host, self._packs.values())
+            )
+            for pack in packing.plan(run, index, 1 if fair else free, executor.slots, self.statistics, packable, only):
                 if self._admit(run, executor, pack):
                     self._launch(run, executor, pack)
                     planned = True
@@ -180,7 +189,7 @@ class Placement:
         tasks = [(n, run.nodes[n].attempt) for n in planned.nodes]
         wanted = run.options(planned.nodes[0]).resources if len(tasks) == 1 else {}
         resources = {k: amount(wanted[k]) for k in ("cpu", "gpu", "memory") if wanted.get(k)}
-        key = executor_key(executor.spec)
+        key = executor.spec.key
         pack = SentPack(uuid.uuid4().hex, executor.host, key, run.dispatch_id, tasks, planned.cost, resources)
         pack.devices = executor.free_devices(int(resources.get("gpu", 0)))
         self._packs[pack.pack_id] = executor.packs[pack.pack_id] = pack
@@ -197,9 +206,10 @@ class Placement:
 
     # Sending
 
-    def _send(self, sent: SentPack, fetched: dict[str, bytes] | None = None) -> None:
+    def _send(self, sent: SentPack, fetched: dict[str, bytes | None] | None = None) -> None:
         """Sends a pack whose launch is durable; what was cancelled meanwhile stays here. Small values that are not in
-        the cache are ``fetched`` first; what is not found then lies in a file, which workers find by themselves."""
+        the cache are ``fetched`` first; what is not found then lies in a file, which workers find by themselves.
+        The local modules of its dispatch are laid out before its first pack."""
         if sent.pack_id not in self._packs or sent.sent:
             return
         run = self._ledger.runs.get(sent.dispatch_id)
@@ -209,25 +219,38 @@ class Placement:
             self.pack_ended(sent.pack_id)
             self._settled()
             return
-        spec = self._executors[(sent.host, sent.key)].spec
+        spec = self._spec_of(run, run.options(sent.tasks[0][0]).executor)
         environment, variables = self.environments[run.root], self._variables.get(run.root)
         pack = make_pack(run, sent.pack_id, sent.tasks, spec, environment, variables, self._folders)
         pack.devices = sent.devices
-        missing = []
-        for digest in small_digests(run, pack):
-            data = self._ledger.cache.get(digest) or (fetched or {}).get(digest)
+        laid_out = self._snapshots.lies_there(run.root, environment)
+        if laid_out is None:
+            self._later(self._send_laid_out(sent, run.root))
+            return
+        asked, missing = fetched or {}, []
+        for digest in small_digests(run, pack, modules=not laid_out):
+            data = self._ledger.cache.get(digest)
             if data is None:
-                missing.append(digest)
-            else:
+                data = asked.get(digest)
+            if data is not None:
                 pack.values[digest] = data
-        if missing and fetched is None:
-            task = asyncio.ensure_future(self._fetch_and_send(sent, missing))
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
-        else:
-            crashpoint("launch.due")
-            sent.sent = self.hosts.send(sent.host, Run(pack))
-            crashpoint("launch.sent")
+            elif digest not in asked:
+                missing.append(digest)
+        if missing:
+            self._later(self._fetch_and_send(sent, missing))
+            return
+        crashpoint("launch.due")
+        sent.sent = self.hosts.send(sent.host, Run(pack))
+        crashpoint("launch.sent")
+
+    def _later(self, sending: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(sending)
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _send_laid_out(self, sent: SentPack, root: str) -> None:
+        await self._snapshots.settled(root)
+        self._send(sent)
 
     async def _fetch_and_send(self, sent: SentPack, missing: list[str]) -> None:
         fetched: dict[str, bytes] | None = None
@@ -241,7 +264,7 @@ class Placement:
                     return
         for digest, data in fetched.items():
             self._ledger.cache.put(digest, data)
-        self._send(sent, fetched)
+        self._send(sent, {**dict.fromkeys(missing), **fetched})
 
     def _settled(self) -> None:
         """Decisions made outside a handler of the dispatcher; it replaces this by its own flush."""
@@ -275,8 +298,10 @@ class Placement:
         for key in [k for k in self._executors if k[0] in self._plugins.get(run.root, ())]:
             del self._executors[key]
         for host_id in self._plugins.pop(run.root, ()):  # it served this dispatch alone
+            self._suspects.forget(host_id)
             self._ledger.act(lambda h=host_id: self.hosts.drop(h))  # type: ignore[misc]
         self._ledger.act(lambda: self._variables.drop(run.root))
+        self._snapshots.forget(run.root)
 
     # Coming back
 
@@ -317,9 +342,12 @@ class Placement:
             self._ledger.act(lambda p=pack: self._send(p))  # type: ignore[misc]
         return sorted(held - wanted)
 
-    def host_lost(self, host_id: str, reason: str) -> None:
-        """A host's process is gone; what its spools held has been folded before."""
+    def host_lost(self, host_id: str, reason: str, status: int | None = None) -> None:
+        """A host's process is gone, with this exit ``status`` (negative: of a signal) where that is known; what its spools held
+        has been folded before."""
         failures = self._failures[host_id] = self._failures.get(host_id, 0) + 1
+        if any(host_id in hosts for hosts in self._plugins.values()):
+            self._suspects.host_died(host_id, status, self._packs.values())
         self._reconcile(host_id, set(), set(), reason)
         for key in [k for k in self._executors if k[0] == host_id]:
             self._executors[key].state = None
@@ -379,13 +407,18 @@ class Placement:
     def recover(self, run: DispatchRun) -> None:
         """The packs that were decided before the service ended; their hosts will say what they hold."""
         for node_id, state in enumerate(run.nodes):
+            if state.interruptions and not state.status.ended:
+                index = run.options(node_id).executor
+                if run.manifest.executors[index].instance is not None:
+                    executor = self._executor_of(run, index, self.environments[run.root])
+                    self._suspects.add(executor.host, run.dispatch_id, node_id)
             if not state.in_flight:
                 continue
             pack = self._packs.get(state.pack)
             if pack is None:
                 index = run.options(node_id).executor
                 executor = self._executor_of(run, index, self.environments[run.root])
-                key = executor_key(executor.spec)
+                key = executor.spec.key
                 pack = SentPack(state.pack, executor.host, key, run.dispatch_id, [], sent=True)
                 self._packs[pack.pack_id] = executor.packs[pack.pack_id] = pack
             pack.tasks.append((node_id, state.attempt))
@@ -393,18 +426,21 @@ class Placement:
     # Executors
 
     def _executor_of(self, run: DispatchRun, index: int, environment: Environment) -> Executor:
-        spec = run.manifest.executors[index]
+        spec = self._spec_of(run, index)
         if spec.instance is not None:
             host_id = self.hosts.ensure(environment, plugin=spec, root_id=run.root)
             self._plugins.setdefault(run.root, set()).add(host_id)
             return self._executor(host_id, spec)
-        defaults = self._executor_options(spec.name)
-        if defaults:  # the configuration's options, under those of the dispatch
-            spec = ExecutorSpec(spec.name, {**defaults, **spec.options})
         return self._executor(self.hosts.ensure(environment), spec)
 
+    def _spec_of(self, run: DispatchRun, index: int) -> ExecutorSpec:
+        """The executor as the dispatch names it, with the configuration's options under its own."""
+        spec = run.manifest.executors[index]
+        defaults = self._executor_options(spec.name) if spec.instance is None else {}
+        return ExecutorSpec(spec.name, {**defaults, **spec.options}) if defaults else spec
+
     def _executor(self, host_id: str, spec: ExecutorSpec) -> Executor:
-        key = (host_id, executor_key(spec))
+        key = (host_id, spec.key)
         executor = self._executors.get(key)
         if executor is None:
             executor = self._executors[key] = Executor(host_id, spec)

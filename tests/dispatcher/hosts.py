@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from covalent_jupyter.dispatcher import Dispatcher
@@ -76,8 +76,16 @@ class Hosts:
         if said:
             self.facts(dispatcher, *said)
 
-    def hello(self, dispatcher: Dispatcher, held: list[Any] = [], packs: list[str] = []) -> Any:  # noqa: B006
-        return dispatcher.host_ready("env", Hello(1, "env", "i", "env", 1, "3.11", "0", held=held, packs=packs))
+    def hello(
+        self,
+        dispatcher: Dispatcher,
+        held: Sequence[Any] = (),
+        packs: Sequence[str] = (),
+        host_id: str = "env",
+    ) -> Any:
+        return dispatcher.host_ready(
+            host_id, Hello(1, host_id, "i", "env", 1, "3.11", "0", held=list(held), packs=list(packs))
+        )
 
     def run(self, dispatcher: Dispatcher, pack: Pack, function: Callable[[Task, Pack], Any]) -> None:
         """Runs a pack: ``function`` gives each task's value (bytes), an exception type to fail with, or an Outcome."""
@@ -85,16 +93,20 @@ class Hosts:
         facts: list[Any] = []
         for task in pack.tasks:
             value = function(task, pack)
-            now = time.time()
-            if isinstance(value, Outcome):
-                facts.append(value)
-                continue
-            facts.append(Began(pack.dispatch_id, task.node, task.attempt, now))
-            output = Output(hashlib.sha256(value).hexdigest(), len(value), value)
-            facts.append(Outcome(pack.dispatch_id, task.node, task.attempt, "completed", now, now, 1e-4, output))
+            facts += [value] if isinstance(value, Outcome) else completed(task, pack, value)
         self.facts(dispatcher, *facts, PackEnded(pack.pack_id))
 
     def give_back(self, dispatcher: Dispatcher, pack: Pack) -> None:
         del self.packs[pack.pack_id]
         attempts = [(t.node, t.attempt) for t in pack.tasks]
         self.facts(dispatcher, Returned(pack.pack_id, pack.dispatch_id, attempts), PackEnded(pack.pack_id))
+
+
+def completed(task: Task, pack: Pack, value: bytes) -> list[Any]:
+    """What is said of an electron that begins and gives this value."""
+    now = time.time()
+    output = Output(hashlib.sha256(value).hexdigest(), len(value), value)
+    return [
+        Began(pack.dispatch_id, task.node, task.attempt, now),
+        Outcome(pack.dispatch_id, task.node, task.attempt, "completed", now, now, 1e-4, output),
+    ]

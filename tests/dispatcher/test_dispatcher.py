@@ -8,9 +8,11 @@ import os
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -38,6 +40,7 @@ from covalent_jupyter.model import (
     Ref,
     Release,
     Returned,
+    Run,
     Status,
     Task,
     Tpl,
@@ -45,24 +48,13 @@ from covalent_jupyter.model import (
 )
 from covalent_jupyter.model.events import decode_event
 from covalent_jupyter.rows import dispatch_row, electron_row
-from covalent_jupyter.store import Store
+from covalent_jupyter.store import Batch, Store, writer
 
-from .hosts import Hosts
+from .hosts import Hosts, completed
 
 CODE = b"the pickle of a function"
 FUNCTION = hashlib.sha256(CODE).hexdigest()
 ENVIRONMENT = Environment("/usr/bin/python3", "/usr", "3.11.7", "3.1", digest="env", variables=("KEY",))
-
-
-@pytest.fixture(autouse=True)
-def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Any:
-    with Store.open(tmp_path / "store") as opened:
-        yield opened
 
 
 @pytest_asyncio.fixture
@@ -196,6 +188,47 @@ async def test_facts_are_acknowledged_and_announced_only_after_the_commit(servic
     assert [m.n for m in hosts.sent if isinstance(m, Ack)] == [1] and dispatcher.bus.seq > before
 
 
+async def test_outcomes_gather_until_somebody_waits_for_them(
+    service: Any, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "REST", (1e9, 600.0))
+    dispatcher, hosts = service
+    submitted, small = head([[], [], [0, 1]])
+    await dispatcher.submit(submitted, small)
+    await settle(dispatcher)
+    patience: list[bool] = []
+    append = store.append
+
+    def noted(batch: Batch, *, patient: bool = False) -> Future[int]:
+        patience.append(patient)
+        return append(batch, patient=patient)
+
+    monkeypatch.setattr(store, "append", noted)
+    changed = asyncio.Event()
+    sent = hosts.send
+    monkeypatch.setattr(hosts, "send", lambda *message: (changed.set(), sent(*message))[1])
+
+    async def heard(kind: type) -> None:
+        """Until the host is told something of that kind."""
+        async with asyncio.timeout(60):
+            while not any(isinstance(m, kind) for m in hosts.sent):
+                changed.clear()
+                await changed.wait()
+
+    first, second = hosts.packs.values()
+    hosts.packs.clear()
+    hosts.sent.clear()
+    hosts.facts(dispatcher, *completed(first.tasks[0], first, b"0"), PackEnded(first.pack_id))
+    assert patience == [True]  # one of two that the third needs has ended: nobody waits for that
+    hosts.facts(dispatcher, *completed(second.tasks[0], second, b"1"), PackEnded(second.pack_id))
+    assert patience == [True, False]  # the third one waits for the other
+    await heard(Run)
+    assert [m.n for m in hosts.sent if isinstance(m, Ack)] == [1, 2]
+    hosts.run(dispatcher, next(iter(hosts.packs.values())), value)
+    await heard(Release)  # and whoever dispatched, for the end
+    assert store.dispatch(submitted.manifest.dispatch_id).status is Status.COMPLETED  # type: ignore[union-attr]
+
+
 async def test_small_values_travel_in_the_pack_and_variables_too(service: Any) -> None:
     dispatcher, hosts = service
     submitted, small = head([[], [0]], options=Options(timeout=5.0))
@@ -214,6 +247,20 @@ async def test_variables_are_never_in_the_store(service: Any, store: Store) -> N
     await service[0].submit(submitted, small)
     await play(service)
     assert not [p for p in Path(store.folder).rglob("*") if p.is_file() and b"secret" in p.read_bytes()]
+
+
+async def test_failures_name_the_variables_that_a_redispatch_lacks(service: Any, store: Store) -> None:
+    submitted, small = head([[]])
+    await service[0].submit(submitted, small)
+    await play(service)
+
+    def fail(task: Task, pack: Pack) -> Outcome:
+        return Outcome(pack.dispatch_id, task.node, task.attempt, "failed", 1.0, 2.0, error=Error("KeyError", "'KEY'"))
+
+    again = await service[0].redispatch(submitted.manifest.dispatch_id)
+    await play(service, fail)
+    row = store.electron(again, 0)
+    assert row is not None and row.error is not None and "(KEY)" in row.error.hint
 
 
 async def test_a_failure_skips_and_tells(service: Any, store: Store) -> None:
@@ -451,6 +498,30 @@ async def test_a_sublattice_runs_as_a_child_in_the_same_commit_and_gives_its_out
     assert set(gone["deleted"]) == {dispatch_id, child} and store.dispatch(child) is None
 
 
+async def test_an_error_deep_in_sublattices_names_the_innermost(service: Any, store: Store) -> None:
+    """A recursion without end would name a hundred of them."""
+    top, small = head([[]])
+    ids: list[str] = []
+
+    def run(task: Task, pack: Pack) -> Any:
+        ids.append(pack.dispatch_id)
+        if len(ids) == 4:
+            return Outcome(pack.dispatch_id, 0, 1, "failed", 1.0, 2.0, error=Error("ValueError", "no (really)"))
+        inner, blobs = head([[]], environment=None, name=f"level {len(ids)} (x)")
+        body = wire.pack_body(inner.manifest, blobs.items())
+        return Outcome(pack.dispatch_id, 0, 1, "completed", 1.0, 2.0, child=body)
+
+    await service[0].submit(top, small)
+    await play(service, run)
+    errors = [store.electron(dispatch_id, 0).error for dispatch_id in ids]  # type: ignore[union-attr]
+    assert [error and error.message for error in errors] == [
+        f"no (really) (in sublattice level 3 (x) ({ids[3][:8]}), 3 levels down)",
+        f"no (really) (in sublattice level 3 (x) ({ids[3][:8]}), 2 levels down)",
+        f"no (really) (in sublattice level 3 (x) ({ids[3][:8]}))",
+        "no (really)",
+    ]
+
+
 async def test_cancel_reaches_into_sublattices(service: Any, store: Store) -> None:
     dispatcher, hosts = service
     submitted, small = head([[]])
@@ -502,6 +573,23 @@ async def test_memory_is_admitted_by_its_sum(service: Any) -> None:
     hosts.run(dispatcher, next(iter(hosts.packs.values())), value)
     await settle(dispatcher)
     assert len(hosts.packs) == 2
+
+
+async def test_an_executor_that_is_named_in_another_message_is_the_same(service: Any) -> None:
+    named = msgspec.json.decode(b'{"name": "dask"}', type=ExecutorSpec)
+    assert named.key == ExecutorSpec().key == ExecutorSpec("dask", {}).key != ExecutorSpec("dask", {"n_workers": 1}).key
+    assert ExecutorSpec("dask", {"a": 1, "b": 2}).key == ExecutorSpec("dask", {"b": 2, "a": 1}).key
+    here, there = (ExecutorSpec("dask", {"workdir": folder}) for folder in ("/here", "/there"))
+    dispatcher, hosts = service
+    hosts.facts(dispatcher, ExecutorState("dask", ExecutorSpec(), 4, info={"memory": 8e9}))
+    for spec in (here, named, there):
+        submitted, small = head([[]], options=Options(resources={"memory": "5GB"}), executors=[spec])
+        await dispatcher.submit(submitted, small)
+    for spec in (here, named, there):
+        await settle(dispatcher)
+        (pack,) = hosts.packs.values()
+        assert pack.executor == spec, "its folder is its own"
+        hosts.run(dispatcher, pack, value)
 
 
 async def test_notes_survive_on_running_and_ended_dispatches(service: Any, store: Store) -> None:

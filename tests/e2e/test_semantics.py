@@ -242,9 +242,64 @@ def test_a_selector_of_the_return_value_that_fails_names_the_lattice(executor: s
         return gives()["b"]
 
     with pytest.raises(
-        ct.ElectronError, match=r"the return value of lattice flow \(test_semantics\.py, line \d+\), of what gives"
+        ct.DispatchFailed, match=r"the return value of lattice flow \(test_semantics\.py, line \d+\), of what gives"
     ):
         ct.dispatch(flow)().value(60)
+
+
+def test_a_value_without_what_the_lattice_returns_of_it_is_reused_by_another_lattice_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @ct.electron
+    def gives(folder: str) -> tuple[int, ...]:
+        with open(Path(folder, "runs"), "a") as file:
+            file.write("x")
+        return 1, 2, 3
+
+    def flow(folder: str) -> Any:
+        first, second = gives(folder)
+        return first, second
+
+    def mended(folder: str) -> Any:
+        first, second, _ = gives(folder)
+        return first, second
+
+    mended.__name__ = mended.__qualname__ = "flow"
+    run = ct.dispatch(ct.lattice(flow, executor="local"))(str(tmp_path))
+    again = ct.redispatch(run, reuse_previous_results=True)()
+    for each in (run, again):
+        with pytest.raises(ct.DispatchFailed, match="unpacking into 2 names: got 3"):
+            each.value(60)
+    assert Path(tmp_path, "runs").read_text() == "xx"  # what it gave is not what is missing
+    monkeypatch.setattr(sys.modules[__name__], "flow", ct.lattice(mended, executor="local"), raising=False)
+    last = ct.redispatch(again, code="current", reuse_previous_results=True)()
+    assert last.value(60) == (1, 2) and Path(tmp_path, "runs").read_text() == "xx"
+
+
+def test_a_running_dispatch_gives_no_values_without_what_the_lattice_returns_of_them(tmp_path: Path) -> None:
+    @ct.electron
+    def gives() -> tuple[int, ...]:
+        return 1, 2, 3
+
+    @ct.electron
+    def waits(file: str) -> int:
+        while not Path(file).exists():
+            time.sleep(0.01)
+        return 4
+
+    @ct.lattice(executor="local")
+    def flow(file: str) -> Any:
+        first, second = gives()
+        return first, second, waits(file)
+
+    run = ct.dispatch(flow)(str(tmp_path / "go"))
+    wait_until(lambda: run.electrons[0].status == "completed")
+    again = ct.redispatch(run, reuse_previous_results=True)()
+    assert [e.row.reused for e in again.electrons] == [False, False] and run.status == "running"
+    Path(tmp_path, "go").touch()
+    for each in (run, again):
+        with pytest.raises(ct.DispatchFailed, match="unpacking into 2 names: got 3"):
+            each.value(60)
 
 
 def test_random_numbers_differ_between_electrons_and_repeat_with_the_seed(executor: str) -> None:
@@ -543,10 +598,56 @@ def test_executors_of_the_users_own(place: Path) -> None:
     assert sync(run) == (33, 12, 65)
 
 
+def test_executors_of_the_users_own_go_by_name_also_inside_sublattices(place: Path) -> None:
+    class Tenfold(ct.executor.BaseExecutor):  # type: ignore[misc]
+        short_name = "tenfold"
+
+        def run(self, function: Any, args: Any, kwargs: Any, task_metadata: Any) -> Any:
+            return 10 * function(*args, **kwargs)
+
+    more = add.options(executor="tenfold")
+
+    @ct.electron
+    @ct.lattice
+    def inner(x: int) -> Any:
+        return add.options(executor="local")(x), more(x), add(x)
+
+    @ct.lattice(executor="tenfold")
+    def run() -> Any:
+        return add(1), inner.options(executor="local")(2)
+
+    assert sync(run) == (110, (12, 120, 120))
+
+
 def test_an_executor_that_fails_is_named(place: Path) -> None:
     result = ct.dispatch_sync(ct.lattice(lambda: add.options(executor=Broken())(1)))()
     assert "the queue is down" in str(result.error)
     assert sync(ct.lattice(lambda: add(1))) == 11
+
+
+def test_what_cannot_be_taken_from_a_value_fails_the_dispatch_and_the_value_stays(executor: str) -> None:
+    @ct.electron
+    def three() -> tuple[int, int, int]:
+        return 1, 2, 3
+
+    @ct.lattice(executor=executor)
+    def two() -> Any:
+        a, b = three()
+        return a
+
+    @ct.lattice(executor=executor)
+    def outer() -> Any:
+        return ct.electron(two)(), three()[1]
+
+    result = ct.get_result(ct.dispatch(two)(), wait=True, timeout=120)
+    assert (
+        str(result.status) == "FAILED"
+        and "three (0)" in str(result.error)
+        and "into 2 names: got 3" in str(result.error)
+    )
+    assert result.electrons[0].value == (1, 2, 3)
+    result = ct.get_result(ct.dispatch(outer)(), wait=True, timeout=120)
+    assert [str(e.status) for e in result.electrons] == ["FAILED", "COMPLETED"] and "three (0)" in str(result.error)
 
 
 def test_past_runs_are_a_table_and_sql(place: Path) -> None:
