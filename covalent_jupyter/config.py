@@ -13,9 +13,11 @@ import difflib
 import functools
 import json
 import os
+import re
 import secrets
+import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,10 +25,15 @@ from typing import Any, NamedTuple
 import msgspec
 from jupyter_core.paths import jupyter_config_dir, jupyter_config_path
 
+from .absent import setting as of_covalent
 from .errors import ConfigError
+from .executor_names import is_installed
 from .model.notify import problem_with_target
+from .parts import part
 
 SECTION = "Covalent"
+#: short names of executors
+_NAME = re.compile(r"\w[\w .+-]{0,199}")
 FILE = "covalent_config"
 
 
@@ -177,10 +184,12 @@ def load() -> Settings:
     return Settings(values, sources)
 
 
-def get_config(key: str | None = None) -> Any:
-    """One setting, or all of them as a dict. ConfigError if there is no such setting."""
+def get_config(key: str | Iterable[str] | None = None) -> Any:
+    """One setting, or several (of a list of names) or all of them as a dict. ConfigError if there is no such setting."""
     settings = load()
-    return dict(settings) if key is None else settings[name_of(key)]
+    if key is None:
+        return dict(settings)
+    return settings[name_of(key)] if isinstance(key, str) else {name: settings[name_of(name)] for name in key}
 
 
 def set_config(
@@ -191,15 +200,44 @@ def set_config(
     They count at once in this process and, with ``persist``, are written to ``covalent_config.json`` in Jupyter's
     configuration folder (mode 0600), where processes that start later find them. The value None removes a setting:
     what it was by default counts again.
-    Raises ConfigError for an unknown name or a wrong value; nothing is changed then.
+    Raises ConfigError for an unknown name or a wrong value, or an executor that this process does not know; nothing is
+    changed then.
     """
+    checked = _checked(new_config, new_value, settings)
+    if checked.get("executor") is not None:
+        try:
+            part("executors.registry").check_name(checked["executor"])
+        except ConfigError as error:
+            raise ConfigError(
+                f"{error}. One that only other environments have is set there, or by COVALENT_EXECUTOR"
+            ) from None
+    _change(checked, persist)
+
+
+def change_for_others(changes: Mapping[str, Any]) -> list[str]:
+    """:func:`set_config` by a process in which no electrons are dispatched: what it finds strange, but others may know."""
+    checked = _checked(changes, None, {})
+    _change(checked, True)
+    name = checked.get("executor")
+    if name is None or is_installed(name):
+        return []
+    return [
+        f"the environment {sys.prefix} has no executor {name!r}: dispatches from environments without it will fail, if they "
+        "name no executor of their own"
+    ]
+
+
+def _checked(new_config: str | Mapping[str, Any] | None, new_value: Any, settings: dict[str, Any]) -> dict[str, Any]:
     changes: dict[str, Any] = dict(settings)
     if isinstance(new_config, str):
         changes[new_config] = new_value
     elif new_config is not None:
         changes.update(_flat(new_config))
     checked = {name_of(key): value for key, value in changes.items()}
-    checked = {name: None if value is None else check(name, value) for name, value in checked.items()}
+    return {name: None if value is None else check(name, value) for name, value in checked.items()}
+
+
+def _change(checked: dict[str, Any], persist: bool) -> None:
     state = _sources()
     with state.lock:
         if persist:
@@ -245,6 +283,8 @@ def check(name: str, value: Any, source: str = "") -> Any:
         if found is None:
             raise ConfigError(f"{name} cannot be {value!r}{where}: it is one of {', '.join(option.choices)}")
         return found
+    if name == "executor" and not _NAME.fullmatch(value):
+        raise ConfigError(f"{name} cannot be {value!r}{where}: that is no name. {option.help}")
     if name == "on_finish" and value and (problem := problem_with_target(value, name)):
         raise ConfigError(f"{problem}{where}")
     if option.minimum is not None and value is not None and value < option.minimum:
@@ -307,6 +347,8 @@ def from_traitlets(config: Any) -> dict[str, Any]:
 
 
 def _unknown(key: str) -> str:
+    if reason := of_covalent(key):
+        return f"there is no setting {key!r}, which Covalent has: {reason}"
     close = difflib.get_close_matches(key.lower().replace(".", "_"), [*OPTIONS, *ALIASES], n=1, cutoff=0.5)
     meant = f" Did you mean {ALIASES.get(close[0], close[0])!r}?" if close else ""
     return f"there is no setting {key!r}.{meant} The settings are: {', '.join(OPTIONS)}"

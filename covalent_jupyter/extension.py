@@ -39,7 +39,16 @@ class CovalentApp(ExtensionApp, config.configurable()):  # type: ignore[misc]
         self._link = link
         self.handlers.append((r"covalent/((?!challenge$)[A-Za-z0-9._~%/+:,@-]*)", ProxyHandler, {"link": link}))
         assert self.serverapp is not None
+        self._tell_root()
         self.serverapp.io_loop.add_callback(self._begin)
+
+    def _tell_root(self) -> None:
+        """Pages hear which folder the server's files lie in: kernels record whole paths of notebooks, pages have what
+        is below it, and JupyterLab's own ``serverRoot`` may begin with ``~``."""
+        assert self.serverapp is not None
+        root = getattr(self.serverapp.contents_manager, "root_dir", self.serverapp.root_dir)
+        page: dict[str, Any] = self.serverapp.web_app.settings.setdefault("page_config_data", {})
+        page["covalentRoot"] = Path(root).expanduser().absolute().as_posix()
 
     def given_settings(self) -> dict[str, Any]:
         """Settings that Jupyter's configuration gives, checked."""

@@ -60,6 +60,7 @@ class Exchange(httputil.HTTPMessageDelegate):
             sent["Transfer-Encoding"] = "chunked"
         await self._connection.write_headers(httputil.RequestStartLine(method, parts.path + target, "HTTP/1.1"), sent)
         self._reading = asyncio.ensure_future(self._connection.read_response(self))
+        self._reading.add_done_callback(self._has_read)
 
     async def send(self, chunk: bytes) -> None:
         """A piece of the body; waits while the service is slow. What the service does not want any more is dropped."""
@@ -71,7 +72,8 @@ class Exchange(httputil.HTTPMessageDelegate):
             self._broken = True
 
     async def answer(self, on_head: Callable[[int, httputil.HTTPHeaders], None]) -> None:
-        """Ends the request and passes the answer on; OSError if there is none, or only a part of it."""
+        """Ends the request and passes the answer on; ConnectionError if there is none, or only a part of it, StreamClosedError
+        if the client has gone."""
         assert self._connection is not None and self._reading is not None
         if not self._broken:
             with suppress(StreamClosedError):
@@ -79,16 +81,20 @@ class Exchange(httputil.HTTPMessageDelegate):
         status, headers = await self._answered
         on_head(status, headers)
         self._may_answer.set()
-        if not await self._reading and not self._complete:
+        whole = False
+        with suppress(StreamClosedError):
+            whole = await self._reading
+        if self._client_left:
+            raise StreamClosedError
+        if not whole and not self._complete:
             raise ConnectionError("the service broke off its answer")
 
     def close(self) -> None:
         """Whatever was going on ends."""
+        self._client_left = True
         self._may_answer.set()
         if self._stream is not None:
-            self._stream.close()
-        if self._reading is not None and not self._reading.done():
-            self._reading.cancel()
+            self._stream.close()  # which ends the reading: where it is cancelled, Tornado writes a traceback to the log
         if self._answered.done():
             if not self._answered.cancelled():
                 self._answered.exception()
@@ -98,6 +104,14 @@ class Exchange(httputil.HTTPMessageDelegate):
     # what the connection reads
 
     _complete = False
+    _client_left = False
+
+    def _has_read(self, reading: asyncio.Future[bool]) -> None:
+        """Where the service closes before the head of its answer, the connection ends with an error and tells nobody."""
+        if not reading.cancelled():
+            reading.exception()
+        if not self._answered.done():
+            self._answered.set_exception(ConnectionError("the service closed the connection without an answer"))
 
     def headers_received(
         self, start_line: httputil.RequestStartLine | httputil.ResponseStartLine, headers: httputil.HTTPHeaders
@@ -108,7 +122,14 @@ class Exchange(httputil.HTTPMessageDelegate):
 
     async def _pass_on(self, chunk: bytes) -> None:
         await self._may_answer.wait()
-        await self._on_body(chunk)
+        if self._client_left:
+            return
+        try:
+            await self._on_body(chunk)
+        except StreamClosedError:
+            self._client_left = True
+            if self._stream is not None:
+                self._stream.close()
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         return self._pass_on(chunk)

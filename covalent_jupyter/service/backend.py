@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from ..config import Settings
-from ..model import ConnectionFile, DispatchRow, wire
+from ..errors import StoreGone
+from ..model import ConnectionFile, DispatchRow, Manifest, wire
 from ..model.work import LogGrew
 from ..place import Place
 from ..store import Store
+
+#: why a service ends whose store was removed
+STORE_GONE = "its store was removed"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,6 +32,7 @@ class Backend(Protocol):
     live_logs: dict[tuple[str, int], LogGrew]
 
     async def submit(self, head: wire.Head, blobs: dict[str, bytes]) -> tuple[str, bool]: ...
+    async def reusable(self, manifest: Manifest) -> dict[str, list[int]]: ...
     async def cancel(self, dispatch_id: str, nodes: list[int] | None = None) -> dict[str, Any]: ...
     async def redispatch(self, dispatch_id: str, *, reuse: str = "none", seed: int | None = None) -> str: ...
     async def update(
@@ -103,6 +108,24 @@ class Context:
     @property
     def log_root(self) -> Path:
         return Path(self.store.folder) / "logs"
+
+    def check_store(self) -> None:
+        """StoreGone if the store was removed. The service ends then, so that the next one makes a new store, unless that
+        can be undone and dispatches are under way."""
+        if not self.store.removed:
+            return
+        gone = f"the store {self.store.folder} was removed, moved or replaced while its service ran, so nothing was accepted. "
+        running = self.dispatcher.running()
+        if running and not self.store.deleted:
+            raise StoreGone(
+                f"{gone}{running} of its dispatches are under way: move it back, or go on with what lies there now (a new "
+                "store, if nothing does) after `jupyter covalent restart`"
+            )
+        self.shutdown(STORE_GONE, True if running else None)
+        raise StoreGone(
+            f"{gone}This service ends now; the next dispatch starts another one, with the store that lies there then: a new "
+            "one, unless the old one is put back before"
+        )
 
     async def read(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """A blocking read, in a thread."""

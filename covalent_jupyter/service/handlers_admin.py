@@ -103,10 +103,10 @@ class Config(Handler):
 
     async def patch(self) -> None:
         changes = self.json_body(dict[str, Any])
-        await self.context.file(_set, changes)
+        warnings = await self.context.file(_set, changes)
         self.context.settings = config.load()
         self.context.configure(self.context.settings)
-        self.reply(self._answer())
+        self.reply({**self._answer(), "warnings": warnings})
 
     def _answer(self) -> dict[str, Any]:
         settings = self.context.settings
@@ -176,12 +176,12 @@ class Shutdown(Handler):
         self.context.shutdown(body.reason or "asked to", body.stop_hosts)
 
 
-def _set(changes: dict[str, Any]) -> None:
+def _set(changes: dict[str, Any]) -> list[str]:
     if any(config.OPTIONS[config.name_of(key)].secret for key in changes):
         raise Refusal(
             HTTPStatus.FORBIDDEN, "secrets are not set from here: use ct.set_config in the process that needs them"
         )
-    config.set_config(changes)
+    return config.change_for_others(changes)
 
 
 def _labels(executor: dict[str, Any]) -> dict[str, str]:

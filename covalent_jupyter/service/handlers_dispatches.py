@@ -64,10 +64,13 @@ class DispatchHandler(Handler):
         return await self.context.read(wire.decode_manifest, data)
 
 
-class Dispatches(Handler):
+class _Framed(Handler):
+    """Base of handlers whose POST has a framed body, of any size that is allowed."""
+
     def begin(self) -> None:
         self._spool: Spool | None = None
         if self.request.method == "POST":
+            self.context.check_store()  # before the spool makes a folder anew that vanished with the store
             self.body_cap = self.context.settings.body_cap
             self._spool = Spool(self.context.store.folder / "uploads")
 
@@ -81,16 +84,26 @@ class Dispatches(Handler):
             return super().receive(chunk)
         return self.keep(self._spool.flush) if self._spool.add(chunk) else None
 
+    async def unpacked(self) -> tuple[wire.Head, dict[str, bytes]]:
+        assert self._spool is not None
+        return await self.work(self._spool.unpack, self.context.blob_root)
+
+    def clean_up(self) -> None:
+        spool, self._spool = getattr(self, "_spool", None), None
+        if spool is not None:
+            self.context.pools.files.submit(spool.close)
+
+
+class Dispatches(_Framed):
     async def post(self) -> None:
         """Take a lattice over."""
-        context, spool = self.context, self._spool
-        assert spool is not None
+        context = self.context
         self.check_received()
         self.query(q.Nothing)
         problem = context.store.problem
         if problem:
             raise StorageFull(f"the store cannot write at the moment, so nothing was accepted: {problem}")
-        head, small = await self.work(spool.unpack, context.blob_root)
+        head, small = await self.unpacked()
         if not context.marker.exists():
             await context.file(context.marker.touch)
         dispatch_id, created = await self._accepted(head, small)
@@ -112,11 +125,6 @@ class Dispatches(Handler):
                     dispatch_id=head.manifest.dispatch_id,
                 )  # fmt: skip
 
-    def clean_up(self) -> None:
-        spool, self._spool = getattr(self, "_spool", None), None
-        if spool is not None:
-            self.context.pools.files.submit(spool.close)
-
     async def get(self) -> None:
         """A page of dispatches, newest first."""
         query = self.query(q.ListDispatches)
@@ -125,6 +133,15 @@ class Dispatches(Handler):
         rows, total, following = await self.context.read(page_of, store, query)
         children = await self.context.read(store.children, [row.dispatch_id for row in rows])
         self.reply(q.DispatchPage(rows, seq, total, following, children))
+
+
+class ReuseOf(_Framed):
+    async def post(self) -> None:
+        """What a dispatch of this graph would take over; nothing begins."""
+        self.check_received()
+        self.query(q.Nothing)
+        head, _ = await self.unpacked()
+        self.reply(q.Reuse(**await self.context.dispatcher.reusable(head.manifest)))
 
 
 class SummaryOf(Handler):
@@ -212,7 +229,7 @@ class ResultOfDispatch(DispatchHandler):
         found, _ = await self.context.read(
             self.context.store.electrons, row.dispatch_id, limit=max(len(nodes), 1), nodes=nodes or [0]
         )
-        self.reply(result_of(row, manifest.output, refs, found))
+        self.reply(result_of(row, manifest, found))
 
 
 class ManifestOf(DispatchHandler):
@@ -235,6 +252,7 @@ class CancelDispatch(DispatchHandler):
 class RedispatchDispatch(DispatchHandler):
     async def post(self, given: str) -> None:
         body = self.json_body(q.Redispatch)
+        self.context.check_store()
         dispatch_id = await self.dispatch_id(given)
         self.context.marker.touch()
         new_id = await self.context.dispatcher.redispatch(dispatch_id, reuse=body.reuse, seed=body.seed)

@@ -24,6 +24,8 @@ _CHUNK = 1 << 20
 class Value(Handler):
     def begin(self) -> None:
         check_digest(self.path_args[0])
+        if self.request.method == "PUT":
+            self.context.check_store()
         self._writer: blobs.BlobWriter | None = None
         self._present = False
         self._buffer = bytearray()

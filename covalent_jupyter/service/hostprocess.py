@@ -232,13 +232,17 @@ class HostProcess:
             self.log_file.unlink(missing_ok=True)
         return facts
 
+    def status(self) -> int | None:
+        """Its exit status, negative where a signal ended it; None for a process that an earlier service had started."""
+        return self._child.poll() if self._child is not None else None
+
     def epitaph(self) -> str:
         """Why it ended, as far as one can tell, with the last lines of its log."""
-        status = self._child.poll() if self._child is not None else None
+        status = self.status()
         if status is None:
             how = "ended"
         elif status < 0:
-            how = f"was ended by {_signal_name(-status)}"
+            how = f"was ended by {processes.signal_name(-status)}"
         else:
             how = f"ended with exit status {status}"
         tail = self._log_lines()
@@ -286,10 +290,3 @@ def _needs_path(environment: Environment, variables: dict[str, str]) -> bool:
         timeout=30, check=False,
     )  # fmt: skip
     return answer.returncode == 1
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

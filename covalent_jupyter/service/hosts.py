@@ -42,7 +42,7 @@ class HostListener(Protocol):
     def host_ready(self, host_id: str, hello: Hello) -> Welcome: ...
     def host_facts(self, host_id: str, n: int, facts: list[Fact]) -> None: ...
     def host_recovered(self, host_id: str, incarnation: str, facts: list[Fact]) -> None: ...
-    def host_lost(self, host_id: str, incarnation: str, reason: str) -> None: ...
+    def host_lost(self, host_id: str, incarnation: str, reason: str, status: int | None) -> None: ...
 
 
 class _Host:
@@ -301,6 +301,7 @@ class Hosts:
         self._disconnect(host)
         facts = await self._in_thread(process.bury, self._blob_root)
         reason = problem or await self._in_thread(process.epitaph)
+        status = process.status()
         host.process = None
         host.enter("gone" if host.hello is not None else "failed", reason)
         if facts:
@@ -308,7 +309,7 @@ class Hosts:
             crashpoint("recovery.adopted")
         if given_up:
             host.wanted = False  # unless the listener asks for it again
-        self._listener.host_lost(host.host_id, process.incarnation, reason)
+        self._listener.host_lost(host.host_id, process.incarnation, reason, status)
 
     # Connections
 

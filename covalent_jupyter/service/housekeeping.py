@@ -10,8 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from .. import snapshot
 from ..errors import StoreError
 from ..lastwords import named_in_spools
+from ..model import wire
 from ..store import Store
 from .disk import budget_warning, usage
 
@@ -46,7 +48,9 @@ class Housekeeping:
     async def keep(self) -> None:
         """Until cancelled."""
         pause = FIRST
-        with suppress(Exception):  # border: what goes wrong at the start does so again at the first sweep, which says it
+        with suppress(
+            Exception
+        ):  # border: what goes wrong at the start does so again at the first sweep, which says it
             await asyncio.to_thread(self.look_at_disk)
         while True:
             await self._wait(min(pause, self._every() or pause))
@@ -84,8 +88,19 @@ class Housekeeping:
         live = named_in_spools(Path(self._store.folder) / "spool")
         self._store.lay_out_inputs()
         values, freed = self._store.gc(live, untouched)
+        snapshot.collect(str(Path(self._store.folder) / "work"), self._needed_snapshots, untouched)
         self.look_at_disk()
         return Swept(values, freed, self._store.compact_ended(time.time() - keep_events))
+
+    def _needed_snapshots(self) -> set[Path]:
+        """Where the local modules of unfinished dispatches lie."""
+        found = set()
+        for dispatch_id in self._store.unfinished():
+            data = self._store.manifest(dispatch_id)
+            environment = wire.decode_manifest(data).environment if data is not None else None
+            if environment is not None and environment.modules:
+                found.add(snapshot.folder_of(environment.modules, str(Path(self._store.folder) / "work")))
+        return found
 
     def look_at_disk(self) -> None:
         """Whether the store takes more of the disk than it should; blocks."""

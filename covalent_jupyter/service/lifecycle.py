@@ -19,7 +19,7 @@ from ..crashpoint import crashpoint
 from ..launch import read_connection
 from ..model import ConnectionFile
 from ..paths import connection_file
-from .backend import Context
+from .backend import STORE_GONE, Context
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class Lifecycle:
         await self._leave()
 
     async def _watch(self) -> None:
-        """Idle exit; and the marker of unfinished runs goes when there are none."""
+        """Idle exit, also where the store was removed; and the marker of unfinished runs goes when there are none."""
         context = self._context
         while not self._end.is_set():
             limit = context.idle_timeout
@@ -87,6 +87,8 @@ class Lifecycle:
                 continue
             if context.activity.idle_for() > 1.0:
                 context.marker.unlink(missing_ok=True)
+            if context.store.removed:
+                self.stop(STORE_GONE)
             # nothing is awaited between this look and `stopping`, so no request can come between
             if limit and context.activity.idle_for() >= limit:
                 self.stop(f"idle for {limit:g} s")

@@ -90,7 +90,10 @@ def outputs_after(
     if b"\n" not in data and source.size > at + len(data):  # one display that is larger than the limit
         data = source.read(at, source.size - at)
     for line in data.split(b"\n")[:-1]:
-        display = _decode(line)
+        display = _display(line)
+        if display is None:
+            at += len(line) + 1
+            continue
         if not printed.up_to(display.out, display.err, found):
             return found, Cursor(printed.at[0], printed.at[1], at)
         found.append(_shape(display))
@@ -98,6 +101,15 @@ def outputs_after(
     if source.size <= at or b"\n" not in data:
         printed.up_to(out.size, err.size, found)
     return found, Cursor(printed.at[0], printed.at[1], at)
+
+
+def _display(line: bytes) -> Display | None:
+    """What a line tells; None of one that is broken, or of which only the end was read: the file that a running electron
+    writes becomes the next one's."""
+    try:
+        return _decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 class _Printed:

@@ -188,6 +188,14 @@ class Created(Struct):
     created: bool
 
 
+class Reuse(Struct):
+    """Electrons of a graph, by their numbers, of which an earlier dispatch has a value."""
+
+    reused: list[int]
+    gone: list[int]  # it was not kept, or dropped, and something that runs needs it
+    unfit: list[int]  # it does not have what the lattice returns of it
+
+
 class DispatchPage(Struct):
     dispatches: list[DispatchRow]
     seq: int
@@ -224,6 +232,8 @@ class Detail(Struct):
     captured: dict[str, str]
     options: dict[str, Any]
     after: list[int]
+    call_file: str = ""  # where the lattice calls it
+    call_line: int = 0
 
 
 class Graph(Struct):
@@ -254,6 +264,9 @@ class ResultOf(Struct):
     parts: list[ResultPart]
     total: int
     whole: bool  # the one part is all that was returned
+    text: str = ""  # of all that was returned, as far as it is known
+    type: str = ""
+    shape: str = ""  # "3 items"
 
 
 class Attempt(Struct):

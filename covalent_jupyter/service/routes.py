@@ -52,6 +52,10 @@ ROUTES: tuple[Route, ...] = (
         body="bytes", answer=q.Created, status=201,
     ),
     Route(
+        "POST", "reuse", dispatches.ReuseOf, "What a redispatch would take over, without starting it: a framed body",
+        body="bytes", answer=q.Reuse,
+    ),
+    Route(
         "GET", "dispatches", dispatches.Dispatches, "Dispatches, newest first",
         q.ListDispatches, answer=q.DispatchPage,
     ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hmac
 import logging
+import re
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -36,6 +37,8 @@ PROTOCOLS = tuple(p for p in (PROTOCOL - 1, PROTOCOL) if p > 0)
 IGNORED_QUERY = frozenset({"_", "no_track_activity"})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
 _DRAIN_SECONDS = 60.0
+#: how msgspec says what does not fit, and where
+_AT = re.compile(r"(?P<text>.+) - at `\$\.(?P<name>[\w.\[\]]+)`", re.S)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 #: What else a disk, or the limits of a process, may answer; it goes away by itself or by somebody's hand.
 _BROKEN = frozenset({errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM, errno.ESTALE})
@@ -146,7 +149,7 @@ class Handler(web.RequestHandler):
             return msgspec.json.decode(bytes(self._body) or b"{}", type=kind)
         except (ValueError, RecursionError) as error:
             raise InvalidRequest(
-                f"the body is not what {self.request.method} {self.request.path} takes: {error}"
+                f"the body is not what {self.request.method} {self.request.path} takes: {_said(error)}"
             ) from None
 
     def query(self, kind: type[T]) -> T:
@@ -159,7 +162,7 @@ class Handler(web.RequestHandler):
             return msgspec.convert(given, kind, strict=False)
         except (ValueError, OverflowError) as error:
             fields = ", ".join(getattr(kind, "__struct_fields__", ()))
-            raise InvalidRequest(f"query: {error}. It takes: {fields or 'nothing'}") from None
+            raise InvalidRequest(f"query: {_said(error)}. It takes: {fields or 'nothing'}") from None
 
     # going out
 
@@ -335,6 +338,12 @@ def describe(error: BaseException | None, status: int) -> tuple[int, str, dict[s
     if error is None:
         return status, _words(status), {}
     return 500, "the service failed over this request; its log, service.log, has the details", {}
+
+
+def _said(error: Exception) -> str:
+    """What does not fit, its name first."""
+    found = _AT.fullmatch(str(error))
+    return f"{found['name']}: {found['text'][0].lower()}{found['text'][1:]}" if found else str(error)
 
 
 def _words(status: int) -> str:

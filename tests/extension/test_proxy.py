@@ -293,6 +293,10 @@ def test_running_work_is_activity(fetch: Fetch, jp_serverapp: Any, jp_asyncio_lo
     assert jp_serverapp.web_app.last_activity()
 
 
+def test_pages_hear_the_whole_path_of_the_servers_root(jp_serverapp: Any, jp_root_dir: Path) -> None:
+    assert jp_serverapp.web_app.settings["page_config_data"]["covalentRoot"] == str(jp_root_dir)
+
+
 def test_the_self_check_sees_what_is_open() -> None:
     class Open(APIHandler):
         def get(self) -> None: ...

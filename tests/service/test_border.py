@@ -174,4 +174,9 @@ def test_metrics_and_config(ask: Client) -> None:
     assert ask("PATCH", "config", {"token": "x"}).status == 403
     assert "did you mean" in ask("PATCH", "config", {"idle_timout": 5}).json()["message"].lower()
     assert ask("PATCH", "config", {"dask_n_workers": 3}).json()["settings"]["dask_n_workers"] == 3
+    assert ask("PATCH", "config", {"executor": "a/b"}).status == 400
+    known = ask("PATCH", "config", {"executor": "local"}).json()
+    unknown = ask("PATCH", "config", {"executor": "of-another-environment"}).json()
+    assert known["warnings"] == [] and "has no executor 'of-another-environment'" in unknown["warnings"][0]
+    assert ask("PATCH", "config", {"executor": None}).json()["settings"]["executor"] == "dask"
     assert ask("PATCH", "config", {"dask_n_workers": None}).json()["settings"]["dask_n_workers"] is None

@@ -37,8 +37,8 @@ def test_later_sources_win(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("COVALENT_JUPYTER_URL", "http://host:1/")
     assert config.get_config("executor") == "from-environment"
     assert config.load().sources["url"] == "COVALENT_JUPYTER_URL"
-    config.set_config(executor="set", persist=False)
-    assert config.load().executor == "set"
+    config.set_config(executor="local", persist=False)
+    assert config.load().executor == "local"
     config.reload_config()
     assert config.get_config("executor") == "from-environment"
 
@@ -60,10 +60,25 @@ def test_set_config_writes_privately_and_keeps_what_others_wrote(folder: Path) -
     assert config.get_config("executor") == "dask"
 
 
+def test_several_settings_at_once(folder: Path) -> None:
+    assert config.get_config(["executor", "dask.num_workers"]) == {"executor": "dask", "dask.num_workers": None}
+    with pytest.raises(ConfigError, match="Did you mean"):
+        config.get_config(["executr"])
+
+
 def test_mistakes_name_the_way_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="Did you mean 'idle_timeout'"):
         config.get_config("idle_timout")
-    for wrong in ({"idle_timeout": "x"}, {"idle_timeout": -1}, {"restart": "sometimes"}, {"dask_cluster_kwargs": []}):
+    with pytest.raises(ConfigError, match="no executor 'lcal'. Did you mean 'local'.*COVALENT_EXECUTOR"):
+        config.set_config(executor="lcal")
+    for wrong in (
+        {"executor": "a/b"},
+        {"executor": ""},
+        {"idle_timeout": "x"},
+        {"idle_timeout": -1},
+        {"restart": "sometimes"},
+        {"dask_cluster_kwargs": []},
+    ):
         with pytest.raises(ConfigError, match=next(iter(wrong))):
             config.set_config(wrong)
     assert not (folder / "covalent_config.json").exists()

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from covalent_jupyter.model import INLINE, FunctionDef, Ref, Val, wire
+from covalent_jupyter.model import INLINE, FunctionDef, Lit, Node, Ref, Val, wire
+from covalent_jupyter.service.answers import given_text
 
 from .conftest import Client, blob, framed, make_manifest, submit
 
@@ -95,6 +96,13 @@ def test_what_json_can_say_and_the_store_cannot_keep_is_refused(ask: Client, idl
     manifest, blobs = make_manifest(idle_interpreter)
     assert ask("POST", "dispatches", wire.pack_body(manifest, blobs.items(), {"A=B": "x"})).status == 400
     assert ask("GET", "health").json()["ok"]
+
+
+def test_long_inputs_keep_their_ends() -> None:
+    path = f"/data/{'long/' * 30}part-0007.csv"
+    text = given_text(Node(0, "read", args=[Lit(path), Lit(3)], params=("path", "n")))
+    assert text.startswith("path='/data/long/") and text.endswith("/part-0007.csv', n=3")
+    assert len(text) == 72 + len(", n=3")
 
 
 def test_rows_electrons_graph_manifest(ask: Client, idle_interpreter: str) -> None:
@@ -245,8 +253,8 @@ def test_dispatches_are_counted_by_state_and_in_groups(ask: Client, idle_interpr
     wait_for_end(ask, ids[0])
     told = ask("GET", f"summary?q={mark}&by=lattice&parent=none").json()
     assert told["states"].pop("CANCELLED") == 1 and sum(told["states"].values()) == 2
-    assert {g["key"]: (g["total"], g["running"], g["failed"]) for g in told["groups"]} == {
-        "fit": (2, 1, 0), "<b>load</b>": (1, 1, 0),
+    assert {g["key"]: (g["total"], g["running"], g["failed"], g["cancelled"]) for g in told["groups"]} == {
+        "fit": (2, 1, 0, 1), "<b>load</b>": (1, 1, 0, 0),
     }  # fmt: skip
     told = ask("GET", f"summary?q={mark}&by=notebook").json()
     assert [g["key"] for g in told["groups"]] == ["/home/me/y/a.ipynb", "/home/me/x/a.ipynb"]
@@ -329,3 +337,17 @@ def test_sql_and_disk(ask: Client) -> None:
     usage = ask("GET", "disk").json()
     assert usage["total"] == sum(usage["parts"].values())
     assert "would_delete" in ask("POST", "purge", {"older_than": 0, "dry_run": True}).json()
+
+
+def test_what_would_be_reused_is_asked_without_starting_anything(ask: Client, idle_interpreter: str) -> None:
+    manifest, blobs = make_manifest(idle_interpreter)
+    first = submit(ask, manifest, blobs).json()["dispatch_id"]
+    again, _ = make_manifest(idle_interpreter, redispatch_of=first, reuse="changed")
+    answer = ask("POST", "reuse", framed(again, {}))
+    assert answer.status == 200 and answer.json() == {"reused": [], "gone": [], "unfit": []}
+    assert ask("GET", f"dispatches/{again.dispatch_id}").status == 404
+    again.redispatch_of = again.dispatch_id
+    assert ask("POST", "reuse", framed(again, {})).status == 404
+    again.nodes[0].function = 7
+    assert ask("POST", "reuse", framed(again, {})).status in (400, 422)
+    assert ask("POST", "reuse", b"nothing of ours").status in (400, 422)

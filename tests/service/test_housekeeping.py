@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from covalent_jupyter import blobs
-from covalent_jupyter.model import Outcome, Output, Status
-from covalent_jupyter.model.wire import encode
+from covalent_jupyter.model import Environment, FunctionDef, Manifest, Outcome, Output, Ref, Status
+from covalent_jupyter.model.wire import encode, encode_manifest
 from covalent_jupyter.place import surroundings
 from covalent_jupyter.service.disk import budget_warning
 from covalent_jupyter.service.housekeeping import Housekeeping, Swept
+from covalent_jupyter.snapshot import folder_of
 from covalent_jupyter.spool import SpoolWriter
 from covalent_jupyter.store import Batch, Store
 from tests.store.records import dispatch
@@ -45,6 +46,23 @@ def test_what_nothing_refers_to_goes_and_what_a_spool_names_stays(tmp_path: Path
         swept = Housekeeping(store, lambda: 0.0).sweep()
         assert swept == Swept(1, len(b"free"), 0)
         assert there(store, referred, spooled, free, young) == [True, True, False, True]
+
+
+def test_sources_that_no_unfinished_dispatch_needs_go(tmp_path: Path) -> None:
+    def environment(name: str) -> Environment:
+        return Environment("python", "/", "3", "3", modules={f"{name}.py": "0" * 64})
+
+    with Store.open(tmp_path) as store:
+        for name, ended in (("running", None), ("ended", 2.0)):
+            manifest = Manifest(name, name, [], Ref(0), FunctionDef("", "", name), environment(name))
+            row = dispatch(name, status=Status.COMPLETED if ended else Status.RUNNING, ended=ended)
+            store.append(Batch(manifests=[(name, encode_manifest(manifest))], dispatches=[row])).result(20)
+        folders = [folder_of(environment(name).modules, str(tmp_path / "work")) for name in ("running", "ended")]
+        for folder in folders:
+            folder.mkdir(parents=True)
+            os.utime(folder, (1, 1))
+        Housekeeping(store, lambda: 0.0).sweep()
+        assert [folder.is_dir() for folder in folders] == [True, False]
 
 
 def test_events_go_a_week_after_the_root_has_ended(tmp_path: Path) -> None:

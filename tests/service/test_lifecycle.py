@@ -249,6 +249,46 @@ def test_a_notebooks_folder_cannot_shadow_modules(
     assert launch.ensure_running(store_dir).pid
 
 
+def test_a_removed_store_is_told_and_the_next_service_makes_a_new_one(store_dir: Path, idle_interpreter: str) -> None:
+    connection = launch.ensure_running(store_dir)
+    shutil.rmtree(store_dir)
+    manifest, blobs = make_manifest(idle_interpreter)
+    refused = submit(Client(connection), manifest, blobs)
+    assert refused.status == 424 and f"the store {store_dir} was removed" in refused.json()["message"]
+    assert "the next dispatch starts another one" in refused.json()["message"]
+    wait_until_dead(connection.pid)
+    another = launch.ensure_running(store_dir)
+    assert submit(Client(another), manifest, blobs).status == 201
+    Client(another)("POST", "shutdown", {"stop_hosts": True})
+    wait_until_dead(another.pid)
+
+
+def test_a_service_whose_store_was_moved_waits_for_it_while_something_runs(
+    store_dir: Path, idle_interpreter: str
+) -> None:
+    connection = launch.ensure_running(store_dir)
+    ask = Client(connection)
+    manifest, blobs = make_manifest(idle_interpreter)
+    assert submit(ask, manifest, blobs).status == 201
+    store_dir.rename(store_dir.with_name("moved"))
+    later, blobs = make_manifest(idle_interpreter)
+    refused = submit(ask, later, blobs)
+    assert refused.status == 424 and "move it back" in refused.json()["message"]
+    large, data = blob("x" * 100_000)
+    assert ask("PUT", f"values/{large}", data).status == 424
+    assert not store_dir.exists()
+    store_dir.with_name("moved").rename(store_dir)
+    assert submit(ask, later, blobs).status == 201
+    ask("POST", "shutdown", {"stop_hosts": True})
+    wait_until_dead(connection.pid)
+
+
+def test_an_idle_service_whose_store_was_removed_ends(store_dir: Path) -> None:
+    connection = launch.ensure_running(store_dir, options=["--idle-exit", "20"])
+    shutil.rmtree(store_dir)
+    wait_until_dead(connection.pid)
+
+
 def test_while_the_store_cannot_write_submissions_get_507_at_once(store_dir: Path, idle_interpreter: str) -> None:
     connection = launch.ensure_running(store_dir)
     ask = Client(connection)
