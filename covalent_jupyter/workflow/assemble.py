@@ -17,12 +17,14 @@ from types import CodeType, TracebackType
 from typing import Any, Literal, NamedTuple
 
 from .. import codec
-from ..errors import BuildError, ConfigError, CovalentError, EncodeError
-from ..model.graph import Digest, Environment, FunctionDef, Input, Lit, Manifest, Tpl
+from ..errors import BuildError, ConfigError, CovalentError, EncodeError, RefError
+from ..model.graph import Digest, Environment, FunctionDef, Input, Lit, Manifest, Tpl, refs_of
+from ..model.graph import Ref as RefTo
 from . import ops
 from .capture import signature_of, source_of
 from .environment import Taken
 from .graph import BUILDING, Graph
+from .outline import outline_of
 from .refs import Ref
 from .values import LARGE, Chunks
 
@@ -81,6 +83,7 @@ def _assembled(
     **recorded: Any,
 ) -> Built:  # fmt: skip
     bound = _bind(lattice, args, kwargs)
+    graph.resolver.check(lattice.workflow_executor, f"workflow_executor of lattice {lattice.name}")
     inputs = {
         name: graph.encoder.input(value, f"argument {name!r} of {lattice.name}")[0] for name, value in bound.items()
     }
@@ -111,8 +114,9 @@ def _assembled(
         tags=tuple(tags),
         label=label or "",
         names=_names(result, output),
+        outline=None if isinstance(output, RefTo) else outline_of(result, refs_of(output)),
         parent=parent,
-        warnings=(*graph.capture.warnings, *(taken.warnings if taken is not None else ())),
+        warnings=(*graph.capture.warnings, *graph.resolver.warnings, *(taken.warnings if taken is not None else ())),
         created=time.time(),
         **recorded,
     )
@@ -196,7 +200,7 @@ def _is_small(value: Any) -> bool:
 def _describe(graph: Graph, lattice: Any) -> FunctionDef:
     """The lattice itself, from which it is built again with other arguments."""
     try:
-        definition, blobs = graph.capture.describe_function(lattice, name=lattice.function_name)
+        definition, blobs = graph.capture.describe_function(lattice, name=lattice.function_name, place=lattice.place)
     except EncodeError as error:
         return _undescribed(graph, lattice, str(error))
     except CovalentError as error:
@@ -212,7 +216,7 @@ def _undescribed(graph: Graph, lattice: Any, problem: str) -> FunctionDef:
     )
     digest = graph.encoder.add(codec.encode_function(functools.partial(ops.not_recorded, lattice.name, problem)))
     source, file, line = source_of(lattice)
-    return FunctionDef(digest, digest, lattice.function_name, source, file, line, signature_of(lattice))
+    return FunctionDef(digest, digest, lattice.function_name, source, file, line, lattice.place, signature_of(lattice))
 
 
 def _run(graph: Graph, lattice: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -220,13 +224,30 @@ def _run(graph: Graph, lattice: Any, args: tuple[Any, ...], kwargs: dict[str, An
     try:
         return lattice.function(*args, **kwargs)
     except CovalentError as error:
-        raise _located(error, _place(lattice, error)) from _shortened(error)
+        raise _located(error, _place(lattice, error), _library_hint(error)) from _shortened(error)
     except Exception as error:  # border: the lattice is the user's code
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        hint = _REF_HINT if isinstance(error, TypeError) and _NAMES_REF.search(str(error)) else ""
-        raise BuildError(f"{_place(lattice, error)}: {text}{hint}") from _shortened(error)
+        if hint := _hint(error):
+            text = f"{text.removesuffix('.')}{hint}"
+        raise BuildError(f"{_place(lattice, error)}: {text}") from _shortened(error)
     finally:
         BUILDING.reset(token)
+
+
+def _hint(error: Exception) -> str:
+    """What a reference is, where the error comes from one."""
+    named = isinstance(error, TypeError) and _NAMES_REF.search(str(error))
+    return _REF_HINT if named or isinstance(error.__cause__ or error.__context__, RefError) else ""
+
+
+def _library_hint(error: Exception) -> str:
+    """The library that was given a reference, and asked of it what it cannot tell."""
+    frames = [tb.tb_frame for tb in _others(error)] if isinstance(error, RefError) else []
+    inside = next((f for f in frames if "-packages" in f.f_code.co_filename), None)
+    if inside is None:
+        return ""
+    library = str(inside.f_globals.get("__name__", "")).partition(".")[0]
+    return f". It was {library} that asked, which was given a Ref: what an electron gives has no value yet"
 
 
 def _shortened(error: Exception) -> Exception:
@@ -250,10 +271,10 @@ def _others(error: BaseException) -> list[TracebackType]:
     return [tb for tb in links if not tb.tb_frame.f_code.co_filename.startswith(_OURS)]
 
 
-def _located(error: CovalentError, place: str) -> CovalentError:
+def _located(error: CovalentError, place: str, hint: str = "") -> CovalentError:
     """The error as one of building, with its place before its message."""
     kind = type(error) if isinstance(error, (BuildError, EncodeError, ConfigError)) else BuildError
-    return kind(f"{place}: {error}")
+    return kind(f"{place}: {error}{hint}")
 
 
 def _place(lattice: Any, error: BaseException) -> str:

@@ -57,6 +57,10 @@ class Binder:
         if not self.any_keyword and not injected <= self.by_keyword:
             unknown = ", ".join(map(repr, sorted(injected - self.by_keyword)))
             raise self._error(name, f"has no parameter {unknown}, which the retval_keyword of a DepsCall names")
+        for keyword in injected.intersection(taken):
+            raise self._error(
+                name, f"got two values for {keyword!r}: one by position, one by the retval_keyword of a DepsCall"
+            )
         missing = [n for n in self._in_order() if n not in taken and n not in kwargs and n not in injected]
         if missing:
             what = "the argument" if len(missing) == 1 else "the arguments"

@@ -42,17 +42,20 @@ class Capture:
         self._large: dict[int, tuple[Any, Digest, list[Buffer], int]] = {}
         self._sizes: dict[int, tuple[Any, int]] = {}
 
-    def describe_function(self, function: Any, *, name: str | None = None) -> tuple[FunctionDef, Blobs]:
-        """The function's definition, and the blobs that it names (its pickle, its large captured values).
+    def describe_function(
+        self, function: Any, *, name: str | None = None, place: str = ""
+    ) -> tuple[FunctionDef, Blobs]:
+        """The function's definition, and the blobs that it names (its pickle, its large captured values). ``place`` is
+        the cell that it came from, where this process is not the kernel that knows the cell.
 
         Raises EncodeError naming the path to what cannot be pickled: ``train -> helper -> conn: ...``.
         """
         key = (id(function), name)
         if key not in self._described:
-            self._described[key] = (function, *self._describe(function, name))
+            self._described[key] = (function, *self._describe(function, name, place))
         return self._described[key][1:]
 
-    def _describe(self, function: Any, name: str | None) -> tuple[FunctionDef, Blobs]:
+    def _describe(self, function: Any, name: str | None, place: str) -> tuple[FunctionDef, Blobs]:
         label = name or name_of(function)
         values = captured(function, label)
         large = self._encode_captured(values, label)
@@ -77,7 +80,7 @@ class Capture:
             source=source,
             file=file,
             line=line,
-            place=cell_of(file),
+            place=cell_of(file) or place,
             signature=signature_of(function),
             doc=(inspect.getdoc(plain_function(function)) or "")[:_DOC],
             captured=shown,
@@ -197,6 +200,15 @@ def cell_of(file: str) -> str:
     shell = ipython.get_ipython() if ipython is not None else None
     name = shell.compile.format_code_name(file) if shell is not None else None
     return " ".join(name) if name is not None else ""
+
+
+def place_of(function: Any) -> str:
+    """``Cell In[5]`` for a function of a notebook's cell, "" for any other."""
+    known: str = getattr(function, "__dict__", {}).get("_place", "")  # of electrons and lattices that came in a pickle
+    if known:
+        return known
+    code = getattr(plain_function(function), "__code__", None)
+    return cell_of(code.co_filename) if code is not None else ""
 
 
 class _Shown:

@@ -7,11 +7,14 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ..absent import ELECTRON as ABSENT
 from ..errors import BuildError, ConfigError, RefError
+from ..executors.registry import carried
 from ..model.graph import Ref as RefTo
 from . import ops
-from .binding import Binder
+from .capture import place_of
 from .containers import find_refs
+from .decorated import Decorated
 from .deps import name_of
 from .graph import BUILDING, Graph, Kind
 from .lattice import Lattice
@@ -19,11 +22,16 @@ from .options import ELECTRON_OPTIONS, UNSET, checked, merged
 from .refs import Ref
 
 
-class Electron:
+class Electron(Decorated):
     """A function that becomes a node where it is called inside a lattice that is being built, and is itself elsewhere.
 
     Attributes: ``function``; ``given``, its own options; ``kind``, ``"sublattice"`` where the function is a lattice.
     """
+
+    _kind = "an electron"
+    _options = ELECTRON_OPTIONS
+    _absent = ABSENT
+    _instead = "call it in a lattice, and select from what it gives"
 
     def __init__(self, function: Callable[..., Any], given: dict[str, Any] | None = None) -> None:
         inner: Any = function
@@ -34,13 +42,14 @@ class Electron:
         self.function: Any = inner
         self.given = given or {}
         self.kind: Kind = "electron"
+        self._place = place_of(inner)
         if isinstance(inner, Lattice):
             self.kind = "sublattice"
             if inner.workflow_executor is not None:
                 self.given = {"executor": inner.workflow_executor, **self.given}
         functools.update_wrapper(self, inner, updated=())
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         graph = BUILDING.get()
         if graph is not None:
             return graph.call(self, args, kwargs)
@@ -64,36 +73,18 @@ class Electron:
         return copy
 
     @property
-    def function_name(self) -> str:
-        return name_of(self.function)
-
-    @property
     def name(self) -> str:
         found: str = self.given.get("name") or name_of(self.function)
         return found
 
-    @property
-    def binder(self) -> Binder:
-        found: Binder | None = self.__dict__.get("_binder")
-        if found is None:
-            found = self.__dict__["_binder"] = Binder(self.function)
-        return found
-
     def __getstate__(self) -> dict[str, Any]:
-        return {"function": self.function, "given": self.given, "kind": self.kind}
+        return {"function": self.function, "given": carried(self.given), "kind": self.kind, "_place": self.place}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
 
-    def __getattr__(self, name: str) -> Any:
-        # what update_wrapper has copied is not pickled, and comes from the function again
-        if name in functools.WRAPPER_ASSIGNMENTS and "function" in self.__dict__:
-            return getattr(self.function, name)
-        if name == "__wrapped__" and "function" in self.__dict__:
-            return self.function
-        raise AttributeError(
-            f"an electron has no attribute {name!r}: call it in a lattice, and select from what it gives"
-        )
+    def _other_with(self, option: str) -> str:
+        return f"take a copy, {self.function_name}.options({option}=...)"
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.name}{inspect.signature(self.function) if self.binder.signature else ''}>"

@@ -11,13 +11,17 @@ import site
 import socket
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from .. import codec
+from ..covalent_names import is_covalent
 from ..model.graph import Digest, Environment
+from ..model.wire import sendable
 from ..packages import installed_packages, outdated
 from .localmodules import LocalModules, Snapshot
 
@@ -61,20 +65,61 @@ def take_environment(modules: LocalModules | Snapshot | None = None) -> Taken:
         package_path=_PACKAGE_FOLDER,
         cwd=_cwd(warnings),
         umask=_umask(),
-        sys_path=path_additions(),
+        sys_path=_sys_path(warnings),
         variables=tuple(sorted(variables)),
         modules=snapshot.files,
         host=socket.gethostname(),
+        as_covalent=is_covalent(),
     )
     return Taken(environment, variables, snapshot.blobs, tuple(warnings))
 
 
+def renewed(recorded: Environment, additions: Sequence[str] | None = None) -> Taken:
+    """The world of a recorded dispatch that this process sends again: folder, variables and additions to ``sys.path`` are
+    this process's, interpreter, packages and local modules those that the recorded code needs.
+
+    ``additions`` to ``sys.path`` (None: all of this process) come before the recorded ones, if the interpreter is the same.
+    """
+    now = take_environment()
+    environment = msgspec.structs.replace(
+        recorded, cwd=now.environment.cwd, umask=now.environment.umask, variables=now.environment.variables,
+        host=now.environment.host, as_covalent=recorded.as_covalent or now.environment.as_covalent,
+    )  # fmt: skip
+    if (recorded.interpreter, recorded.prefix) != (now.environment.interpreter, now.environment.prefix):
+        return Taken(environment, now.variables, {}, now.warnings)
+    paths = now.environment.sys_path if additions is None else additions
+    environment = msgspec.structs.replace(
+        environment, python=now.environment.python, packages=now.environment.packages, digest=now.environment.digest,
+        package_path=now.environment.package_path, sys_path=tuple(dict.fromkeys((*paths, *recorded.sys_path))),
+    )  # fmt: skip
+    return Taken(environment, now.variables, {}, now.warnings)
+
+
 def _cwd(warnings: list[str]) -> str:
     try:
-        return os.getcwd()
+        folder = os.getcwd()
+        if not _is_text(folder):
+            warnings.append(f"the name of the folder {folder!a} is no UTF-8: electrons start in a folder of their own")
+            return ""
+        return folder
     except FileNotFoundError:
         warnings.append("the kernel's working directory was removed: electrons start in a folder of their own")
         return ""
+
+
+def _sys_path(warnings: list[str]) -> tuple[str, ...]:
+    added = path_additions()
+    for folder in added:
+        if not _is_text(folder):
+            warnings.append(
+                f"the name of the folder {folder!a} is no UTF-8: it is not on the sys.path of the electrons"
+            )
+    return tuple(folder for folder in added if _is_text(folder))
+
+
+def _is_text(name: str) -> bool:
+    """Whether it can be sent; names of files and variables that are no UTF-8 cannot."""
+    return name == sendable(name)
 
 
 def _umask() -> int:
@@ -101,9 +146,7 @@ def _variables(environ: Mapping[str, str], warnings: list[str]) -> dict[str, str
     for name, value in environ.items():
         if is_credential(name):
             continue
-        try:
-            (name + value).encode()
-        except UnicodeEncodeError:
+        if not _is_text(name + value):
             warnings.append(f"the environment variable {name!a} is not text, and is not set for the electrons")
             continue
         kept[name] = value

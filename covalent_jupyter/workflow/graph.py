@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 from ..errors import BuildError, CovalentError
 from ..model.graph import Deps, ExecutorSpec, FunctionDef, Input, Lit, Node, Options, Step, refs_of
 from ..model.graph import Ref as RefTo
+from ..model.wire import sendable
 from . import ops
 from .annotations import lacking, returns
 from .binding import Binder
@@ -75,7 +76,7 @@ class Graph:
         binder = plan.binder
         if binder is None:
             names: tuple[str, ...] = ()
-        elif not kwargs and len(args) == binder.exact:
+        elif not kwargs and len(args) == binder.exact and not plan.injected:
             names = binder.names
         else:
             names = binder.check(plan.name, args, kwargs, plan.injected)
@@ -109,7 +110,13 @@ class Graph:
                 parts.append(f"{keyword}={part}")
             if not (plan.binder is not None and plan.binder.any_keyword):
                 parts[len(args) + 1 :] = sorted(parts[len(args) + 1 :])
-        key = sha256("|".join(parts).encode()).hexdigest()
+        try:
+            key = sha256("|".join(parts).encode()).hexdigest()
+        except UnicodeEncodeError:
+            wrong = ", ".join(ascii(keyword) for keyword in kwargs if keyword != sendable(keyword))
+            raise BuildError(
+                f"{name}: a keyword has a character that UTF-8 cannot carry: {wrong}; pass it in a dict"
+            ) from None
         node = len(self.nodes)
         self.nodes.append(
             Node(plan.function, name, plan.kind, inputs, named, plan.options, (), key, self.line(), names)
@@ -253,7 +260,9 @@ class Graph:
         key = (id(target), electron.function_name)
         found = self._function_index.get(key)
         if found is None:
-            definition, blobs = self.capture.describe_function(target, name=electron.function_name)
+            definition, blobs = self.capture.describe_function(
+                target, name=electron.function_name, place=electron.place
+            )
             self.encoder.add_all(blobs.items())
             found = self._function_index[key] = (target, len(self.functions))
             self.functions.append(definition)

@@ -5,25 +5,32 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from types import CodeType
+from types import CodeType, MethodType
 from typing import Any
 
+from ..absent import LATTICE as ABSENT_HERE
+from ..absent import NAMES as ABSENT
 from ..errors import ConfigError
+from ..executors.registry import carried
 from ..model.graph import Manifest
 from ..parts import part
 from .assemble import assemble
-from .binding import Binder
-from .capture import plain_function
+from .capture import place_of, plain_function
+from .decorated import Decorated
 from .deps import name_of
 from .options import LATTICE_OPTIONS, UNSET, checked, merged
 
 
-class Lattice:
+class Lattice(Decorated):
     """A workflow function. Called, it is an ordinary function; dispatched, it is run once to build its graph.
 
     Attributes: ``function``; ``given``, the options for its electrons; ``workflow_executor``, which builds
-    it where it is a sublattice; ``triggers``; ``transport_graph``, the last graph of :meth:`build_graph`.
+    it where it is a sublattice; ``transport_graph``, the last graph of :meth:`build_graph`.
     """
+
+    _kind = "a lattice"
+    _options = LATTICE_OPTIONS
+    _absent = ABSENT_HERE
 
     def __init__(
         self,
@@ -31,7 +38,6 @@ class Lattice:
         given: dict[str, Any] | None = None,
         *,
         workflow_executor: Any = None,
-        triggers: Any = None,
     ) -> None:
         if isinstance(function, Lattice):
             raise ConfigError(f"{function.name} is a lattice already")
@@ -40,8 +46,8 @@ class Lattice:
         self.function = function
         self.given = given or {}
         self.workflow_executor = workflow_executor
-        self.triggers = triggers
         self.transport_graph: Manifest | None = None
+        self._place = place_of(function)
         functools.update_wrapper(self, function, updated=())
 
     @classmethod
@@ -49,19 +55,12 @@ class Lattice:
         """A lattice of one electron."""
         return cls(electron)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
-
-    @property
-    def function_name(self) -> str:
-        return name_of(self.function)
-
-    @property
-    def name(self) -> str:
-        return name_of(self.function)
+        """As a method: a lattice whose first argument is the instance, which is recorded with it."""
+        return self if instance is None else self._with_function(MethodType(self.function, instance), self.given)
 
     @property
     def code(self) -> CodeType | None:
@@ -69,23 +68,21 @@ class Lattice:
         found = getattr(plain_function(self.function), "__code__", None)
         return found if isinstance(found, CodeType) else None
 
-    @property
-    def binder(self) -> Binder:
-        found: Binder | None = self.__dict__.get("_binder")
-        if found is None:
-            found = self.__dict__["_binder"] = Binder(self.function)
-        return found
-
     def inside(self, defaults: dict[str, Any]) -> Lattice:
         """A copy with the options of the lattice round it where it has none of its own."""
-        return Lattice(self.function, merged(defaults, self.given), workflow_executor=self.workflow_executor)
+        return self._with_function(self.function, merged(defaults, self.given))
 
-    def build_graph(self, *args: Any, **kwargs: Any) -> Manifest:
+    def _with_function(self, function: Callable[..., Any], given: dict[str, Any]) -> Lattice:
+        copy = Lattice(function, given, workflow_executor=self.workflow_executor)
+        copy._place = self.place
+        return copy
+
+    def build_graph(self, /, *args: Any, **kwargs: Any) -> Manifest:
         """Build the graph without dispatching it; also kept as ``transport_graph``."""
         self.transport_graph = assemble(self, args, kwargs).manifest
         return self.transport_graph
 
-    def draw(self, *args: Any, **kwargs: Any) -> Any:
+    def draw(self, /, *args: Any, **kwargs: Any) -> Any:
         """The transport graph that these arguments give, before a dispatch: a ``plotly.graph_objects.Figure``.
 
         ``find="train[C=0.1]"`` zooms to an electron, ``collapse`` says how many equal electrons become one box (False:
@@ -95,18 +92,18 @@ class Lattice:
         return part("notebook.graph").draw_lattice(self, args, kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"function": self.function, "given": self.given, "workflow_executor": self.workflow_executor}
+        return {
+            "function": self.function,
+            "given": carried(self.given),
+            "workflow_executor": carried({"executor": self.workflow_executor})["executor"],
+            "_place": self.place,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, triggers=None, transport_graph=None)
+        self.__dict__.update(state, transport_graph=None)
 
-    def __getattr__(self, name: str) -> Any:
-        # what update_wrapper has copied is not pickled, and comes from the function again
-        if name in functools.WRAPPER_ASSIGNMENTS and "function" in self.__dict__:
-            return getattr(self.function, name)
-        if name == "__wrapped__" and "function" in self.__dict__:
-            return self.function
-        raise AttributeError(f"a lattice has no attribute {name!r}")
+    def _other_with(self, option: str) -> str:
+        return f"make another one, ct.lattice({self.function_name}.function, {option}=...)"
 
     def __repr__(self) -> str:
         return f"<lattice {self.name}{inspect.signature(self.function) if self.binder.signature else ''}>"
@@ -146,10 +143,12 @@ def lattice(
     }  # fmt: skip
     owner = f"lattice {name_of(func)}" if func is not None else "ct.lattice"
     options = checked(given, owner, only=LATTICE_OPTIONS)
+    if triggers is not None:
+        raise ConfigError(f"{owner}: triggers are not supported, which Covalent has: {ABSENT['triggers']}")
     if workflow_executor is not None:
         workflow_executor = checked({"executor": workflow_executor}, f"{owner}, workflow_executor")["executor"]
 
     def decorate(function: Callable[..., Any]) -> Lattice:
-        return Lattice(function, options, workflow_executor=workflow_executor, triggers=triggers)
+        return Lattice(function, options, workflow_executor=workflow_executor)
 
     return decorate if func is None else decorate(func)

@@ -14,6 +14,7 @@ import site
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -187,8 +188,8 @@ class LocalModules:
             module = self.find(top)
             if module is None:
                 continue
-            found = list(_files_of(module))
-            size = sum(path.stat().st_size for _, path in found)
+            found = _files_of(module)
+            size = sum(os.path.getsize(path) for _, path in found)
             if len(found) > _FILES_LIMIT or size > _BYTES_LIMIT:
                 warnings.append(
                     f"the local package {top!r} ({len(found)} files, {size / 1e6:.0f} MB) is too large to be taken "
@@ -196,7 +197,8 @@ class LocalModules:
                 )
                 continue
             for relative, path in found:
-                data = path.read_bytes()
+                with open(path, "rb") as file:
+                    data = file.read()
                 digest = hashlib.sha256(data).hexdigest()
                 files[relative], blobs[digest] = digest, data
         warnings.extend(self._stale())
@@ -310,45 +312,53 @@ def _digest_of_state(path: str, _mtime: int, _size: int) -> Digest:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def _file_digest(path: Path) -> Digest:
-    found = path.stat()
+def _file_digest(path: str | Path) -> Digest:
+    found = os.stat(path)
     return _digest_of_state(str(path), found.st_mtime_ns, found.st_size)
 
 
-def _files_of(module: Module) -> Iterator[tuple[str, Path]]:
+def _files_of(module: Module) -> list[tuple[str, str]]:
     """(path under the snapshot's root, file) of a top-level module or package."""
     if module.folder is None:
-        if module.path is not None:
-            yield module.path.name, module.path
-        return
-    yield from (item for item in _walk(module) if item[1].suffix == ".py" or item[1].name.endswith(_BINARY))
-    if module.path is not None:
-        yield from _data_of(module)
+        return [] if module.path is None else [(module.path.name, str(module.path))]
+    files = _walk(module)
+    taken = [item for item in files if item[1].endswith((".py", *_BINARY))]
+    return taken + _data_among(files) if module.path is not None else taken
 
 
-def _data_of(module: Module) -> list[tuple[str, Path]]:
+def _data_of(module: Module) -> list[tuple[str, str]]:
     """Other files of a package, as long as they are few and small."""
-    if module.path is None:
-        return []
-    found = [i for i in _walk(module) if i[1].suffix not in (".py", ".pyc") and not i[1].name.endswith(_BINARY)]
-    return found if sum(path.stat().st_size for _, path in found) < _DATA_LIMIT else []
+    return [] if module.path is None else _data_among(_walk(module))
 
 
-def _walk(module: Module) -> Iterator[tuple[str, Path]]:
+def _data_among(files: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    found = [item for item in files if not item[1].endswith((".py", ".pyc", *_BINARY))]
+    return found if sum(os.path.getsize(path) for _, path in found) < _DATA_LIMIT else []
+
+
+def _walk(module: Module) -> list[tuple[str, str]]:
+    """Every file below a package, in the same order everywhere. A repository has hundreds: no more is asked than is needed."""
     assert module.folder is not None
-    prefix = Path(*module.name.split("."))
-    for folder, subfolders, names in os.walk(module.folder):
-        inside = Path(folder)
-        subfolders[:] = sorted(
-            sub
-            for sub in subfolders
-            if sub not in _SKIPPED_FOLDERS and not sub.startswith(".") and not (inside / sub / "pyvenv.cfg").exists()
-        )
-        relative = prefix / inside.relative_to(module.folder)
-        for name in sorted(names):
-            path = inside / name
-            if not name.startswith(".") and path.is_file():
-                yield (relative / name).as_posix(), path
+    found: list[tuple[str, str]] = []
+    waiting = [(str(module.folder), module.name.replace(".", "/"))]
+    while waiting:
+        folder, relative = waiting.pop()
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in sorted(entries, key=lambda e: e.name):
+                name = entry.name
+                if name.startswith("."):
+                    continue
+                if entry.is_file():
+                    found.append((f"{relative}/{name}", entry.path))
+                elif (
+                    name not in _SKIPPED_FOLDERS and entry.is_dir(follow_symlinks=False) and not _is_environment(entry)
+                ):
+                    waiting.append((entry.path, f"{relative}/{name}"))
+    return found
+
+
+def _is_environment(entry: os.DirEntry[str]) -> bool:
+    return os.path.exists(os.path.join(entry.path, "pyvenv.cfg"))
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ..errors import BuildError, ElectronError
 from .failed import Failed
+from .globals import short
 
 #: operator -> sign that people see; the function of this name is below
 SIGNS = {
@@ -26,6 +27,10 @@ class SelectError(ElectronError):
     def __init__(self, message: str, step: int = 0) -> None:
         super().__init__(message)
         self.step = step
+
+
+class _DoesNotUnpack(Exception):
+    """The value has not one item for each name."""
 
 
 class Unpack(NamedTuple):
@@ -51,10 +56,26 @@ def select(value: Any, path: Sequence[tuple[str, Any]], load_pick: Callable[[str
                 value = _unpack(value, picked) if type(picked) is Unpack else value[picked]
             else:
                 raise ValueError(f"unknown kind of selector {kind!r}: written by a newer covalent-jupyter?")
+        except _DoesNotUnpack as error:
+            whole = _shown(path[:number], load_pick)
+            raise SelectError(f"unpacking {whole}{' ' * bool(whole)}into {error}", number) from None
         except Exception as error:  # border: __getitem__ and properties are the user's code
-            message = f"{show_path(path[: number + 1])} of the value failed: {type(error).__name__}: {error}"
+            message = f"{_shown(path[: number + 1], load_pick)} of the value failed: {type(error).__name__}: {error}"
             raise SelectError(f"{message} (applied to {_kind_of(value)})", number) from error
     return value
+
+
+def _shown(path: Sequence[tuple[str, Any]], load_pick: Callable[[str], Any]) -> str:
+    """:func:`show_path` with the keys that are blobs."""
+    return "".join(_shown_pick(load_pick, str(step[1])) if step[0] == "pick" else _show_step(step) for step in path)
+
+
+def _shown_pick(load_pick: Callable[[str], Any], digest: str) -> str:
+    try:
+        key = load_pick(digest)
+    except Exception:  # border: the key may be of a class of the user's own
+        return _show_step(("pick", digest))
+    return f"[{key.position} of {key.names}]" if type(key) is Unpack else f"[{short(key)}]"
 
 
 def show_path(path: Sequence[tuple[str, Any]]) -> str:
@@ -78,14 +99,15 @@ def _kind_of(value: Any) -> str:
 
 def _unpack(value: Any, key: Unpack) -> Any:
     """What ``a, b = value`` gives the name at ``key.position``."""
-    count = key.names
+    names = f"{key.names} name{'s' * (key.names != 1)}"
     if isinstance(value, Set):
-        raise TypeError("a set has no order to unpack; return a tuple")
+        raise _DoesNotUnpack(f"{names}: a set has no order; return a tuple")
     if isinstance(value, Mapping) or not hasattr(value, "__len__") or not hasattr(value, "__getitem__"):
+        if not hasattr(value, "__iter__"):
+            raise _DoesNotUnpack(f"{names}: got one {type(value).__name__}")
         value = list(value)
-    if len(value) != count:
-        problem = "too many" if len(value) > count else "not enough"
-        raise ValueError(f"{problem} values to unpack (expected {count}, got {len(value)})")
+    if len(value) != key.names:
+        raise _DoesNotUnpack(f"{names}: got {len(value)}")
     return value[key.position]
 
 

@@ -15,6 +15,7 @@ from typing import Any, NoReturn, Protocol
 from ..errors import RefError
 from ..model.graph import Ref as RefTo
 from ..model.graph import Step
+from ..model.wire import sendable
 
 _ELECTRON = "do it inside an electron, or move this part into a sublattice: ct.electron(ct.lattice(f))"
 
@@ -58,7 +59,7 @@ class Ref:
 
     def __getitem__(self, key: Any) -> Ref:
         kind = type(key)
-        if kind is str or (kind is int and -(2**63) <= key < 2**63):
+        if (kind is str and _is_text(key)) or (kind is int and -(2**63) <= key < 2**63):
             return _step(self, ("item", key))
         return self._cj_graph.select(self, key)
 
@@ -68,7 +69,7 @@ class Ref:
             raise _refuse(self, *_ITERATION[doing])
         return iter(self._cj_graph.unpack(self, count))
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Ref:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Ref:
         path = self._cj_ref.path
         if path and path[-1][0] == "attr":
             owner = make(self._cj_graph, RefTo(self._cj_ref.node, path[:-1]))
@@ -139,6 +140,11 @@ def make(graph: Recorder, ref: RefTo) -> Ref:
 _new = object.__new__
 _set_graph = Ref.__dict__["_cj_graph"].__set__
 _set_ref = Ref.__dict__["_cj_ref"].__set__
+
+
+def _is_text(key: str) -> bool:
+    """Whether JSON can carry it; a lone surrogate it cannot."""
+    return key.isascii() or key == sendable(key)
 
 
 def _step(ref: Ref, step: Step) -> Ref:

@@ -8,12 +8,16 @@ import msgspec
 
 from .. import codec
 from ..errors import ConfigError
-from ..executors.registry import by_name
+from ..executor_names import BUILT_IN
+from ..executors.objects import limits_of
+from ..executors.registry import by_name, check_name
 from ..model.graph import CallDep, Deps, ExecutorSpec, Options
 from .deps import DepsCall, name_of
 from .values import Chunks, Encoder
 
 _to_json = msgspec.json.Encoder(order="deterministic").encode
+#: what executors of this package share out
+_RESOURCES = ("cpu", "gpu", "memory")
 _PLAIN = ("retries", "retry_delay", "timeout", "on_interrupt", "on_error", "resources", "keep")
 
 
@@ -30,18 +34,43 @@ class Resolver:
         self._plugins: dict[str, Any] = {}
         self._calls: dict[int, tuple[DepsCall, CallDep, str]] = {}
         self._call_keys: dict[CallDep, str] = {}
+        self._ignored: dict[str, None] = {}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was asked for and will not be done."""
+        return tuple(self._ignored)
+
+    def check(self, executor: Any, where: str) -> None:
+        """ConfigError if ``executor`` is the name of none."""
+        if isinstance(executor, str):
+            try:
+                check_name(executor)
+            except ConfigError as error:
+                raise ConfigError(f"{where}: {error}") from error
 
     def options(self, given: dict[str, Any], name: str) -> tuple[int, Deps]:
         """The index of an electron's options. ``given`` is merged with the lattice's; ``name`` is for errors."""
         deps = self._deps(given, name)
-        chosen = {key: given[key] for key in _PLAIN if key in given}
-        options = Options(executor=self._executor(given.get("executor", "dask"), name), deps=deps, **chosen)
+        executor = given.get("executor", "dask")
+        chosen = {**limits_of(executor), **{key: given[key] for key in _PLAIN if key in given}}
+        options = Options(executor=self._executor(executor, name), deps=deps, **chosen)
+        self._note_ignored(options, name)
         key = _to_json(options)
         index = self._options.get(key)
         if index is None:
             index = self._options[key] = len(self.options_table)
             self.options_table.append(options)
         return index, deps
+
+    def _note_ignored(self, options: Options, name: str) -> None:
+        spec = self.executors_table[options.executor]
+        unknown = [key for key in options.resources if key not in _RESOURCES]
+        if unknown and spec.instance is None and spec.name in BUILT_IN:
+            self._ignored[
+                f"{name}: executor {spec.name!r} knows no resource {', '.join(map(repr, unknown))}, and does not wait for it; "
+                f"it knows {', '.join(_RESOURCES)}"
+            ] = None
 
     def key(self, deps: Deps) -> str:
         """The part of a node's key that deps are; calls count by their code, not by their pickle."""
@@ -75,7 +104,7 @@ class Resolver:
         return known[1]
 
     def _executor(self, executor: Any, name: str) -> int:
-        if isinstance(executor, str) and executor not in ("dask", "local"):
+        if isinstance(executor, str) and executor not in BUILT_IN:
             executor = self._plugins.get(executor) or self._plugin(executor, name)
         if not isinstance(executor, str):
             known = self._instances.get(id(executor))
@@ -101,7 +130,7 @@ class Resolver:
         return spec
 
     def _add(self, spec: ExecutorSpec) -> int:
-        key = _to_json(spec)
+        key = _to_json([spec.name, spec.options, spec.instance])
         index = self._executors.get(key)
         if index is None:
             index = self._executors[key] = len(self.executors_table)

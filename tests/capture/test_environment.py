@@ -11,7 +11,7 @@ import pytest
 
 from covalent_jupyter.model import Environment
 from covalent_jupyter.packages import differences, installed_packages
-from covalent_jupyter.workflow.environment import is_credential, path_additions, take_environment
+from covalent_jupyter.workflow.environment import is_credential, path_additions, renewed, take_environment
 
 
 def test_the_kernels_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -28,6 +28,30 @@ def test_the_kernels_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert "JUPYTERHUB_API_TOKEN" not in variables and "secret" not in variables.values()
     assert Path(environment.package_path, "covalent_jupyter").is_dir()
     assert blobs == {} and warnings == () and environment.modules == {}
+
+
+def test_a_recorded_world_is_renewed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.syspath_prepend("/of/then")
+    then = msgspec.structs.replace(
+        take_environment().environment, packages={}, digest="then", modules={"m.py": "f" * 64}
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OF_NOW", "1")
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p != "/of/then"])
+    now = take_environment().environment
+    same = renewed(then)
+    assert (
+        same.environment.cwd == str(tmp_path)
+        and same.variables["OF_NOW"] == "1"
+        and "OF_NOW" in same.environment.variables
+    )
+    assert same.environment.digest == now.digest and same.environment.packages == now.packages
+    assert same.environment.modules == then.modules  # the recorded code needs them
+    assert same.environment.sys_path[: len(now.sys_path)] == now.sys_path and "/of/then" in same.environment.sys_path
+    assert renewed(then, ()).environment.sys_path == then.sys_path
+    other = renewed(msgspec.structs.replace(then, interpreter="/other/bin/python", prefix="/other")).environment
+    assert (other.interpreter, other.digest, other.packages) == ("/other/bin/python", "then", {})
+    assert other.cwd == str(tmp_path) and other.sys_path == then.sys_path
 
 
 @pytest.mark.parametrize(
@@ -102,6 +126,16 @@ def test_a_removed_working_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     gone.rmdir()
     environment, _, _, warnings = take_environment()
     assert environment.cwd == "" and "working directory was removed" in warnings[0]
+
+
+def test_folders_whose_names_are_no_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = tmp_path / "caf\udce9"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(str(folder))
+    environment, _, _, warnings = take_environment()
+    assert environment.cwd == "" and str(folder) not in environment.sys_path
+    assert [r"caf\udce9' is no UTF-8" in warning for warning in warnings] == [True, True]
 
 
 def test_a_variable_that_is_no_text(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -208,6 +208,13 @@ def test_arguments_that_do_not_fit(call: Any, message: str) -> None:
     assert "test_building.py" in str(caught.value)
 
 
+def test_a_parameter_may_be_called_self() -> None:
+    keep = electron(lambda **named: named)
+    assert keep(self=1) == {"self": 1} and lattice(lambda **named: named)(self=1) == {"self": 1}
+    assert run(lattice(lambda **named: keep(**named)), self=2) == {"self": 2}
+    assert lattice(lambda **named: keep(**named)).build_graph(self=2).nodes[0].kwargs["self"].value == 2  # type: ignore[union-attr]
+
+
 @electron
 def nothing() -> None: ...
 
@@ -575,6 +582,27 @@ def test_replacing_electrons() -> None:
 
 
 # The manifest
+
+
+def test_texts_that_utf8_cannot_carry_are_written_out() -> None:
+    """Names and tags; the selector of a part keeps its key."""
+    lone = "caf\udce9"
+
+    @electron(name=lone)
+    def parts() -> dict[str, int]:
+        """Caf\udce9."""
+        return {lone: 1}
+
+    flow = lattice(lambda: {lone: add(parts()[lone], 1)})
+    built = build(flow, label=lone, tags=(lone,))
+    head, _ = wire.unpack_body(wire.pack_body(built.manifest, []))
+    sent = head.manifest
+    assert (sent.label, sent.tags, sent.names) == (r"caf\udce9", (r"caf\udce9",), (r"caf\udce9",))
+    assert (sent.nodes[0].name, sent.functions[0].doc) == (r"caf\udce9", r"Caf\udce9.")
+    assert sent.nodes[1:] == built.manifest.nodes[1:] and sent.output == built.manifest.output
+    assert evaluate(built) == {lone: 2}
+    with pytest.raises(BuildError, match=r"gather: a keyword .* UTF-8 cannot carry: 'caf\\udce9'"):
+        build(lattice(lambda: gather(**{lone: 1})))
 
 
 def test_a_manifest_of_everything_goes_over_the_wire() -> None:

@@ -250,3 +250,31 @@ def test_random_containers_come_back_as_they_were(value: Any) -> None:
 
 def test_looking_for_references_in_a_million_numbers_is_quick() -> None:
     assert find_refs([[0.0] * 1_000_000, list(range(1_000_000))]) == []
+
+
+@pytest.mark.parametrize(
+    ("returned", "pieces"),
+    [
+        (lambda x: {"a": give(1), "b": [give(2)], "c": 5}, ("{'a': ", 0, ", 'b': [", 1, "], 'c': 5}")),
+        (lambda x: Point(give(1), 2), ("Point(x=", 0, ", y=2)")),
+        (lambda x: x, ("3",)),
+        (lambda x: {"answer": x * 2, "text": "\0" + "0\0"}, ("{'answer': 6, 'text': '\\x000\\x00'}",)),
+        (lambda x: list(range(40)), (f"[{', '.join(map(str, range(30)))}, ...]",)),
+    ],
+)
+def test_what_a_lattice_returns_can_be_read_without_unpickling(returned: Any, pieces: tuple[str | int, ...]) -> None:
+    outline = graph_of(lattice(returned), 3).outline
+    assert outline is not None and outline.pieces == pieces
+
+
+def test_the_outline_of_a_returned_value_asks_none_of_its_code_and_is_short() -> None:
+    class Odd:
+        def __repr__(self) -> str:
+            raise ValueError
+
+    def flow() -> Any:
+        return {i: ["x" * 300] * 30 for i in range(30)} | {"odd": Odd(), "e": give(1)}
+
+    outline = graph_of(lattice(flow)).outline
+    assert outline is not None and sum(len(str(piece)) for piece in outline.pieces) <= 4001
+    assert graph_of(lattice(lambda: give(1))).outline is None

@@ -11,6 +11,7 @@ import pytest
 
 from covalent_jupyter import codec
 from covalent_jupyter.errors import BuildError, ConfigError
+from covalent_jupyter.executors.objects import BaseExecutor, LocalExecutor
 from covalent_jupyter.model.graph import Deps, ExecutorSpec, Options
 from covalent_jupyter.workflow import DepsBash, DepsCall, DepsModule, DepsPip, build, electron, lattice
 
@@ -159,6 +160,21 @@ class Mine:
         return ExecutorSpec("mine", self.options)
 
 
+def test_time_limit_and_retries_of_an_executor_count_where_the_electron_says_nothing() -> None:
+    quick = LocalExecutor(time_limit=5, retries=2)
+    flow = lattice(lambda: [add(1), add.options(timeout=9, retries=0)(2), add.options(timeout=None)(3)], executor=quick)
+    assert [(o.timeout, o.retries) for o in options_of(flow)] == [(5.0, 2), (9.0, 0), (None, 2)]
+
+    class Own(BaseExecutor):
+        def run(self, function: Any, args: Any, kwargs: Any, task_metadata: Any) -> Any:
+            return function(*args, **kwargs)
+
+    (options,) = options_of(lattice(lambda: add.options(executor=Own(time_limit=3))(1)))
+    assert (options.timeout, options.retries) == (3.0, 0)
+    (options,) = options_of(lattice(lambda: add.options(executor=Own())(1)))
+    assert (options.timeout, options.retries) == (None, 0)
+
+
 def test_executor_objects() -> None:
     one = Mine(partition="gpu")
     flow = lattice(
@@ -184,6 +200,19 @@ def test_workflow_executor_builds_the_sublattice() -> None:
     assert graph.executors == [ExecutorSpec("local")]
     with pytest.raises(ConfigError, match="workflow_executor"):
         lattice(lambda: 1, workflow_executor=5)
+
+
+def test_what_would_be_ignored_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ConfigError, match="workflow_executor of lattice .*no executor 'lcal'. Did you mean 'local'"):
+        build(lattice(lambda: add(1), workflow_executor="lcal"))
+    with pytest.raises(ConfigError, match="triggers are not supported, .*once=True"):
+        lattice(triggers=[object()])
+    assert lattice(lambda: add(1), triggers=None) is not None
+    warnings = build(lattice(lambda: [add(1), add(2)], resources={"cpu": 1, "fpga": 1})).manifest.warnings
+    assert [w for w in warnings if "'fpga'" in w] == [
+        "add: executor 'dask' knows no resource 'fpga', and does not wait for it; it knows cpu, gpu, memory"
+    ]
+    assert not build(lattice(lambda: add(1), resources={"fpga": 1}, executor=Mine())).manifest.warnings
 
 
 # Deps
@@ -235,6 +264,41 @@ def test_an_injected_keyword_counts_as_given() -> None:
     assert run(flow) == 9
     with pytest.raises(BuildError, match="has no parameter 'z', which the retval_keyword of a DepsCall names"):
         graph_of(lattice(lambda: needs(1), call_before=DepsCall(before_call, retval_keyword="z")))
+
+
+def test_an_injected_keyword_is_checked_where_every_argument_is_given() -> None:
+    @electron
+    def whole(x: int, y: int) -> int:
+        return x + y
+
+    with pytest.raises(BuildError, match="has no parameter 'z', which the retval_keyword of a DepsCall names"):
+        graph_of(lattice(lambda: whole(1, 2), call_before=DepsCall(before_call, retval_keyword="z")))
+    with pytest.raises(BuildError, match="got two values for 'y': one by position, one by the retval_keyword"):
+        graph_of(lattice(lambda: whole(1, 2), call_before=DepsCall(before_call, retval_keyword="y")))
+    assert run(lattice(lambda: whole(1, y=2), call_before=DepsCall(before_call, [4], retval_keyword="y"))) == 9
+
+
+def test_options_cannot_be_set_in_place() -> None:
+    @lattice
+    def flow() -> Any:
+        return add(1)
+
+    for thing, way_out in (
+        (add, r"add\.options\(executor=\.\.\.\)"),
+        (flow, r"ct\.lattice\(flow\.function, executor=\.\.\.\)"),
+    ):
+        with pytest.raises(AttributeError, match=way_out):
+            thing.executor = "local"
+        thing.seen = True  # what is no option is the user's own
+        assert thing.seen and not hasattr(thing, "metadata")
+    with pytest.raises(
+        AttributeError, match=r"'electron_object', which Covalent's have: .*f\.options\(executor=\.\.\.\)"
+    ):
+        add.electron_object.executor = "local"
+    with pytest.raises(AttributeError, match="'workflow_function', which Covalent's have: it is called function"):
+        _ = flow.workflow_function
+    with pytest.raises(ConfigError, match="no option 'backend', which Covalent has: it is called executor"):
+        electron(backend="local")
 
 
 def test_deps_are_inherited_key_by_key() -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from covalent_jupyter.errors import BuildError, RefError
 from covalent_jupyter.workflow import Ref, electron, lattice
+from covalent_jupyter.workflow.ops import SelectError
 
 from .local_runs import graph_of, run
 
@@ -146,8 +147,24 @@ def test_unpacking_the_wrong_number_fails_when_it_runs(value: Any) -> None:
         a, b = give(value)
         return a
 
-    with pytest.raises(Exception, match=r"values to unpack \(expected 2, got \d\)"):
+    with pytest.raises(SelectError, match=rf"unpacking into 2 names: got {len(value)}$"):
         run(flow)
+
+
+def test_what_was_selected_is_named_where_it_fails() -> None:
+    @lattice
+    def flow(value: Any) -> Any:
+        a, b = give(value)[(1, 2)]
+        return a.rows
+
+    with pytest.raises(SelectError, match=r"unpacking \[\(1, 2\)\] into 2 names: got one int$"):
+        run(flow, {(1, 2): 3})
+    with pytest.raises(
+        SelectError, match=r"^\[\(1, 2\)\] of the value failed: KeyError: \(1, 2\) \(applied to dict of length 0\)"
+    ):
+        run(flow, {})
+    with pytest.raises(SelectError, match=r"^\[\(1, 2\)\]\[0 of 2\].rows of the value failed: AttributeError"):
+        run(flow, {(1, 2): [3, 4]})
 
 
 def test_unpacking_a_dict_gives_its_keys_and_a_set_is_refused() -> None:
@@ -505,4 +522,27 @@ def test_what_other_libraries_say_of_a_reference_has_the_way_out(use: Any) -> No
     with pytest.raises(
         BuildError, match=r"TypeError: .*A Ref stands for what an electron gives.*ct\.electron\(ct\.lattice"
     ):
+        graph_of(lattice(lambda: use(number())))
+
+
+def _into_array(number: Any) -> None:
+    np.zeros(3)[0] = number
+
+
+def _into_column(number: Any) -> None:
+    table = pd.DataFrame({"a": [1, 2]})
+    table["b"] = number
+
+
+@pytest.mark.parametrize(
+    ("use", "hint"),
+    [
+        (_into_array, "ValueError: setting an array element with a sequence. A Ref stands for"),
+        (_into_column, "It was pandas that asked, which was given a Ref"),
+        (pd.DataFrame, "It was pandas that asked, which was given a Ref"),
+    ],
+)
+def test_what_arrays_and_tables_say_of_a_reference_names_it(use: Any, hint: str) -> None:
+    number = electron(lambda: 1)
+    with pytest.raises(BuildError, match=hint):
         graph_of(lattice(lambda: use(number())))
