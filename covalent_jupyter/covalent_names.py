@@ -7,11 +7,21 @@ import sys
 from importlib.machinery import ModuleSpec
 from typing import Any
 
+from .absent import MODULES
 from .absent import NAMES as ABSENT
 from .errors import ConfigError
 
 #: Covalent's module -> ours
-NAMES = {"covalent": "covalent_jupyter", "covalent.executor": "covalent_jupyter.executor"}
+NAMES = {
+    "covalent": "covalent_jupyter",
+    **dict.fromkeys(
+        (
+            "covalent.executor", "covalent.executor.base", "covalent.executor.executor_plugins",
+            "covalent.executor.executor_plugins.dask", "covalent.executor.executor_plugins.local",
+        ),
+        "covalent_jupyter.executor",
+    ),
+}  # fmt: skip
 
 
 def install_as_covalent() -> None:
@@ -31,12 +41,20 @@ def install_as_covalent() -> None:
         sys.meta_path.insert(0, _Absent())
 
 
+def is_covalent() -> bool:
+    """Whether ``import covalent`` gives this package in this process."""
+    return sys.modules.get("covalent") is sys.modules["covalent_jupyter"]
+
+
 class _Absent:
     """Says of ``covalent.triggers`` and the like what there is instead."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         top, _, rest = name.partition(".")
-        if top != "covalent" or name in NAMES or sys.modules.get("covalent") is not sys.modules["covalent_jupyter"]:
+        if top != "covalent" or name in NAMES or not is_covalent():
             return None
-        reason = ABSENT.get(rest.split(".")[0], "it has the names of `import covalent as ct` and of covalent.executor")
+        part = rest.split(".")[0]
+        reason = ABSENT.get(part, "it has the names of `import covalent as ct` and of covalent.executor") + MODULES.get(
+            part, ""
+        )
         raise ModuleNotFoundError(f"covalent-jupyter has no module {name}: {reason}", name=name)

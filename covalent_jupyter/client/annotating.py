@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..errors import InvalidRequest
+from ..model.wire import sendable
 from .rest import Rest
 
 #: characters that the service takes
@@ -42,7 +43,7 @@ def tag_list(tags: Iterable[str]) -> list[str]:
     for tag in found:
         if not isinstance(tag, str) or not tag.strip():
             raise InvalidRequest(f"a tag is a text that is not empty, not {tag!r}")
-    return [tag.strip() for tag in found]
+    return [sendable(tag.strip()) for tag in found]
 
 
 def _text(what: str, value: str | None) -> str | None:
@@ -50,4 +51,4 @@ def _text(what: str, value: str | None) -> str | None:
         raise InvalidRequest(f"the {what} is a text, not {type(value).__name__}")
     if value is not None and len(value) > LONGEST[what]:
         raise InvalidRequest(f"the {what} has at most {LONGEST[what]:,} characters, not {len(value):,}")
-    return value
+    return None if value is None else sendable(value)

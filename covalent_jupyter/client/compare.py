@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ..errors import InvalidRequest
 from ..model import DispatchRow, ElectronRow, FunctionDef, Input, Lit, Manifest, Val
+from .brief import brief
 from .display import duration_text, html_table, html_text, plain, sign_of, text_table, took
 from .drawing import electron_rows
 from .fetching import check_id
@@ -31,6 +32,7 @@ class _Run(NamedTuple):
         return self.row.dispatch_id[:8]
 
 
+@brief
 def compare(*dispatch_ids: str) -> Comparison:
     """What differs between two or more dispatches (ids, or the beginnings of ids), ended or not.
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from .. import config, launch
 from ..errors import ServiceUnavailable
+from .brief import brief
 from .connection import server_endpoint, settings
 from .rest import connect
 
 
+@brief
 def covalent_start(quiet: bool = False) -> None:
     """Start the service if it does not run. ``ct.dispatch`` does so by itself.
 
@@ -24,6 +26,7 @@ def covalent_start(quiet: bool = False) -> None:
         print(f"covalent-jupyter {file.version} runs: process {file.pid}, store {file.store}")
 
 
+@brief
 def covalent_stop(quiet: bool = False) -> None:
     """Suspend the service: unfinished runs stay recorded and go on when it is started again."""
     stopped = launch.stop(settings().store_dir, reason="covalent_stop()")

@@ -8,19 +8,22 @@ import logging
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from types import MethodType
 from typing import Any, Literal
 
 from .. import config
-from ..errors import BuildError, CovalentError
+from ..errors import BuildError
 from ..model import DispatchRow, Manifest, Status
 from ..workflow import Electron, Lattice, build, call_again, recorded_call
 from .annotating import annotated
+from .brief import brief
 from .explain import Explanation, explain_reuse
 from .fetching import check_id
 from .handle import DispatchId
 from .inline import InlineDispatch, run_inline
 from .nodes import chosen_nodes
 from .progress import shown_progress
+from .repeating import send_again
 from .rest import Rest, connect
 from .result import Result
 from .submit import mark, submit
@@ -34,6 +37,7 @@ log = logging.getLogger(__name__)
 ONCE = 200
 
 
+@brief
 def dispatch(
     lattice: Any,
     disable_run: bool = False,
@@ -59,10 +63,7 @@ def dispatch(
     def dispatched(*args: Any, **kwargs: Any) -> DispatchId:
         if inline:
             return run_inline(lattice, args, kwargs)
-        try:
-            built = build(chosen, args, kwargs, executor=config.load().executor)
-        except CovalentError as error:
-            raise error.with_traceback(None)  # noqa: B904 - the same one, without our frames between the user and it
+        built = build(chosen, args, kwargs, executor=config.load().executor)
         mark(built.manifest, name=name, tags=tags, seed=seed, notify=notify)
         if disable_run:
             return DispatchId(built.manifest.dispatch_id, sent=False)
@@ -73,9 +74,10 @@ def dispatch(
         say_warnings(built.manifest)
         return DispatchId(built.manifest.dispatch_id, rest)
 
-    return dispatched
+    return dispatched if inline else brief(dispatched)  # inline, the frames are the user's
 
 
+@brief
 def dispatch_sync(
     lattice: Any,
     disable_run: bool = False,
@@ -117,6 +119,8 @@ def as_lattice(thing: Any) -> Lattice:
         return thing
     if isinstance(thing, Electron):
         return Lattice.of_electron(thing)
+    if isinstance(thing, functools.partial) and isinstance(thing.func, Electron) and len(thing.args) == 1:
+        return Lattice.of_electron(MethodType(thing.func, thing.args[0]))  # an electron that is a method
     kind = "a function" if callable(thing) else f"{type(thing).__name__}"
     called = getattr(thing, "__name__", None)
     shown = f"{called!r} is {kind}" if isinstance(called, str) else f"{kind} was given"
@@ -139,7 +143,7 @@ def _same(rest: Rest, manifest: Manifest, same_seed: bool) -> DispatchId | None:
         ):
             print(
                 f"Attached to dispatch {row.dispatch_id} ({row.status}) of the same code and inputs; "
-                "once=False starts another."
+                "without once another one is started."
             )
             return DispatchId(row.dispatch_id, rest, attached=True)
     return None
@@ -147,14 +151,21 @@ def _same(rest: Rest, manifest: Manifest, same_seed: bool) -> DispatchId | None:
 
 def say_warnings(manifest: Manifest) -> None:
     """Logs what the building found worth saying."""
-    for text in manifest.warnings:
-        log.warning("%s: %s", manifest.name, text)
+    log_warnings(manifest.name, manifest.warnings)
+
+
+def log_warnings(name: str, warnings: Iterable[str]) -> None:
+    """The same, of a lattice of this name."""
+    for text in warnings:
+        named = text.startswith(f"{name} ")  # an electron dispatched alone has its lattice's name
+        log.warning("%s", text if named else f"{name}: {text}")
 
 
 class Cancelled(Facts):
     """What a cancel did, per electron: ``cancelled``, ``finished_first``, ..."""
 
 
+@brief
 def cancel(dispatch_id: str, task_ids: Iterable[int | str] | int | str | None = None) -> Cancelled:
     """Stop a dispatch, or some of its electrons, and say what was done; running code is stopped for real.
 
@@ -164,6 +175,7 @@ def cancel(dispatch_id: str, task_ids: Iterable[int | str] | int | str | None = 
     return Cancelled(rest.cancel(known, chosen_nodes(rest, known, task_ids)))
 
 
+@brief
 def redispatch(
     dispatch_id: str,
     replace_electrons: dict[str, Any] | None = None,
@@ -179,7 +191,7 @@ def redispatch(
     ``reuse_previous_results`` takes over every value whose code, inputs and deps are the same; ``rerun="failed"`` keeps
     every completed electron, even where the code has changed, and so continues a failed or cancelled dispatch.
     ``code="current"`` takes the definitions that this process has now, by name. ``explain`` starts nothing
-    and says per electron whether it would be reused, and why not.
+    and says per electron whether it would be reused, and why not. Folder and environment variables are this process's.
     """
     if code not in ("recorded", "current"):
         raise BuildError(f'code is "recorded" or "current", not {code!r}')
@@ -190,12 +202,14 @@ def redispatch(
         "failed" if rerun == "failed" else "changed" if reuse_previous_results else "none"
     )
 
+    @brief
     def redispatched(*args: Any, **kwargs: Any) -> DispatchId | Explanation:
         rest = connect()
-        if not (args or kwargs or replace_electrons or explain) and code == "recorded":
-            body = {"reuse": reuse} if seed is None else {"reuse": reuse, "seed": seed}
-            return DispatchId(str(rest.redispatch(known, **body)["dispatch_id"]), rest)
         old = rest.manifest(known)
+        if not (args or kwargs or replace_electrons or explain) and code == "recorded":
+            new_id, warnings = send_again(rest, old, reuse=reuse, seed=seed)
+            log_warnings(old.name, warnings)
+            return DispatchId(new_id, rest)
         values = Values(rest)
         again = _definition(old, values, code)
         if old.call is not None:
@@ -288,6 +302,7 @@ class AsCompleted(Iterator[DispatchId]):
             self._rest.disconnect()
 
 
+@brief
 def annotate(
     dispatch_id: str,
     *,

@@ -106,6 +106,11 @@ def size_text(size: float) -> str:
     return f"{size:.1f} TB"
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """``1 electron``, ``3 electrons``; ``many`` where it is not ``one`` and an s."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def counts_text(counts: Counts) -> str:
     """``12 of 20 · 1 failed · 3 running``."""
     parts = [f"{counts.completed} of {counts.total}"]
@@ -268,7 +273,8 @@ def electron_cells(row: ElectronRow, now: float | None = None) -> list[Cell]:
     tone = TONES[row.status]
     if row.attempt > 1:
         word += f" (attempt {row.attempt})"
-    spent = row.duration if row.duration is not None else took(row.started, row.ended, now)
+    own = row.duration if row.child is None else None  # the function of a sublattice only builds it
+    spent = own if own is not None else took(row.started, row.ended, now)
     return [(sign, tone), row.node, row.name, (word, tone), duration_text(spent), outcome_text(row)]
 
 

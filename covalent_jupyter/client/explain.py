@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..model import ElectronRow, Input, Manifest, Node, Ref, Status, Tpl, dependencies
+from ..model import ElectronRow, Input, Manifest, Node, Ref, Status, Tpl, dependencies, wire
 from .rest import Rest
 from .tables import Table
+
+_GONE = "unchanged, but its value was not kept, and what runs again needs it"
+_UNFIT = "unchanged, but its value does not have what the lattice returns of it"
 
 
 class Explanation(Table):
@@ -16,18 +19,26 @@ class Explanation(Table):
 
 
 def explain_reuse(rest: Rest, old: Manifest, new: Manifest, reuse: str) -> Explanation:
-    """What a redispatch of ``old`` as ``new`` would take over, and why not the rest."""
+    """What a redispatch of ``old`` as ``new`` would take over, which the service says, and why not the rest."""
     rows = _rows(rest, old)
+    verdict = rest.reuse(wire.pack_body(new, ()))
+    taken = set(verdict["reused"])
+    kept_out = dict.fromkeys(verdict["gone"], _GONE) | dict.fromkeys(verdict["unfit"], _UNFIT)
     by_key: dict[str, list[int]] = {}
     for number, node in enumerate(old.nodes):
         if node.key:
             by_key.setdefault(node.key, []).append(number)
-    reused: dict[int, bool] = {}
     found: list[dict[str, Any]] = []
     for number, node in enumerate(new.nodes):
+        same = [i for i in by_key.get(node.key, ()) if _has_value(rows.get(i))] if node.key else []
         twin = _twin(old, number, node)
-        reused[number], reason = _verdict(old, new, rows, by_key, reused, number, node, twin, reuse)
-        found.append({"node": number, "electron": node.name, "reused": reused[number], "reason": reason})
+        if reuse == "none":
+            reason = "reuse_previous_results is False"
+        elif number in taken:
+            reason = _why_reused(old, node, number, same)
+        else:
+            reason = kept_out.get(number) or _why_not(old, new, rows, taken, node, twin)
+        found.append({"node": number, "electron": node.name, "reused": number in taken, "reason": reason})
     return Explanation(found, ("node", "electron", "reused", "reason"))
 
 
@@ -49,38 +60,35 @@ def _twin(old: Manifest, number: int, node: Node) -> int | None:
     return named[0] if len(named) == 1 else None
 
 
-def _verdict(
-    old: Manifest, new: Manifest, rows: dict[int, ElectronRow], by_key: dict[str, list[int]], reused: dict[int, bool],
-    number: int, node: Node, twin: int | None, reuse: str,
-) -> tuple[bool, str]:  # fmt: skip
-    if reuse == "none":
-        return False, "reuse_previous_results is False"
-    same = [i for i in by_key.get(node.key, ()) if _has_value(rows.get(i))] if node.key else []
+def _why_reused(old: Manifest, node: Node, number: int, same: list[int]) -> str:
     if same:
-        return True, f"same code, inputs and deps as electron {same[0]}"
+        return f"same code, inputs and deps as electron {same[0]}"
+    return f"completed as electron {number}" + ("" if old.nodes[number].key == node.key else ", by older code")
+
+
+def _why_not(
+    old: Manifest, new: Manifest, rows: dict[int, ElectronRow], taken: set[int], node: Node, twin: int | None
+) -> str:
     if twin is None:
-        return False, "new: the earlier dispatch has no electron of this name"
+        return "new: the earlier dispatch has no electron of this name"
+    if not old.nodes[twin].key or old.nodes[twin].key != node.key:
+        return _difference(old, new, old.nodes[twin], node, taken)
     before = rows.get(twin)
-    if reuse == "failed" and _has_value(before):
-        return True, f"completed as electron {twin}" + ("" if old.nodes[twin].key == node.key else ", by older code")
-    was = str(before.status) if before is not None else "not recorded"
-    if old.nodes[twin].key and old.nodes[twin].key == node.key:
-        return False, f"unchanged, but it was {was}"
-    return False, _difference(old, new, old.nodes[twin], node, reused)
+    return f"unchanged, but it was {before.status if before is not None else 'not recorded'}"
 
 
 def _has_value(row: ElectronRow | None) -> bool:
     return row is not None and row.status is Status.COMPLETED and row.output is not None
 
 
-def _difference(old: Manifest, new: Manifest, before: Node, now: Node, reused: dict[int, bool]) -> str:
+def _difference(old: Manifest, new: Manifest, before: Node, now: Node, taken: set[int]) -> str:
     reasons = []
     if old.functions[before.function].code != new.functions[now.function].code:
         reasons.append(f"the code of {now.name} or of something that it reaches has changed")
     changed = _changed_inputs(before, now)
     if changed:
         reasons.append(f"other input: {', '.join(changed)}")
-    again = sorted(d for d in dependencies(now) if reused.get(d) is False)
+    again = sorted(d for d in dependencies(now) if d not in taken)
     if again:
         names = ", ".join(f"{new.nodes[d].name} [{d}]" for d in again[:5])
         reasons.append(f"depends on {names}, which {'runs' if len(again) == 1 else 'run'} again")

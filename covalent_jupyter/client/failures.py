@@ -65,6 +65,7 @@ def electron_text(row: ElectronRow) -> str:
     error = row.error or Error("Error", "no reason was recorded")
     attempt = f", attempt {row.attempt}" if row.attempt > 1 else ""
     lines = [f"✕ {row.name} [{row.node}]{attempt}: {error.type}: {error.message}".rstrip(": ")]
+    lines += [f"    {line}" for line in error.behind]
     frames = frames_text(error.frames)
     if frames:
         lines.append(frames)
@@ -77,8 +78,8 @@ def failure_text(row: DispatchRow, failed: list[ElectronRow]) -> str:
     """Everything that a reader needs about a failed dispatch."""
     counts = row.counts
     skipped = f", {counts.skipped} skipped because of them" if counts.skipped else ""
-    number = f"{counts.failed} of {counts.total} electrons" if counts.failed != 1 else f"1 of {counts.total} electrons"
-    lines = [f"dispatch {row.dispatch_id} ({plain(row.name)}) failed: {number} failed{skipped}"]
+    what = f": {counts.failed} of {counts.total} electrons failed{skipped}" if counts.failed else ""
+    lines = [f"dispatch {row.dispatch_id} ({plain(row.name)}) failed{what}"]
     lines += [electron_text(electron) for electron in failed[:SHOWN]]
     if len(failed) > SHOWN:
         lines.append(f"... and {counts.failed - SHOWN if counts.failed > SHOWN else len(failed) - SHOWN} more")
@@ -95,22 +96,31 @@ def failure_text(row: DispatchRow, failed: list[ElectronRow]) -> str:
 
 
 def exception_of(values: Values, row: ElectronRow, text: str) -> BaseException:
-    """The electron's own exception, its cause being the whole story; DispatchFailed where it cannot be loaded here."""
+    """The electron's own exception, its cause being the whole story; DispatchFailed where it cannot be loaded here, caused by
+    an ElectronError that shows what is known of it."""
     error = row.error or Error("Error", "no reason was recorded")
     story = DispatchFailed(text, {row.node: f"{error.type}: {error.message}"})
     found = _own_exception(values, error)
     if found is None:
         found = _by_cause(error)
     if found is None:
+        story.__cause__ = ElectronError(plain(f"{error.type}: {error.message}".rstrip(": "), lines=True))
+        _add_note(story.__cause__, row, "\n".join(f"    {line}" for line in error.behind))
         return story
     if found.__cause__ is None:
         found.__cause__ = story
-    place = f"electron {row.name} [{row.node}] of dispatch {row.dispatch_id}"
-    frames = frames_text(error.frames)
-    note = f"raised in {place}" + (f"\n{frames}" if frames else "") + (f"\n{error.hint}" if error.hint else "")
-    # add_note is of Python 3.11
-    vars(found)["__notes__"] = [*getattr(found, "__notes__", ()), plain(note, lines=True)]
+    _add_note(found, row)
     return found
+
+
+def _add_note(exception: BaseException, row: ElectronRow, more: str = "") -> None:
+    """Where it was raised, the user's frames, the advice."""
+    error = row.error or Error("", "")
+    parts = [f"raised in electron {row.name} [{row.node}] of dispatch {row.dispatch_id}", more]
+    parts += [frames_text(error.frames), error.hint]
+    # add_note is of Python 3.11
+    note = plain("\n".join(filter(None, parts)), lines=True)
+    vars(exception)["__notes__"] = [*getattr(exception, "__notes__", ()), note]
 
 
 def _own_exception(values: Values, error: Error) -> BaseException | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..errors import InvalidRequest, NotFound
 from ..model import Status
+from .brief import brief
 from .handle import DispatchId
 from .inline import InlineDispatch
 from .rest import Rest, connect
@@ -24,14 +25,12 @@ def check_id(dispatch_id: object) -> str:
             f"{'an empty text' if isinstance(dispatch_id, str) else type(dispatch_id).__name__}: "
             "it is what ct.dispatch(...)(...) returned"
         )
-    if isinstance(dispatch_id, DispatchId) and not dispatch_id.sent:
-        raise NotFound(
-            f"dispatch {dispatch_id[:8]} was built and checked with disable_run=True, and was not sent: dispatch it "
-            "without disable_run"
-        )
+    if isinstance(dispatch_id, DispatchId):
+        _ = dispatch_id.rest  # says so where it was not sent
     return dispatch_id.strip()
 
 
+@brief
 def get_result(
     dispatch_id: str,
     wait: bool = False,
@@ -81,6 +80,7 @@ class ResultManager:
         """Everything is recorded when it happens."""
 
 
+@brief
 def get_result_manager(dispatch_id: str, results_dir: str | None = None, wait: bool = False) -> ResultManager:
     """For code written for Covalent; ``results_dir`` is not used."""
     rest = connect()
@@ -88,6 +88,7 @@ def get_result_manager(dispatch_id: str, results_dir: str | None = None, wait: b
     return ResultManager(rest, row.dispatch_id)
 
 
+@brief
 def latest(name: str, *, status: str | Status = Status.COMPLETED, **inputs: Any) -> Result:
     """The newest dispatch of the lattice ``name`` that completed (or has another ``status``), with these inputs."""
     rest = connect()

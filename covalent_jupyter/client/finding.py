@@ -5,15 +5,20 @@ from __future__ import annotations
 import difflib
 import re
 
+from ..demo import probe
 from ..errors import Conflict, NotFound
 from ..model import DispatchRow
+from .brief import brief
 from .display import plain
 from .rest import Rest
 
+#: tag of the test dispatches of ``jupyter covalent doctor``, which are nobody's latest
+DOCTOR = "doctor"
 #: newest dispatches among which a mistyped id is looked for
 LOOKED_AT = 300
 
 
+@brief
 def find_dispatch(rest: Rest, typed: str) -> DispatchRow:
     """The dispatch of an id, of the start of one, or ``latest``.
 
@@ -21,10 +26,7 @@ def find_dispatch(rest: Rest, typed: str) -> DispatchRow:
     """
     text = typed.strip()
     if text in ("latest", "last", "-1"):
-        page = rest.dispatches(limit=1)
-        if not page.dispatches:
-            raise NotFound("nothing was dispatched yet; `jupyter covalent demo` does so")
-        return page.dispatches[0]
+        return _newest(rest)
     try:
         return rest.dispatch(text)
     except Conflict as error:
@@ -34,13 +36,22 @@ def find_dispatch(rest: Rest, typed: str) -> DispatchRow:
         raise Conflict(
             f"several dispatches begin with {text!r}:\n{_listed(rest, [str(c) for c in candidates[:10]])}"
         ) from None
-    except NotFound as error:
+    except NotFound:
         meant = _meant(rest, text)
         if meant is None:
             raise
         raise NotFound(
             f"no dispatch {plain(text)!r}. Did you mean {meant.dispatch_id[:8]} ({plain(meant.name)}, {meant.status})?"
-        ) from error
+        ) from None
+
+
+def _newest(rest: Rest) -> DispatchRow:
+    """The newest dispatch that a user started: no run of a sublattice, and no test."""
+    for limit in (10, LOOKED_AT):
+        for row in rest.dispatches(limit=limit, parent="none").dispatches:
+            if not (row.lattice == probe.name and DOCTOR in row.tags):
+                return row
+    raise NotFound("nothing was dispatched yet; `jupyter covalent demo` does so")
 
 
 def _listed(rest: Rest, ids: list[str]) -> str:

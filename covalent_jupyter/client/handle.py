@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from typing import Any
 
+from ..errors import NotFound
 from ..model import Status
 from ..notebook.panel import Panel, in_notebook
 from .annotating import annotated
@@ -37,6 +38,12 @@ class DispatchId(str):
 
     @property
     def rest(self) -> Rest:
+        """The service that knows the dispatch; NotFound where it was never sent to one."""
+        if not self.sent:
+            raise NotFound(
+                f"dispatch {self[:8]} was built and checked with disable_run=True, and was not sent: dispatch it "
+                "without disable_run"
+            )
         return self._rest if self._rest is not None else connect()
 
     @property

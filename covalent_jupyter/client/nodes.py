@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from ..errors import InvalidRequest, NotFound
 from ..model import Input, Lit, Manifest, Node, Val
+from .brief import brief
 from .display import plain
 from .rest import Rest
 
@@ -17,6 +18,7 @@ LISTED = 30
 _ADDRESS = re.compile(r"(?P<name>.*?)\[(?P<inside>.*)\]", re.S)
 
 
+@brief
 def find_nodes(manifest: Manifest, address: str | int) -> list[int]:
     """The electrons that are meant: by number, by name, or by name and literal inputs.
 
@@ -44,6 +46,7 @@ def find_nodes(manifest: Manifest, address: str | int) -> list[int]:
     return _with_inputs(manifest, name, named, inside)
 
 
+@brief
 def find_node(manifest: Manifest, address: str | int) -> int:
     """The one electron that is meant. InvalidRequest lists the addresses of several."""
     found = find_nodes(manifest, address)
@@ -99,7 +102,8 @@ def _number(manifest: Manifest, number: int) -> int:
     count = len(manifest.nodes)
     if -count <= number < count:
         return number % count
-    raise NotFound(f"there is no electron {number}: this dispatch has {count}, from 0 to {count - 1}")
+    has = f"{count}, from 0 to {count - 1}" if count > 1 else "one, 0" if count else "none"
+    raise NotFound(f"there is no electron {number}: this dispatch has {has}")
 
 
 def _called(manifest: Manifest, name: str) -> list[int]:
@@ -108,13 +112,16 @@ def _called(manifest: Manifest, name: str) -> list[int]:
 
 def _unknown(manifest: Manifest, name: str) -> NotFound:
     known = list(dict.fromkeys(node.name for node in manifest.nodes))
+    if not known:
+        return NotFound(f"no electron is called {plain(name)!r}. The dispatch has none")
     near = difflib.get_close_matches(name, known, 1)
     guess = f"; did you mean {plain(near[0])!r}?" if near else "."
     listed = ", ".join(plain(n) for n in known[:LISTED])
-    last = len(manifest.nodes) - 1
-    return NotFound(
-        f"no electron is called {plain(name)!r}{guess} Its electrons are 0 to {last}, called {listed or 'nothing'}"
-    )
+    return NotFound(f"no electron is called {plain(name)!r}{guess} {_numbered(len(manifest.nodes))}, called {listed}")
+
+
+def _numbered(count: int) -> str:
+    return "Its only electron is 0" if count == 1 else f"Its electrons are 0 to {count - 1}"
 
 
 def _with_inputs(manifest: Manifest, name: str, named: list[int], inside: str) -> list[int]:

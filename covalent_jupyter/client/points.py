@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
+import io
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..errors import BuildError
-from ..workflow import Lattice
+from .. import config
+from ..errors import BuildError, CovalentError
+from ..workflow import Electron, Lattice, build
+from .display import plain
+
+#: points from which on one of them is built first, to see how many nodes all of them will be
+MANY = 100
 
 
 class Points(list[dict[str, Any]]):
@@ -113,6 +120,32 @@ def check_points(target: Lattice, points: Sequence[Mapping[str, Any]], fixed: Ma
         if names not in seen:
             seen.add(names)
             target.binder.check(target.name, (), {**fixed, **point})
+
+
+def check_size(target: Lattice, points: Sequence[Mapping[str, Any]], fixed: Mapping[str, Any]) -> None:
+    """BuildError where so many points are more nodes than a dispatch may have."""
+    limit = config.load().max_nodes
+    each = 1 + (_nodes_of(target, {**fixed, **points[0]}) if MANY <= len(points) <= limit else 0)
+    if len(points) * each <= limit:
+        return
+    nodes = f"{len(points):,} points" + (f" of {each:,} nodes each" if each > 1 else "")
+    fit = limit // each
+    ways = (
+        [f"begin with ct.sweep({plain(target.name)}, points[:{fit}]), and .add(points[...]) the others"] if fit else []
+    )
+    raise BuildError(
+        f"{nodes} are {len(points) * each:,} nodes under one dispatch; the limit is {limit:,} (max_nodes). Nothing was sent. "
+        + " Or ".join([*ways, f"ct.set_config(max_nodes={len(points) * each}) and restart the service"])
+    )
+
+
+def _nodes_of(target: Lattice, arguments: Mapping[str, Any]) -> int:
+    """Nodes of the lattice, called so; 0 for an electron, whose run is the node itself, and where it cannot be built."""
+    if isinstance(target.function, Electron):
+        return 0
+    with contextlib.suppress(CovalentError), contextlib.redirect_stdout(io.StringIO()):
+        return len(build(target, (), dict(arguments)).manifest.nodes)
+    return 0
 
 
 def varying(points: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -60,6 +60,7 @@ class EventsAnswer(msgspec.Struct):
     dispatches: list[DispatchRow] = []
     electrons: list[ElectronRow] = []
     deleted: list[str] = []
+    logs: list[dict[str, Any]] = []  # how much running attempts have printed, and how far they are
 
 
 class ElectronsPage(msgspec.Struct):
@@ -256,6 +257,10 @@ class Rest:
         """POST of a framed body; repeated safely, because the dispatch id is in it."""
         return _object(self.request("POST", "dispatches", raw=body, timeout=600.0).json())
 
+    def reuse(self, body: bytes) -> dict[str, list[int]]:
+        """POST of a framed body, for what a redispatch would take over: ``reused, gone, unfit``, numbers of nodes."""
+        return _object(self.request("POST", "reuse", raw=body, timeout=600.0).json())
+
     def missing(self, digests: list[str]) -> list[str]:
         return [
             str(d) for d in _object(self.request("POST", "values/missing", body={"digests": digests}).json())["missing"]
@@ -336,11 +341,6 @@ class Rest:
         body = {"nodes": None if nodes is None else [int(n) for n in nodes]}
         return _object(self.request("POST", f"dispatches/{_safe(dispatch_id)}/cancel", body=body).json())
 
-    def redispatch(self, dispatch_id: str, **body: Any) -> dict[str, Any]:
-        return _object(
-            self.request("POST", f"dispatches/{_safe(dispatch_id)}/redispatch", body=body, repeat=False).json()
-        )
-
     def annotate(self, dispatch_id: str, **changes: Any) -> DispatchRow:
         """Change ``label``, ``tags`` or ``note``; the row as it is then."""
         return _row_decoder.decode(self.request("PATCH", f"dispatches/{_safe(dispatch_id)}", body=changes).data)
@@ -375,13 +375,13 @@ def _object(data: Any) -> dict[str, Any]:
 
 
 def _safe(text: str) -> str:
-    return quote(str(text).strip(), safe="")
+    return quote(str(text).strip(), safe="", errors="backslashreplace")
 
 
 def _target(endpoint: Endpoint, path: str, query: dict[str, Any] | None) -> str:
     target = urlsplit(endpoint.url).path + path
     given = {k: _plain(v) for k, v in (query or {}).items() if v is not None}
-    return f"{target}?{urlencode(given)}" if given else target
+    return f"{target}?{urlencode(given, errors='backslashreplace')}" if given else target
 
 
 def _plain(value: Any) -> Any:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ..absent import RESULT as ABSENT
 from ..errors import NotFinished
-from ..model import DispatchRow, ElectronRow, Hole, Manifest, Produced, Ref, Status, refs_of
+from ..model import Composite, DispatchRow, ElectronRow, Hole, Input, Manifest, Part, Produced, Ref, Status, refs_of
 from ..model.outputs import place
 from ..notebook.panel import Panel, in_notebook
 from ..workflow import recorded_call
@@ -19,7 +20,8 @@ from . import drawing
 from .display import DISPATCH_HEADER, dispatch_cells, plain, text_table
 from .electrons import Electron, Electrons, Source, moment
 from .failures import exception_for, failed_electrons, failure_text
-from .rest import Rest
+from .nodes import find_node
+from .rest import Rest, connect
 from .values import Values, store_folder
 from .waiting import ended, waits_text
 
@@ -58,6 +60,14 @@ class Lazy(Mapping[str, Any]):
         return self._shown[key]
 
 
+class Inputs(dict[str, Any]):
+    """Arguments of a dispatch."""
+
+    def get_deserialized(self) -> dict[str, Any]:
+        """They, for code that was written for Covalent."""
+        return dict(self)
+
+
 class Result:
     """A dispatch as it was when it was asked for; :meth:`refresh` looks again, ``await result`` waits for its end.
 
@@ -74,6 +84,14 @@ class Result:
         self._intermediate_outputs = intermediate_outputs
         self._sublattice_results = sublattice_results
         self._warned = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled, it is its row; values are fetched from the service of the process that loads it."""
+        return _loaded, (self._row, self._workflow_output, self._intermediate_outputs, self._sublattice_results)
+
+    def __getattr__(self, name: str) -> Any:
+        reason = f", which Covalent's has: {ABSENT[name]}" if name in ABSENT else ""
+        raise AttributeError(f"a Result has no attribute {name!r}{reason}")
 
     # what is known at once
 
@@ -156,23 +174,29 @@ class Result:
         try:
             return self._values.load(row.output)
         except SelectError as error:
-            raise SelectError(f"{_returned(self._source.manifest)}: {error}", error.step) from error
+            manifest = self._source.manifest
+            raise SelectError(f"{_returned(manifest, manifest.output)}: {error}", error.step) from error
 
     @property
     def result(self) -> Any:
-        """What the lattice returned, as in Covalent: None, with one warning, while it runs or if it failed."""
+        """What the lattice returned, as in Covalent: None, with one warning, while it runs, if it failed, or if what it
+        returns cannot be selected of what its electrons gave."""
         if not self._workflow_output:
             return None
-        if self.status is not Status.COMPLETED:
-            if not self._warned:
-                self._warned = True
-                warnings.warn(
-                    f"dispatch {self.dispatch_id} is {self.status}: its result is None. "
-                    "`value` raises the reason instead; `partial` has what is there.",
-                    stacklevel=2,
-                )
-            return None
-        return self.value
+        why = f"is {self.status}"
+        if self.status is Status.COMPLETED:
+            try:
+                return self.value
+            except SelectError as error:
+                why = f"is {self.status}, but {error}"
+        if not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"dispatch {self.dispatch_id} {why}: its result is None. "
+                "`value` raises the reason instead; `partial` has what is there.",
+                stacklevel=2,
+            )
+        return None
 
     def raise_for_status(self) -> Result:
         """Itself if COMPLETED; otherwise raises what ``value`` raises."""
@@ -183,9 +207,24 @@ class Result:
     @property
     def partial(self) -> Any:
         """The return value with :class:`covalent_jupyter.Failed` in the place of everything that has no value."""
-        if self.status is Status.COMPLETED:
-            return self.value
-        return self._values.load(self._partial(self._source, 0))
+        produced = self._row.output if self.status is Status.COMPLETED else self._partial(self._source, 0)
+        if produced is None:
+            return None
+        try:
+            return self._values.load(produced)
+        except SelectError:
+            assert isinstance(produced, Composite)  # nothing is selected of anything else
+            return self._values.load(Composite(produced.template, tuple(self._selected(produced.parts))))
+
+    def _selected(self, parts: Sequence[Part]) -> Iterator[Part]:
+        """The parts of the return value; those whose selector fails as holes."""
+        manifest = self._source.manifest
+        for part, ref in zip(parts, refs_of(manifest.output), strict=True):
+            try:
+                self._values.load(Composite(None, (part,)))
+                yield part
+            except SelectError as error:
+                yield Part(Hole(ref.node, "SelectError", f"{_returned(manifest, ref)}: {error}"))
 
     def _partial(self, source: Source, depth: int) -> Produced:
         manifest = source.manifest
@@ -201,11 +240,11 @@ class Result:
         return place(manifest.output, outputs, manifest.blobs)
 
     @property
-    def inputs(self) -> dict[str, Any]:
+    def inputs(self) -> Inputs:
         """``{"args": (...), "kwargs": {...}}`` of the dispatch; loaded now."""
         manifest = self._source.manifest
         args, kwargs = recorded_call(manifest, self._values.blob) if manifest.call is not None else ((), {})
-        return {"args": args, "kwargs": kwargs}
+        return Inputs(args=args, kwargs=kwargs)
 
     @property
     def lattice(self) -> Any:
@@ -222,13 +261,17 @@ class Result:
     def get_node_result(self, node_id: int) -> Lazy:
         """One electron as a mapping: ``node_id, node_name, start_time, end_time, status, output, error, stdout, stderr,
         sublattice_result``; ``output`` is None where there is none."""
-        return self._node_result(self.electrons[node_id])
+        found = self.electrons[node_id]
+        return self._node_result(
+            self.electrons[find_node(self._source.manifest, node_id)] if isinstance(found, list) else found
+        )
 
     def _node_result(self, electron: Electron) -> Lazy:
         row = electron.row
         found: dict[str, Any] = {
             "node_id": row.node, "node_name": row.name,
-            "start_time": electron.start_time, "end_time": electron.end_time,
+            # as in Covalent, what was reused took no time
+            "start_time": electron.end_time if row.reused else electron.start_time, "end_time": electron.end_time,
             "status": row.status, "error": electron.error,
         }  # fmt: skip
         loaders: dict[str, Callable[[], Any]] = {k: functools.partial(_same, v) for k, v in found.items()}
@@ -327,6 +370,11 @@ class Result:
         return Panel(self._rest, self.dispatch_id).html()
 
 
+def _loaded(row: DispatchRow, workflow_output: bool, intermediate_outputs: bool, sublattice_results: bool) -> Result:
+    return Result(connect(), row, workflow_output=workflow_output, intermediate_outputs=intermediate_outputs,
+                  sublattice_results=sublattice_results)  # fmt: skip
+
+
 def _same(value: Any) -> Any:
     return value
 
@@ -344,9 +392,9 @@ def _preview(key: str, electron: Electron) -> dict[str, str]:
     return {key: text} if text else {}
 
 
-def _returned(manifest: Manifest) -> str:
-    """The return value for a message, with the lattice's own line."""
-    ref, lattice = manifest.output, manifest.lattice
+def _returned(manifest: Manifest, ref: Input) -> str:
+    """The return value, or what ``ref`` is in it, for a message with the lattice's own line."""
+    lattice = manifest.lattice
     text = f"the return value of lattice {manifest.name} ({plain(Path(lattice.file).name)}, line {lattice.line})"
     if isinstance(ref, Ref):
         node = manifest.nodes[ref.node]

@@ -8,30 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import time
 import uuid
-from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
-from .. import config
-from ..errors import BuildError, InvalidRequest, NotFound
+from ..errors import BuildError, CovalentError, InvalidRequest, NotFound
 from ..model import DispatchRow, ElectronRow, Hole, Manifest, Status
 from ..notebook.graph import plot_table
 from ..notebook.panel import Panel, Redrawn, in_notebook
 from ..notebook.panel_ends import watching_rest
 from ..notebook.panel_plot import plot_svg
 from ..workflow import Electron as ElectronOf
-from ..workflow import Lattice, build, recorded_call
+from ..workflow import Lattice, recorded_call
 from ..workflow.options import suggest
-from .dispatching import as_lattice, find_definition, say_warnings
+from .dispatching import as_lattice, find_definition
 from .display import html_status, html_table, html_text, plain, sign_of, text_table
 from .drawing import electron_rows, timeline
 from .electrons import Electron, Source
 from .fetching import check_id
-from .points import Points, as_points, check_points, said
+from .points import Points, as_points, check_points, check_size, said
 from .rest import Rest, connect
-from .submit import mark, submit
+from .sweep_request import Request, built_of, limit_of, send, short_name, swept_code, tag_of, target_of
 from .sweep_table import axes, cell, in_words, small_output, table_rows
 from .tables import Facts, table_of
 from .values import Values
@@ -41,6 +42,10 @@ from .waiting import ended, wait_for
 SHOWN = 20
 #: dispatches of one sweep that are looked for
 PARTS = 1000
+#: displays of a sweep that are drawn again
+DISPLAYS = 10
+#: whose definitions a later dispatch of a sweep takes; None: those of this process, where it has them
+Code = Literal["recorded", "current"] | None
 
 
 def sweep(
@@ -64,12 +69,13 @@ def sweep(
         raise BuildError(_meant(target, points, unknown))
     found, common = as_points(points), dict(fixed or {})
     check_points(target, found, common)
-    limit = _limit(max_running)
+    check_size(target, found, common)
+    limit = limit_of(max_running)
     print(f"Sweep of {plain(target.name)}: {said(found)}" + (f", at most {limit} at once" if limit else ""))
     group = str(uuid.uuid4())
     rest = connect()
-    part = _Request(lattice, found, common, list(range(len(found))), limit, group, name, tuple(tags))
-    return Sweep(group, rest, first=_send(rest, part, dispatch_id=group))
+    part = Request(lattice, found, common, list(range(len(found))), limit, group, name, tuple(tags))
+    return Sweep(group, rest, first=send(rest, built_of(part, dispatch_id=group)))
 
 
 def _meant(target: Lattice, points: Any, unknown: Mapping[str, Any]) -> str:
@@ -85,19 +91,6 @@ def _meant(target: Lattice, points: Any, unknown: Mapping[str, Any]) -> str:
 def get_sweep(dispatch_id: str) -> Sweep:
     """A sweep by its id, or the beginning of it. NotFound for an unknown one, InvalidRequest for what is no sweep."""
     return Sweep(dispatch_id)
-
-
-class _Request(NamedTuple):
-    """What one dispatch of a sweep is made of; ``numbers`` are the places of its points in the sweep."""
-
-    target: Any
-    points: Sequence[Mapping[str, Any]]
-    fixed: dict[str, Any]
-    numbers: list[int]
-    max_running: int | None
-    group: str
-    name: str | None
-    tags: tuple[str, ...]
 
 
 class _Part(NamedTuple):
@@ -121,54 +114,6 @@ class _Run(NamedTuple):
     row: ElectronRow
 
 
-def _limit(max_running: Any) -> int | None:
-    if max_running is None:
-        return None
-    if not isinstance(max_running, int) or isinstance(max_running, bool) or max_running < 1:
-        raise BuildError(f"max_running is a whole number of at least 1, not {max_running!r}")
-    return max_running
-
-
-def _sweeping(target: Any) -> Callable[..., Any]:
-    """The lattice function of a sweep: calls ``target`` for each point."""
-    call = target if isinstance(target, ElectronOf) else ElectronOf(as_lattice(target))
-
-    def swept(points: Sequence[Mapping[str, Any]], fixed: Mapping[str, Any], numbers: Sequence[int]) -> list[Any]:
-        return [call(**fixed, **point) for point in points]
-
-    swept.__name__ = swept.__qualname__ = f"sweep of {call.name}"
-    swept.__module__ = "__main__"  # pickled whole: another version of this package must be able to read it
-    return swept
-
-
-def _target_of(lattice: Lattice) -> Any:
-    """What a recorded sweep calls."""
-    return inspect.getclosurevars(lattice.function).nonlocals["call"]
-
-
-def _tag(group: str) -> str:
-    return f"sweep:{group[:8]}"
-
-
-def _send(rest: Rest, request: _Request, dispatch_id: str | None = None) -> Manifest:
-    built = build(
-        Lattice(_sweeping(request.target)), (list(map(dict, request.points)), request.fixed, request.numbers),
-        executor=config.load().executor, dispatch_id=dispatch_id,
-    )  # fmt: skip
-    manifest = built.manifest
-    manifest.max_running, manifest.group = request.max_running, request.group
-    known = [tag for tag in request.tags if tag != _tag(request.group)]
-    label = request.name or f"{_short_name(manifest)} × {len(request.points)}"
-    mark(manifest, name=label, tags=[*known, _tag(request.group)], seed=None)
-    submit(rest, built)
-    say_warnings(manifest)
-    return manifest
-
-
-def _short_name(manifest: Manifest) -> str:
-    return manifest.name.removeprefix("sweep of ")
-
-
 class Sweep:
     """The runs of a sweep: ``await`` it, ``wait``, ``table()``, ``plot(x, y)``, ``retry_failed()``, ``add(points)``.
 
@@ -179,6 +124,8 @@ class Sweep:
         self._rest = rest or connect()
         self._values = Values(self._rest)
         self._parts: dict[str, _Part] = {}
+        self._displays: deque[Redrawn] = deque(maxlen=DISPLAYS)
+        self._defaults: dict[str, dict[str, Any]] = {}
         manifest = first or self._rest.manifest(self._rest.dispatch(check_id(dispatch_id)).dispatch_id)
         if not manifest.group:
             raise InvalidRequest(
@@ -195,7 +142,7 @@ class Sweep:
     @property
     def name(self) -> str:
         """Of the lattice that is swept."""
-        return _short_name(self._newest.manifest)
+        return short_name(self._newest.manifest)
 
     @property
     def dispatch_ids(self) -> list[str]:
@@ -260,49 +207,70 @@ class Sweep:
                 done.update({key: len(answer[key]) for key in ("cancelled", "stopping")})
         return Facts({"cancelled": done["cancelled"], "stopping": done["stopping"]})
 
-    def retry_failed(self, code: Literal["recorded", "current"] = "recorded") -> Sweep:
+    def retry_failed(self, code: Code = None) -> Sweep:
         """Run those points again that failed or were cancelled; gives itself.
 
-        ``code="current"`` takes the definitions that this process has now, by the name of the lattice.
+        By default with the lattice as this notebook (or script) defines it now, where it does, and as recorded elsewhere;
+        what is printed says which, and whether its code has changed. ``code="recorded"`` and ``code="current"`` decide it.
         """
         runs = self._runs()
         again = [n for n, run in enumerate(runs) if run.row.status in (Status.FAILED, Status.CANCELLED, Status.SKIPPED)]
         if not again:
             print("Nothing to run again: no point failed or was cancelled.")
             return self
-        print(f"Again: {said([runs[n].point for n in again])} of {len(runs)}")
-        return self._start([runs[n].point for n in again], again, self._definition(code))
+        points = [runs[n].point for n in again]
+        return self._start(points, again, code, "again", f"Again: {said(points)} of {len(runs)}")
 
-    def add(self, points: Any) -> Sweep:
-        """More points, of the same lattice and with the same fixed arguments; gives itself."""
+    def add(self, points: Any, code: Code = None) -> Sweep:
+        """More points, of the same lattice and with the same fixed arguments; ``code`` as in :meth:`retry_failed`. Gives
+        itself."""
         found = as_points(points)
-        target = self._definition("recorded")
-        check_points(as_lattice(target), found, self.fixed)
-        print(f"Added to the sweep of {plain(self.name)}: {said(found)}")
         start = len(self)
-        return self._start(found, list(range(start, start + len(found))), target)
+        numbers = list(range(start, start + len(found)))
+        return self._start(found, numbers, code, "more", f"Added to the sweep of {plain(self.name)}: {said(found)}")
 
-    def _start(self, points: Sequence[Mapping[str, Any]], numbers: list[int], target: Any) -> Sweep:
+    def _start(
+        self, points: Sequence[Mapping[str, Any]], numbers: list[int], code: Code, what: str, said_first: str
+    ) -> Sweep:
+        """Send these points as one more dispatch, and say so, with what is worth saying of its code."""
         newest = self._newest.manifest
-        request = _Request(target, points, self.fixed, numbers, self.max_running, self._group, None, newest.tags)
-        self._learn(_send(self._rest, request))
+        target, note = self._definition(code)
+        check_points(as_lattice(target), points, self.fixed)
+        check_size(as_lattice(target), points, self.fixed)
+        label = f"{self.name} × {len(points)} {what}"
+        request = Request(target, points, self.fixed, numbers, self.max_running, self._group, label, newest.tags)
+        built = built_of(request)
+        if code is None and not note:
+            same = swept_code(built.manifest).code == swept_code(newest).code
+            note = ", with the same code" if same else f", with {plain(self.name)} as it is now (its code has changed)"
+        print(said_first + note)
+        sent = self._learn(send(self._rest, built))
+        for shown in self._displays:
+            shown.follow([sent.dispatch_id])
         return self
 
-    def _definition(self, code: str) -> Any:
-        recorded = self._values.function(self._newest.manifest.lattice.digest)
-        target = _target_of(recorded)
-        if code == "recorded":
-            return target
-        if code != "current":
+    def _definition(self, code: Code) -> tuple[Any, str]:
+        """What is called for each point, and what to say of it where nobody chose it and it is the recorded one."""
+        if code not in (None, "recorded", "current"):
             raise InvalidRequest(f'code is "recorded" or "current", not {code!r}')
-        found = find_definition(target.function_name, "")
+        newest = self._newest.manifest
+        target = target_of(self._values.function(newest.lattice.digest))
+        if code == "recorded":
+            return target, ""
+        first = self._parts.get(self._group, self._newest).manifest
+        notebook = os.environ.get("JPY_SESSION_NAME", "")
+        if code is None and first.notebook and notebook not in ("", first.notebook):
+            return target, ', with the code as recorded in another notebook (code="current": as it is in this one)'
+        found = find_definition(target.function_name, swept_code(newest).file)
         if found is None:
+            if code is None:
+                return target, f", with the code as recorded: no {target.function_name} is defined here"
             raise BuildError(
                 f'there is no {target.function_name!r} in this process, which code="current" needs: run the cell that '
                 'defines it, or use code="recorded"'
             )
         inner = found.function
-        return inner if isinstance(inner, ElectronOf) else found
+        return inner if isinstance(inner, ElectronOf) else found, ""
 
     # what came out
 
@@ -339,7 +307,28 @@ class Sweep:
     def _table(self) -> tuple[list[dict[str, Any]], list[str]]:
         runs = self._runs()
         given = self._values.load_all([small_output(run.row) for run in runs])
-        return table_rows([(run.point, run.row) for run in runs], given)
+        return table_rows(list(zip(self._inputs(runs), (run.row for run in runs), strict=True)), given)
+
+    def _inputs(self, runs: Sequence[_Run]) -> list[dict[str, Any]]:
+        """The point of each run, and the defaults of parameters that only other points give."""
+        names = dict.fromkeys(name for run in runs for name in run.point)
+        found = []
+        for run in runs:
+            missing = [name for name in names if name not in run.point]
+            defaults = self._defaults_of(run.part) if missing else {}
+            found.append({**run.point, **{name: defaults[name] for name in missing if name in defaults}})
+        return found
+
+    def _defaults_of(self, part: _Part) -> dict[str, Any]:
+        if part.dispatch_id not in self._defaults:
+            self._defaults[part.dispatch_id] = {}
+            with suppress(CovalentError):  # recorded under another Python: the table does without
+                signature = target_of(self._values.function(part.manifest.lattice.digest)).binder.signature
+                defaults = {p.name: p.default for p in signature.parameters.values()} if signature is not None else {}
+                self._defaults[part.dispatch_id] = {
+                    k: v for k, v in defaults.items() if v is not inspect.Parameter.empty
+                }
+        return self._defaults[part.dispatch_id]
 
     # what there is of it in the store
 
@@ -351,7 +340,7 @@ class Sweep:
 
     def _rows(self) -> list[DispatchRow]:
         """Its dispatches, the oldest first."""
-        page = self._rest.dispatches(tag=_tag(self._group), limit=PARTS)
+        page = self._rest.dispatches(tag=tag_of(self._group), limit=PARTS)
         found = {row.dispatch_id: row for row in page.dispatches}
         for dispatch_id in self._parts:
             if dispatch_id not in found:  # its tag was taken off
@@ -376,7 +365,7 @@ class Sweep:
 
     @property
     def _newest(self) -> _Part:
-        return list(self._parts.values())[-1]
+        return max(self._parts.values(), key=lambda part: part.manifest.created)
 
     def _runs(self) -> list[_Run]:
         """The newest run of every point, in order."""
@@ -414,7 +403,7 @@ class Sweep:
         table = html_table(columns, [[cell(row.get(c)) for c in columns] for row in in_words(rows[:SHOWN])])
         more = f"<div>and {len(rows) - SHOWN} more; <code>.table()</code> has all</div>" if len(rows) > SHOWN else ""
         over = in_words([row for row, run in zip(rows, runs, strict=False) if run.row.status.ended])
-        plot = plot_svg(over, *axes(over, columns, [run.point for run in runs]))
+        plot = plot_svg(over, *axes(over, columns, self._inputs(runs)))
         return (
             f"<div>{html_status(status)} &nbsp;<b>sweep of {html_text(self.name)}</b> {html_text(summary)} "
             f'<code title="{html_text(self.id)}">{html_text(self.id[:4])}</code></div>{plot}{table}{more}'
@@ -424,10 +413,15 @@ class Sweep:
         """In a notebook: the panel, and below it the plot and the table, drawn again as runs end."""
         if not in_notebook():
             raise NotImplementedError  # IPython goes on with the next
-        rows = self._rows()
-        running = [row.dispatch_id for row in rows if not row.status.ended]
-        Panel(self._rest, running[-1] if running else rows[-1].dispatch_id).show(text=repr(self))
-        Redrawn(Sweep(self._group, watching_rest())._repr_html_, f"sweep {self._group[:8]}").show(running)
+        running = self._running()
+        Panel(self._rest, running[-1] if running else self.dispatch_ids[-1]).show(text=repr(self))
+        watched = Sweep(self._group, watching_rest())
+        shown = Redrawn(watched._repr_html_, f"sweep {self._group[:8]}", watched._running)
+        shown.show()
+        self._displays.append(shown)
+
+    def _running(self) -> list[str]:
+        return [row.dispatch_id for row in self._rows() if not row.status.ended]
 
 
 def _no_value(row: ElectronRow) -> Any:

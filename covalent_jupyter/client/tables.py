@@ -211,6 +211,28 @@ def _fact(name: str, value: Any) -> Any:
 SIZES = frozenset({"bytes", "size", "free", "total", "budget", "freed"})
 
 
-def disk() -> Facts:
+def disk() -> Disk:
     """What the store takes on the disk and what is free, in bytes."""
-    return Facts(connect().get("disk"))
+    return Disk(connect().get("disk"))
+
+
+class Disk(Facts):
+    """``store, total, parts, free, budget``, and the largest ``dispatches`` and ``lattices``, shown as tables of their own."""
+
+    def __repr__(self) -> str:
+        tables = [text_table(header, rows) for header, rows in largest(self)]
+        return "\n\n".join([repr(self._facts()), *tables])
+
+    def _repr_html_(self) -> str:
+        return self._facts()._repr_html_() + "".join(html_table(header, rows) for header, rows in largest(self))
+
+    def _facts(self) -> Facts:
+        return Facts({k: v for k, v in self.items() if k not in ("dispatches", "lattices")})
+
+
+def largest(found: Mapping[str, Any]) -> list[tuple[tuple[str, ...], list[list[str]]]]:
+    """The largest dispatches and lattices in what the service says of the disk, as headers with their rows."""
+    dispatches = [[d["dispatch_id"][:8], d["lattice"], size_text(d["bytes"])] for d in found.get("dispatches", ())]
+    lattices = [[one["lattice"], size_text(one["bytes"])] for one in found.get("lattices", ())]
+    tables = [(("largest dispatches", "lattice", "size"), dispatches), (("largest lattices", "size"), lattices)]
+    return [(header, rows) for header, rows in tables if rows]

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from ..errors import CovalentError, NotFinished, NotFound
 from ..model import DispatchRow
+from ..worker.context import get_context
 from .display import plain
 from .rest import EventsAnswer, Rest
 
@@ -21,6 +22,8 @@ POLL = 20.0
 _WHOLE_ID = 36  # characters; a beginning of an id must be looked up first
 #: seconds between two turns of a kernel's event loop in which something is awaited
 GLANCE = 0.5
+#: seconds after which an electron that waits for a dispatch looks why that does not run
+PATIENCE = 5.0
 #: seconds between polls that came back at once with nothing
 PAUSE = 0.05
 
@@ -41,6 +44,8 @@ def wait_for(
     deadline = None if timeout is None else time.monotonic() + timeout
     row: DispatchRow | None = None
     try:
+        if get_context().dispatch_id:
+            _warn_inside(rest, dispatch_id, deadline)
         if on_change is None and stop is None and len(dispatch_id) == _WHOLE_ID:
             row = _end_of(rest, dispatch_id, deadline)
         else:
@@ -59,6 +64,20 @@ def wait_for(
         print(begin + runs_on(name, known), file=sys.stderr)
         raise KeyboardInterrupt from None  # without the twelve frames of a wait on a socket
     return row
+
+
+def _warn_inside(rest: Rest, dispatch_id: str, deadline: float | None) -> None:
+    """An electron keeps its place while it waits for another dispatch: where none is left for that one, both wait for ever."""
+    patience = time.monotonic() + PATIENCE
+    row = _end_of(
+        rest, rest.dispatch(dispatch_id).dispatch_id, patience if deadline is None else min(patience, deadline)
+    )
+    if why := waits_text(rest, row):
+        print(
+            f"Warning: this electron keeps its place while it waits for dispatch {row.dispatch_id[:8]} ({plain(row.name)}){why}. "
+            "A sublattice keeps none: call ct.electron(ct.lattice(f)) in the lattice, instead of ct.dispatch in an electron.",
+            file=sys.stderr, flush=True,
+        )  # fmt: skip
 
 
 def runs_on(name: str, dispatch_id: str) -> str:

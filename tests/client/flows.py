@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,20 @@ class Unlucky(Exception):
     """An exception of the user's own."""
 
 
-class Stubborn(Exception):
-    """Does not come back from a pickle."""
+class Picky(Exception):
+    """Takes other arguments than it hands on."""
 
     def __init__(self, one: int, two: int) -> None:
         super().__init__(f"{one} and {two}")
+        self.one = one
+
+
+class Stubborn(Exception):
+    """Does not go into a pickle."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.lock = threading.Lock()
 
 
 @ct.electron
@@ -37,7 +47,12 @@ def shout(text: str) -> str:
 @ct.electron
 def fail(kind: str) -> Any:
     if kind == "stubborn":
-        raise Stubborn(1, 2)
+        try:
+            raise Picky(1, 2)
+        except Picky as error:
+            raise Stubborn("1 and 2") from error
+    if kind == "picky":
+        raise Picky(1, 2)
     if kind == "exit":
         import os
 
@@ -56,10 +71,29 @@ def hold(gate: str, value: Any) -> Any:
     return value
 
 
+@ct.electron
+def surroundings(name: str) -> Any:
+    """The folder that it runs in, and a variable."""
+    import os
+
+    return os.getcwd(), os.environ[name]
+
+
 @ct.lattice
 def sums(a: Any, b: Any = 2) -> Any:
     first = add(a, b)
     return {"sum": first, "pair": (add(first, 1), first), "plain": [b, None]}
+
+
+@ct.electron
+def three() -> Any:
+    return [1, 2, 3]
+
+
+@ct.lattice
+def badly_unpacked(alone: bool) -> Any:
+    first, _ = three()
+    return first if alone else {"first": first, "whole": three()}
 
 
 @ct.lattice
@@ -70,6 +104,25 @@ def one(a: Any, b: Any = 2) -> Any:
 @ct.lattice
 def shouting(text: str) -> Any:
     return shout(text)
+
+
+class Model:
+    """Electrons and lattices as methods."""
+
+    def __init__(self, factor: int) -> None:
+        self.factor = factor
+
+    @ct.electron
+    def scaled(self, x: Any) -> Any:
+        return x * self.factor
+
+    @ct.lattice
+    def flow(self, x: Any, y: Any = 1) -> Any:
+        return self.scaled(x), add(y, self.factor)
+
+    @ct.lattice
+    def outer(self, x: Any) -> Any:
+        return ct.electron(self.flow)(x)
 
 
 @ct.lattice
@@ -97,3 +150,51 @@ def outer(a: Any) -> Any:
 @ct.lattice
 def failing_inside(kind: str) -> Any:
     return ct.electron(failing)(kind)
+
+
+@ct.electron(keep="never")
+def upto(n: int) -> list[int]:
+    return list(range(n))
+
+
+@ct.electron
+def total(numbers: list[int], more: list[int], k: int) -> int:
+    return sum(numbers) + len(more) + k
+
+
+@ct.electron
+def least(numbers: list[int]) -> int:
+    return min(numbers)
+
+
+@ct.lattice
+def unkept(n: int, k: int) -> Any:
+    numbers = upto(n)
+    return least(numbers), total(numbers, numbers, k)
+
+
+@ct.electron
+def two_words() -> list[str]:
+    return ["one", "two"]
+
+
+@ct.lattice
+def third_of_two() -> Any:
+    return two_words()[2]
+
+
+def value_of(found: Any) -> Any:
+    return found.value
+
+
+@ct.electron
+def waits_inside(x: int) -> Any:
+    from covalent_jupyter.client import waiting
+
+    waiting.PATIENCE = 0.1
+    return ct.dispatch_sync(one)(x, b=1).value
+
+
+@ct.lattice
+def waiting_inside(count: int) -> Any:
+    return [waits_inside(i) for i in range(count)]

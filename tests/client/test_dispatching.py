@@ -19,7 +19,9 @@ import pytest
 
 import covalent_jupyter as ct
 from covalent_jupyter.cli.app import main
+from covalent_jupyter.client.dispatching import say_warnings
 from covalent_jupyter.client.rest import connect
+from covalent_jupyter.workflow import build
 
 from . import flows
 
@@ -53,8 +55,29 @@ def test_show_prints_where_there_is_no_notebook(capsys: pytest.CaptureFixture[st
     assert "shown" in printed and "✓     0  add       completed" in printed
 
 
+def test_warnings_of_building_are_told_with_the_name_once(caplog: pytest.LogCaptureFixture) -> None:
+    manifest = build(flows.one, (1,)).manifest
+    manifest.warnings = ("one captures df (56.0 MB)", "the folder is gone")
+    say_warnings(manifest)
+    assert caplog.messages == ["one captures df (56.0 MB)", "one: the folder is gone"]
+
+
 def test_an_electron_alone_is_a_lattice_of_one() -> None:
     assert ct.dispatch_sync(flows.add)(1, 2).value == 3
+
+
+def test_methods_are_dispatched_with_their_instance() -> None:
+    model = flows.Model(10)
+    assert model.flow(3) == (30, 11)
+    handle = ct.dispatch(model.flow)(3)
+    assert handle.value(60) == (30, 11) and ct.get_result(handle).name == "flow"
+    assert ct.redispatch(handle)(4).value(60) == (40, 11)
+    assert ct.dispatch(model.outer)(5).value(60) == (50, 11)
+    alone = ct.dispatch(model.scaled)(6)
+    assert alone.value(60) == 60 and ct.get_result(alone).name == "scaled"
+    assert len(model.flow.build_graph(1).nodes) == 2 and model.flow.draw(1).data
+    with pytest.raises(ct.BuildError, match="flow misses the argument 'x'"):
+        ct.dispatch(model.flow)()
 
 
 @pytest.mark.parametrize("thing", [lambda x: x, 3, "flow", None, print])
@@ -210,6 +233,18 @@ def test_where_nothing_runs_it_says_why(tmp_path: Path, capsys: pytest.CaptureFi
     assert second.value(60) == first.value(60) == str(tmp_path / "gate")
 
 
+def test_electrons_that_wait_for_dispatches_in_all_places_say_so() -> None:
+    assert ct.dispatch(flows.waiting_inside)(1).value(60) == [1]
+    handle = ct.dispatch(flows.waiting_inside)(2 * (os.cpu_count() or 1))
+    try:
+        end = time.monotonic() + 60
+        while "this electron keeps its place while it waits for dispatch" not in (said := ct.get_result(handle).logs()):
+            assert time.monotonic() < end
+        assert "is busy with other dispatches" in said and "ct.electron(ct.lattice(f))" in said
+    finally:
+        handle.cancel()
+
+
 def test_cancel_says_what_it_did(tmp_path: Path) -> None:
     handle = ct.dispatch(flows.gated)(str(tmp_path / "never"), 1)
     while connect().electrons(handle, status="RUNNING").total == 0:
@@ -235,6 +270,15 @@ def test_what_tables_and_notes_cannot_take_is_said() -> None:
             wrong()
     with pytest.raises(ct.ConfigError, match="scheduler_address is a text"):
         ct.executor.DaskExecutor(scheduler_address=8786)  # type: ignore[arg-type]
+
+
+def test_notes_that_utf8_cannot_carry_are_written_out() -> None:
+    handle = ct.dispatch(flows.one, tags=["\udce9"])(1)
+    handle.rename("caf\udce9")
+    assert ct.annotate(handle, note="\udce9", add=["\udce9", "x"]) == [r"\udce9", "x"]
+    assert connect().dispatch(handle).name == r"caf\udce9"
+    assert [row["dispatch_id"] for row in ct.dispatches(name="caf\udce9", pandas=False)] == [handle]
+    handle.wait(60)
 
 
 def test_electrons_are_cancelled_by_number_name_or_address(tmp_path: Path) -> None:
@@ -311,7 +355,7 @@ def test_get_result_takes_the_handle_of_what_ran_inline() -> None:
 
 def test_what_was_not_sent_is_said_to_be_so() -> None:
     handle = ct.dispatch(flows.one, disable_run=True)(1)
-    for use in (ct.get_result, ct.cancel):
+    for use in (ct.get_result, ct.cancel, lambda d: d.status, lambda d: d.value(1), lambda d: d.electrons):
         with pytest.raises(ct.NotFound, match="built and checked with disable_run=True, and was not sent"):
             use(handle)
 
@@ -334,3 +378,28 @@ def test_an_error_of_building_shows_the_users_frames() -> None:
     frames = [frame.name for frame in traceback.extract_tb(story.__traceback__)]
     assert frames == ["locked"]
     assert len(traceback.extract_tb(caught.value.__traceback__)) == 2  # this test, and dispatch
+
+
+@pytest.mark.parametrize(
+    ("use", "most"),
+    [
+        (lambda: ct.get_result("ffffffff"), 1),
+        (lambda: ct.cancel("ffffffff"), 1),
+        (lambda: ct.compare("ffffffff", "eeeeeeee"), 1),
+        (lambda: ct.redispatch("ffffffff")(), 1),
+        (lambda: ct.debug("ffffffff"), 2),
+    ],
+)
+def test_errors_that_are_meant_show_few_frames_of_ours(use: Any, most: int) -> None:
+    with pytest.raises(ct.CovalentError, match="no dispatch") as caught:
+        use()
+    own = [f for f in traceback.extract_tb(caught.value.__traceback__) if "covalent_jupyter/" in f.filename]
+    assert len(own) <= most and caught.value.__cause__ is None
+
+
+def test_an_unknown_electron_is_told_in_few_frames() -> None:
+    handle = ct.dispatch(flows.failing)("tea")
+    handle.wait(60)
+    with pytest.raises(ct.NotFound, match="no electron is called 'nothing'") as caught:
+        ct.debug(handle, "nothing")
+    assert len([f for f in traceback.extract_tb(caught.value.__traceback__) if "covalent_jupyter/" in f.filename]) <= 3

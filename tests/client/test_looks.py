@@ -10,6 +10,7 @@ import covalent_jupyter as ct
 from covalent_jupyter.client.display import (
     ago_text,
     duration_text,
+    electron_cells,
     html_table,
     plain,
     shorten,
@@ -20,6 +21,7 @@ from covalent_jupyter.client.display import (
 from covalent_jupyter.client.tables import Table
 from covalent_jupyter.errors import InvalidRequest
 
+from ..store.records import electron
 from . import flows
 
 
@@ -102,6 +104,13 @@ def test_sql_is_read_only_and_capped() -> None:
     ):
         with pytest.raises(ct.ServiceError):
             ct.sql(query)
+
+
+def test_the_time_of_a_sublattice_is_that_of_its_run() -> None:
+    ran = electron("d", 0, started=100.0, ended=120.0, duration=0.2)
+    assert electron_cells(ran)[4] == "200 ms"
+    ran.child = "another"
+    assert electron_cells(ran)[4] == "20.0 s"
 
 
 def test_disk() -> None:

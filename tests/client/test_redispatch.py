@@ -33,6 +33,28 @@ def test_recorded_arguments_and_new_ones() -> None:
         ct.redispatch(first.dispatch_id)(c=7)
 
 
+@pytest.mark.parametrize("options", [{}, {"seed": 4}, {"rerun": "failed"}])
+def test_folder_and_variables_are_those_of_now(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "then").mkdir()
+    monkeypatch.chdir(tmp_path / "then")
+    first = ct.dispatch(flows.surroundings)("WHAT_IS_SET")
+    assert first.wait(60) == "FAILED"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WHAT_IS_SET", "a word")
+    again = ct.redispatch(first, **options)()
+    assert again.value(60) == (str(tmp_path), "a word")
+    assert connect().manifest(again).seed == options.get("seed", connect().manifest(first).seed)
+
+
+def test_a_sublattices_run_is_not_redispatched_by_itself() -> None:
+    result = ct.dispatch_sync(flows.outer)(1)
+    (child,) = [row.child for row in connect().electrons(result.dispatch_id).electrons if row.child]
+    with pytest.raises(ct.CovalentError, match="redispatch its root"):
+        ct.redispatch(child)()
+
+
 def test_reuse_takes_over_what_is_the_same() -> None:
     first = ct.dispatch_sync(flows.sums)(1)
     again = ct.redispatch(first.dispatch_id, reuse_previous_results=True)()
@@ -84,6 +106,22 @@ def test_explain_says_why() -> None:
     assert [row["reused"] for row in kept] == [True, False, False] and "it was FAILED" in kept[1]["reason"]
     rows = {row["dispatch_id"] for row in ct.dispatches(pandas=False, limit=1000)}
     assert first.dispatch_id in rows and len(kept) == 3
+
+
+def test_explain_agrees_with_what_then_happens() -> None:
+    """Values that were not kept, and one that has not what the lattice returns of it."""
+    for lattice, args, new, options in (
+        (flows.unkept, (20_000, 1), (20_000, 2), {"reuse_previous_results": True}),
+        (flows.third_of_two, (), (), {"rerun": "failed"}),
+    ):
+        first = ct.dispatch(lattice)(*args)
+        first.wait(60)
+        told = ct.redispatch(first, explain=True, **options)(*new)
+        again = ct.redispatch(first, **options)(*new)
+        again.wait(60)
+        assert [row["reused"] for row in told] == reused(again)
+        assert told[0]["reason"].startswith("unchanged, but its value")
+    assert "does not have what the lattice returns of it" in told[0]["reason"]
 
 
 def test_current_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import time
 import warnings
 from pathlib import Path
@@ -58,9 +60,19 @@ def test_partial_has_failed_in_the_holes(failed: ct.Result) -> None:
 
 def test_an_exception_that_cannot_travel_is_told() -> None:
     result = ct.dispatch_sync(flows.failing)("stubborn")
-    with pytest.raises(ct.DispatchFailed, match="Stubborn: 1 and 2") as caught:
+    with pytest.raises(ct.DispatchFailed, match="Stubborn: 1 and 2\n    caused by Picky: 1 and 2\n") as caught:
         _ = result.value
     assert caught.value.electrons[1].endswith("1 and 2")
+    cause = caught.value.__cause__
+    assert isinstance(cause, ct.ElectronError) and str(cause) == "Stubborn: 1 and 2"
+    [note] = cause.__notes__
+    assert "electron fail [1] of dispatch" in note and "caused by Picky: 1 and 2" in note and "flows.py" in note
+
+
+def test_an_exception_with_an_init_of_its_own_comes_back() -> None:
+    with pytest.raises(flows.Picky, match="1 and 2") as caught:
+        _ = ct.dispatch_sync(flows.failing)("picky").value
+    assert caught.value.one == 1
 
 
 def test_a_crash_is_an_electron_crash() -> None:
@@ -116,6 +128,20 @@ def test_electrons_by_number_name_and_slice() -> None:
     assert "✓ add [0] completed: 3" in repr(electrons[0])
 
 
+def test_a_result_can_be_pickled_copied_and_given_to_an_electron() -> None:
+    result = ct.dispatch_sync(flows.sums)(1)
+    for other in (pickle.loads(pickle.dumps(result)), copy.deepcopy(result)):
+        assert (other.dispatch_id, other.value, other.electrons[0].value) == (result.dispatch_id, result.value, 3)
+    assert ct.dispatch(ct.lattice(lambda found: ct.electron(flows.value_of)(found)))(result).value(60) == result.value
+
+
+def test_node_results_by_name() -> None:
+    result = ct.dispatch_sync(flows.sums)(1)
+    assert result.get_node_result("add[1]")["node_id"] == 1
+    with pytest.raises(ct.CovalentError, match=r"2 electrons are meant by 'add'; say which: "):
+        result.get_node_result("add")
+
+
 def test_node_results_as_in_covalent() -> None:
     result = ct.dispatch_sync(flows.sums)(1)
     node = result.get_node_result(1)
@@ -138,6 +164,12 @@ def test_node_results_as_in_covalent() -> None:
         and "sublattice_result" not in bare.get_node_result(0)
     )
     assert ct.get_result_manager(result.dispatch_id).result_object.value == result.value
+    assert result.inputs == result.inputs.get_deserialized() == {"args": (1,), "kwargs": {}}
+    with pytest.raises(AttributeError, match="'save', which Covalent's has: everything is recorded when it happens"):
+        result.save()
+    assert not hasattr(result, "colour")
+    again = ct.redispatch(result.dispatch_id, reuse_previous_results=True)().result(60)
+    assert all(n["start_time"] == n["end_time"] for n in again.get_all_node_results())
 
 
 COUNTED = {"calls": 0}
@@ -276,3 +308,18 @@ def test_node_results_are_printed_with_what_they_hold() -> None:
 def test_no_electron_of_that_name() -> None:
     with pytest.raises(ct.NotFound, match="no electron is called 'zzz'. Its electrons are 0 to 1, called add"):
         ct.dispatch_sync(flows.sums)(1).electrons["zzz"]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_return_value_whose_selector_fails(alone: bool) -> None:
+    result = ct.dispatch_sync(flows.badly_unpacked)(alone)
+    partial = result.partial
+    failed = partial if alone else partial["first"]
+    assert isinstance(failed, ct.Failed) and (failed.type, failed.node) == ("SelectError", 0)
+    assert "lattice badly_unpacked (flows.py, line" in failed.message and "of what three (node 0" in failed.message
+    assert alone or partial["whole"] == [1, 2, 3]
+    with pytest.warns(UserWarning, match="its result is None") as told:
+        assert result.result is None and result.result is None
+    assert len(told) == 1
+    with pytest.raises(ct.CovalentError, match="return value of lattice badly_unpacked"):
+        _ = result.value

@@ -6,6 +6,7 @@ import builtins
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,13 @@ class TestSweep:
         assert [row["result"] for row in sweep.table(pandas=False)] == [3, 8]
         assert sweep[0].row.child is None
 
+    def test_a_parameter_that_only_some_points_give_has_its_default_elsewhere(self) -> None:
+        sweep = ct.sweep(train, [{"C": 3}, {"C": 2, "gamma": 3.0}, {"C": 5}])
+        sweep.wait(60)
+        table = sweep.table(pandas=False)
+        assert table.columns[:2] == ["C", "gamma"]
+        assert [(row["C"], row["gamma"], row["result"]) for row in table] == [(3, 1.0, 3), (2, 3.0, 6), (5, 1.0, 5)]
+
     async def test_awaited(self) -> None:
         sweep = await ct.sweep(train, [{"C": 5}])
         assert sweep.values == [5]
@@ -264,3 +272,83 @@ class TestSweep:
 
     def test_points_keep_their_shape(self) -> None:
         assert Points([{"a": 1}], "x") == [{"a": 1}]
+
+
+class TestCodeOfNow:
+    """What was mended and defined again is what runs again."""
+
+    @pytest.fixture
+    def define(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+        """Run a cell that defines ``fitting``."""
+        main = sys.modules["__main__"]
+
+        def run(body: str) -> Any:
+            names: dict[str, Any] = {"__name__": "__main__"}
+            exec(f"def fitting(C, gamma=2.0):\n    {body}", names)
+            monkeypatch.setattr(main, "fitting", ct.electron(names["fitting"]), raising=False)
+            return main.__dict__["fitting"]
+
+        return run
+
+    def test_retried_and_added(self, define: Callable[[str], Any], capsys: pytest.CaptureFixture[str]) -> None:
+        sweep = ct.sweep(define("return 6 // (C - 1)"), ct.grid(C=[1, 2]))
+        assert sweep.wait(60) == ct.status.FAILED
+        capsys.readouterr()
+        sweep.retry_failed().wait(60)
+        assert capsys.readouterr().out == "Again: 1 point of 2, with the same code\n"
+        define("return C * gamma")
+        sweep.retry_failed(code="recorded").wait(60)
+        assert sweep.status == ct.status.FAILED and capsys.readouterr().out == "Again: 1 point of 2\n"
+        opened = ct.get_sweep(sweep.id)
+        opened.retry_failed()
+        assert "with fitting as it is now (its code has changed)" in capsys.readouterr().out
+        opened.add([{"C": 5}])
+        assert capsys.readouterr().out.endswith("1 point, with the same code\n")
+        assert opened.wait(60) == ct.status.COMPLETED and opened.values == [2.0, 6, 10.0]
+        names = [ct.get_result(i).row.name for i in opened.dispatch_ids]
+        assert names == [
+            "fitting × 2",
+            "fitting × 1 again",
+            "fitting × 1 again",
+            "fitting × 1 again",
+            "fitting × 1 more",
+        ]
+
+    def test_what_is_not_defined_here_is_as_recorded(
+        self, define: Callable[[str], Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("JPY_SESSION_NAME", "/tmp/one.ipynb")
+        sweep = ct.sweep(define("return 6 // C"), ct.grid(C=[1, 0]))
+        sweep.wait(60)
+        capsys.readouterr()
+        monkeypatch.setenv("JPY_SESSION_NAME", "/tmp/other.ipynb")
+        define("return 'something else'")
+        sweep.retry_failed().wait(60)
+        assert "as recorded in another notebook" in capsys.readouterr().out
+        monkeypatch.setenv("JPY_SESSION_NAME", "/tmp/one.ipynb")
+        monkeypatch.delattr(sys.modules["__main__"], "fitting")
+        sweep.retry_failed().wait(60)
+        assert "with the code as recorded: no fitting is defined here" in capsys.readouterr().out
+        assert sweep.status == ct.status.FAILED
+        with pytest.raises(BuildError, match="no 'fitting' in this process"):
+            sweep.retry_failed(code="current")
+        with pytest.raises(InvalidRequest, match="not 'newest'"):
+            sweep.retry_failed(code="newest")  # type: ignore[arg-type]
+
+
+class TestSize:
+    """More nodes than a dispatch may have: said before anything is built or sent."""
+
+    def test_points_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("COVALENT_MAX_NODES", "300")
+        ct.reload_config()
+        with pytest.raises(
+            BuildError, match=r"400 points are 400 nodes under one dispatch; the limit is 300 \(max_nodes\)"
+        ):
+            ct.sweep(train, ct.grid(C=range(20), gamma=range(20)))
+
+    def test_points_and_what_each_is_made_of(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("COVALENT_MAX_NODES", "300")
+        ct.reload_config()
+        with pytest.raises(BuildError, match=r"150 points of 3 nodes each are 450 .* points\[:100\]\), and \.add"):
+            ct.sweep(search, ct.grid(C=range(150)))
