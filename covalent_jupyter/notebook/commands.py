@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from IPython.core.error import StdinNotImplementedError, UsageError
 
 from .. import config
-from ..client.dispatching import cancel, redispatch
-from ..client.display import plain, progress_line, size_text
+from ..client.dispatching import cancel, find_definition, redispatch
+from ..client.display import counted, plain, progress_line, size_text
 from ..client.failures import failed_electrons, failure_text
 from ..client.handle import DispatchId
 from ..client.nodes import find_nodes
@@ -20,15 +21,17 @@ from ..client.rest import Rest, connect
 from ..client.result import Result
 from ..client.tables import Facts, Table, disk, dispatches
 from ..client.waiting import waits_text
+from ..errors import ConfigError, CovalentError
 from ..model import DispatchRow, Status
+from ..workflow.digest import code_digest
 from . import debugging
+from .fetching import fetch
 from .line import Option, Parser, literal, text_of, variable_name, whole
-from .outside import TAG, fetch
+from .outside import TAG
 from .plainly import raised
-from .session import bind, chosen, stay
+from .session import bind, chosen, chosen_first, newest, stay
 
 Found = Mapping[str, Any]
-_ID_LIKE = re.compile(r"[0-9a-f]{4}[0-9a-f-]*|latest|last")
 _ID = ("id", "?", "an id, the start of one, or a variable that holds one; without: the newest of this notebook")
 _NODE = ("node", "?", "an electron: 12, train, train[C=0.1]")
 _OUTPUT = Option("--output", "NAME", "the variable that gets it", text_of, short="-o")
@@ -112,25 +115,26 @@ def _show(shell: Any, rest: Rest, found: Found) -> DispatchId:
 
 
 def _cancel(shell: Any, rest: Rest, found: Found) -> Any:
-    row = _row_of(shell, rest, found)
+    row, electrons = _row_and_electrons(shell, rest, found)
     if row.status.ended:
         running = list(rest.dispatches(status="RUNNING", limit=5).dispatches)
         listed = ", ".join(f"{r.dispatch_id[:8]} ({plain(r.name)})" for r in running)
         more = f" Running are: {listed}" if listed else ""
         raise UsageError(f"nothing to cancel: {plain(row.name)} {row.dispatch_id[:8]} is {row.status}.{more}")
     nodes = None
-    if found.get("nodes"):
+    if electrons:
         manifest = rest.manifest(row.dispatch_id)
-        nodes = sorted({n for address in found["nodes"] for n in find_nodes(manifest, address)})
+        nodes = sorted({n for address in electrons for n in find_nodes(manifest, address)})
     return cancel(row.dispatch_id, nodes)
 
 
 def _result(shell: Any, rest: Rest, found: Found) -> Any:
     row = _row_of(shell, rest, found)
+    name = variable_name(found["output"], "%covalent result", shell.user_ns) if "output" in found else ""
     value = raised(Result(rest, row)).value
-    if "output" not in found:
+    if not name:
         return value
-    shell.user_ns[variable_name(found["output"], "%covalent result")] = value
+    shell.user_ns[name] = value
     return None
 
 
@@ -138,31 +142,54 @@ def _wait(shell: Any, rest: Rest, found: Found) -> None:
     stay(_dispatch_of(shell, rest, found))
 
 
-def _with_node(shell: Any, found: Found) -> Found:
-    """``%covalent logs train``: a word that is no id names an electron of the newest dispatch."""
-    word = found.get("id")
-    if word is None or "node" in found or word in shell.user_ns or _ID_LIKE.fullmatch(word):
-        return found
-    return {"node": word}
+def _row_and_electrons(shell: Any, rest: Rest, found: Found) -> tuple[DispatchRow, list[str]]:
+    """``%covalent logs train``: a word that is no dispatch is an electron of the newest one."""
+    words = [*filter(None, (found.get("id"), found.get("node"))), *found.get("nodes", ())]
+
+    def check(row: DispatchRow, word: str) -> None:
+        find_nodes(rest.manifest(row.dispatch_id), word)
+
+    return chosen_first(rest, words, shell.user_ns, lambda: newest(rest), check)
 
 
 def _logs(shell: Any, rest: Rest, found: Found) -> None:
-    found = _with_node(shell, found)
-    row = _row_of(shell, rest, found)
-    text = Result(rest, row).logs(found.get("node"))
+    row, words = _row_and_electrons(shell, rest, found)
+    text = Result(rest, row).logs(_one(words, "logs"))
     print(text or "Nothing was printed.", end="" if text.endswith("\n") else "\n")
+
+
+def _one(words: list[str], command: str) -> str | None:
+    if len(words) > 1:
+        raise UsageError(f"%covalent {command}: {words[0]!r} is no dispatch, and one electron is expected after it")
+    return words[0] if words else None
+
+
+def _say_if_mended(rest: Rest, row: DispatchRow) -> None:
+    """Point at ``--current`` where the notebook defines the lattice otherwise than it was recorded."""
+    recorded = rest.manifest(row.dispatch_id).lattice
+    here = find_definition(recorded.name, recorded.file)
+    with suppress(CovalentError):  # code of which no digest can be taken: nothing to say
+        if here is not None and code_digest(here) != recorded.code:
+            print(
+                f"The recorded code of {plain(recorded.name)} runs; what is defined here differs: --current takes that.",
+                file=sys.stderr,
+            )
 
 
 def _redispatch(shell: Any, rest: Rest, found: Found) -> Any:
     row = _row_of(shell, rest, found)
+    name = f"{row.lattice}_run"
+    if "output" in found:
+        name = variable_name(found["output"], "%covalent redispatch", shell.user_ns)
+    if "current" not in found:
+        _say_if_mended(rest, row)
     sent = redispatch(
         row.dispatch_id, reuse_previous_results="reuse" in found, code="current" if "current" in found else "recorded",
         rerun="failed" if "failed" in found else "changed", explain="explain" in found, seed=found.get("seed"),
     )()  # fmt: skip
     if "explain" in found:
         return sent
-    name = found.get("output", f"{row.lattice}_run")
-    bind(shell, [variable_name(name, "%covalent redispatch")] if name.isidentifier() or "output" in found else [], sent)
+    bind(shell, [name] if name.isidentifier() else [], sent)
     if "wait" not in found:
         return sent
     stay(sent)
@@ -170,11 +197,9 @@ def _redispatch(shell: Any, rest: Rest, found: Found) -> Any:
 
 
 def _debug(shell: Any, rest: Rest, found: Found) -> Any:
-    found = {**_with_node(shell, found), **({"bind": True} if "bind" in found else {})}
-    row = _row_of(shell, rest, found)
-    return debugging.debug(
-        row.dispatch_id, found.get("node"), prompt=False if "bind" in found else None, namespace=shell.user_ns
-    )
+    row, words = _row_and_electrons(shell, rest, found)
+    prompt = False if "bind" in found else None
+    return debugging.debug(row.dispatch_id, _one(words, "debug"), prompt=prompt, namespace=shell.user_ns)
 
 
 def _delete(shell: Any, rest: Rest, found: Found) -> Any:
@@ -190,7 +215,7 @@ def _delete(shell: Any, rest: Rest, found: Found) -> Any:
             return None
     answer_of = rest.delete(row.dispatch_id)
     print(
-        f"Deleted {len(answer_of.get('deleted', []))} dispatches; {size_text(int(answer_of.get('freed', 0)))} are free again."
+        f"Deleted {counted(len(answer_of.get('deleted', [])), 'dispatch', 'dispatches')}; {size_text(int(answer_of.get('freed', 0)))} are free again."
     )
     return None
 
@@ -199,23 +224,37 @@ def _disk(shell: Any, rest: Rest, found: Found) -> Any:
     return disk()
 
 
+def _settings() -> list[dict[str, Any]]:
+    loaded = config.load()
+    return [
+        {"setting": name, "value": value, "from": loaded.sources[name], "what it is": config.OPTIONS[name].help}
+        for name, value in loaded.public().items()
+    ]
+
+
+def _setting(word: str) -> Any:
+    """The value of a setting; of a word that is none, the settings that are about it."""
+    try:
+        return config.get_config(word)
+    except ConfigError as error:
+        rows = [row for row in _settings() if word.lower() in f"{row['setting']} {row['what it is']}".lower()]
+        if rows:
+            return Table(rows)
+        raise UsageError(f"there is no setting {word!r}, and none about it; %covalent config lists them") from error
+
+
 def _config(shell: Any, rest: Rest, found: Found) -> Any:
     changes = {}
     for word in found.get("changes", ()):
         name, equals, value = word.partition("=")
         if not equals:
-            return config.get_config(name)
+            return _setting(name)
         option = config.name_of(name)
         changes[option] = value if config.OPTIONS[option].kind is str else literal(value, shell.user_ns)
     if changes:
         config.set_config(changes)
         return Facts({name: config.load().public()[name] for name in changes})
-    loaded = config.load()
-    rows = [
-        {"setting": name, "value": value, "from": loaded.sources[name], "what it is": config.OPTIONS[name].help}
-        for name, value in loaded.public().items()
-    ]
-    return Table(rows)
+    return Table(_settings())
 
 
 def _cluster(shell: Any, rest: Rest, found: Found) -> Any:
@@ -237,8 +276,10 @@ def _cluster(shell: Any, rest: Rest, found: Found) -> Any:
 
 
 def _fetch(shell: Any, rest: Rest, found: Found) -> None:
-    row = _row_of(shell, rest, found) if found.get("id") else _newest_cell(rest)
-    fetch(Result(rest, row), shell.user_ns, found.get("names") or None)
+    words = [*filter(None, [found.get("id")]), *found.get("names", ())]
+    # a word that is no dispatch is a name, which ``fetch`` looks for
+    row, names = chosen_first(rest, words, shell.user_ns, lambda: _newest_cell(rest), lambda row, name: None)
+    fetch(Result(rest, row), shell.user_ns, names or None)
 
 
 def _newest_cell(rest: Rest) -> DispatchRow:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
+
+from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
+from IPython.core.error import UsageError
 
 from ..client.nodes import addresses
 from ..client.rest import connect
@@ -12,8 +15,8 @@ from .commands import COMMANDS
 from .magics import PARSERS
 from .session import chosen
 
-#: first words of a line for which IPython asks us
-HOOKED = ("%covalent", "covalent", "%%electron", "%%lattice", "%%dispatch", "%%covalent_sql", "%covalent_sql")
+#: first words of a line that we complete
+OURS = ("%covalent", "covalent", "%%electron", "%%lattice", "%%dispatch", "%%covalent_sql", "%covalent_sql")
 #: newest dispatches that are offered, and electrons of one
 OFFERED = 50
 _EXECUTORS = ("dask", "local")
@@ -25,17 +28,25 @@ _CHOICES = {
 }
 
 
-def complete(shell: Any, event: Any) -> list[str]:
-    """What may stand where the cursor is; of IPython's ``complete_command`` hook."""
-    before = event.text_until_cursor
-    word = "" if before[-1:].isspace() else before.split()[-1]
-    # IPython completes from its own last delimiter: what of the word stands before it is taken away
-    skip = len(word) - len(event.symbol) if word.endswith(event.symbol) else 0
-    try:
-        found = _candidates(shell, event.command.lstrip("%"), before.split()[1:], word)
-    except CovalentError:  # no service: nothing to offer
-        return []
-    return [c[skip:] for c in found if c.startswith(word)]
+def completer_for(shell: Any) -> Callable[[CompletionContext], SimpleMatcherResult]:
+    """A matcher for IPython's completer. Where it has something to offer, nothing else is offered: what Python knows of
+    such a line makes no sense in it."""
+
+    @context_matcher(priority=1000, identifier="covalent_jupyter")
+    def complete(context: CompletionContext) -> SimpleMatcherResult:
+        before = context.text_until_cursor
+        first, *rest = before.split() or [""]
+        if first not in OURS or not (rest or before[-1:].isspace()):
+            return SimpleMatcherResult(completions=[])
+        word = "" if before[-1:].isspace() else rest[-1]
+        try:
+            found = _candidates(shell, first.lstrip("%"), rest, word)
+        except (CovalentError, UsageError):  # no service, no dispatch: nothing to offer
+            found = []
+        fitting = [SimpleCompletion(text) for text in dict.fromkeys(found) if text.startswith(word)]
+        return SimpleMatcherResult(completions=fitting, matched_fragment=word, ordered=True, suppress=True)
+
+    return complete
 
 
 def _candidates(shell: Any, magic: str, words: list[str], word: str) -> Iterable[str]:
@@ -75,7 +86,7 @@ def _words(shell: Any, command: str, given: list[str]) -> list[str]:
         found = [row.dispatch_id[:8] for row in rows]
         if command == "cancel":
             found = [row.dispatch_id[:8] for row in rows if not row.status.ended]
-    if command in ("logs", "debug", "cancel") and (given or command != "cancel"):
+    if command in ("logs", "debug", "cancel"):
         row = chosen(rest, given[0] if given else None, shell.user_ns)
         found += addresses(rest.manifest(row.dispatch_id), OFFERED)
     return found

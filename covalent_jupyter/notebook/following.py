@@ -4,11 +4,12 @@ a thread of its own, while the kernel does something else."""
 from __future__ import annotations
 
 import html
+import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..client.display import duration_text, html_status, plain, sign_of, took
 from ..client.failures import electron_text, failed_electrons
@@ -18,17 +19,25 @@ from ..client.result import Result
 from ..client.waiting import wait_for
 from ..errors import CovalentError
 from ..model import DispatchRow, Status
+from .advance import Advance, advance_html, advance_text
 from .panel import in_notebook
-from .plainly import raised
 
 #: seconds that one question waits for news
 WAIT = 20.0
+_REDRAWN = re.compile(r"\r(?!\n)")
 
 Output = dict[str, Any]
 
 
-def outputs(rest: Rest, dispatch_id: str, *, redraw: bool = True) -> Iterator[Output | DispatchRow]:
-    """Outputs of the one electron of a dispatch as they come, and the row of the dispatch whenever it changed.
+class Moved(NamedTuple):
+    """How far the electron is."""
+
+    advance: Advance
+
+
+def outputs(rest: Rest, dispatch_id: str, *, redraw: bool = True) -> Iterator[Output | DispatchRow | Moved]:
+    """Outputs of the one electron of a dispatch as they come, the row of the dispatch whenever it changed, and how far the
+    electron is; of bars that it prints itself nothing is said a second time.
 
     Lines that were drawn over (progress bars) are recorded in their last state: with ``redraw`` a ``clear_output`` and
     everything again follows, if that differs from what was given.
@@ -36,19 +45,27 @@ def outputs(rest: Rest, dispatch_id: str, *, redraw: bool = True) -> Iterator[Ou
     row = rest.dispatch(dispatch_id)
     after, place = row.seq, ""
     given: list[Output] = []
+    advance: Advance = {}
+    told: Advance = {}
+    drawn = False
     yield row
     while True:
         page = rest.outputs(dispatch_id, 0, after=place)
         if page["ended"]:
             break
         given += page["outputs"]
+        drawn = drawn or any(_REDRAWN.search(o.get("text", "")) for o in page["outputs"])
         place = page["next"]
         yield from page["outputs"]
         if page["more"]:
             continue
+        if (seen := _seen(advance, drawn)) != told:  # now that it is known whether it is printed as well
+            told = seen
+            yield Moved(told)
         asked = time.monotonic()
         answer = rest.events(after, wait=WAIT, dispatch=dispatch_id)
         after = answer.next if answer.next is not None else max(answer.seq, after)
+        advance = next((log.get("progress") or {} for log in answer.logs if log["dispatch_id"] == dispatch_id), advance)
         changed = [r for r in answer.dispatches if r.dispatch_id == dispatch_id]
         if changed or answer.reset:
             row = changed[-1] if changed else rest.dispatch(dispatch_id)
@@ -57,9 +74,17 @@ def outputs(rest: Rest, dispatch_id: str, *, redraw: bool = True) -> Iterator[Ou
             time.sleep(0.05)
     # what was recorded at the end may be shorter than what was printed, so that places in it are others
     yield from _rest_of(given, list(_recorded(rest, dispatch_id)), redraw)
+    last = _seen(rest.electron(dispatch_id, 0).get("progress") or {}, drawn)
+    if last and last != told:
+        yield Moved(last)
     if not row.status.ended:
         row = wait_for(rest, dispatch_id)
     yield row
+
+
+def _seen(advance: Advance, drawn: bool) -> Advance:
+    """What is not printed anyway."""
+    return {key: advance[key] for key in ("report",) if key in advance} if drawn else advance
 
 
 def _recorded(rest: Rest, dispatch_id: str) -> Iterator[Output]:
@@ -104,18 +129,24 @@ def _merged(outputs: list[Output]) -> list[Output]:
 
 
 def watch(sent: DispatchId) -> Result:
-    """Stay until the cell has ended, showing what it prints and displays; raises what it raised.
+    """Stay until the cell has ended, showing what it prints and displays.
 
     Ctrl-C stops the watching and nothing else.
     """
     rest = sent.rest
     row: DispatchRow | None = None
+    line = AdvanceLine(sent) if in_notebook() else None
     try:
         for item in outputs(rest, sent, redraw=in_notebook()):
             if isinstance(item, DispatchRow):
                 row = item
+            elif isinstance(item, Moved):
+                if line is not None:
+                    line.update(item.advance)
             else:
                 _show(item)
+                if line is not None and item["output_type"] == "clear_output":
+                    line.again()
     except KeyboardInterrupt:
         print(
             f"\nStopped waiting; the cell runs on. Bring its names here with %covalent fetch {sent[:8]}, stop it with "
@@ -123,7 +154,6 @@ def watch(sent: DispatchId) -> Result:
         )
         raise KeyboardInterrupt from None
     assert row is not None
-    raised(Result(rest, row))
     return Result(rest, row)
 
 
@@ -141,6 +171,34 @@ def _show(output: Output) -> None:
         return
     update = kind == "update_display_data"
     publish_display_data(output["data"], output["metadata"], transient=output.get("transient"), update=update)
+
+
+class AdvanceLine:
+    """How far the cell is, below it while it is waited for: from when it says so for the first time."""
+
+    def __init__(self, sent: DispatchId) -> None:
+        self._id = f"covalent-advance-{sent}"
+        self._data: dict[str, str] = {}
+
+    def update(self, advance: Advance) -> None:
+        first = not self._data
+        if first and not advance:
+            return
+        self._data = {"text/plain": advance_text(advance), "text/html": _small(advance_html(advance))}
+        self._publish(not first)
+
+    def again(self) -> None:
+        """Everything below the cell was taken away."""
+        if self._data:
+            self._publish(False)
+
+    def _publish(self, update: bool) -> None:
+        output = {
+            "output_type": "update_display_data" if update else "display_data",
+            "data": self._data,
+            "metadata": {},
+        }
+        _show({**output, "transient": {"display_id": self._id}})
 
 
 # Later, below a cell that has ended
@@ -169,7 +227,7 @@ def fetch_button(fetch: Callable[[], Iterable[str]]) -> Any:
         from ipywidgets import Button, Layout
     except ImportError:
         return None
-    button = Button(description="Fetch its names", tooltip="Bring what the cell assigned into this kernel",
+    button = Button(description="Fetch Its Names", tooltip="Bring what the cell assigned into this kernel",
                     layout=Layout(width="auto", height="24px"))  # fmt: skip
 
     def clicked(_: Any) -> None:
@@ -178,7 +236,7 @@ def fetch_button(fetch: Callable[[], Iterable[str]]) -> Any:
             button.description = f"✓ here now: {', '.join(fetch()) or 'nothing was assigned'}"
         except Exception as error:  # border: a callback of a widget has nobody to raise to
             button.disabled = False
-            button.description = "Fetch its names"
+            button.description = "Fetch Its Names"
             button.tooltip = f"{type(error).__name__}: {error}"
 
     button.on_click(clicked)
@@ -193,23 +251,27 @@ def _follow(sender: CellSender, head: Head, sent: DispatchId, button: Any) -> No
             if isinstance(item, DispatchRow):
                 row = item
                 head.update(row)
+            elif isinstance(item, Moved):
+                head.moved(item.advance)
             else:
                 sender.output(item)
                 if item["output_type"] == "clear_output":  # it took the first line away as well
                     head.show(row)
-        if row is not None and row.status is Status.COMPLETED and button is not None:
-            view = {"version_major": 2, "version_minor": 0, "model_id": button.model_id}
-            data = {"application/vnd.jupyter.widget-view+json": view, "text/plain": head_text(sent, row)}
-            sender.send("display_data", {"data": data, "metadata": {}, "transient": {}})
+        names = row is not None and row.status is Status.COMPLETED
         if row is not None and row.status is Status.FAILED:
             for electron in failed_electrons(rest, sent):
                 error = electron.error
+                names = names or (error is not None and bool(error.left))
                 text = electron_text(electron)
                 sender.send("error", {
                     "ename": error.type if error is not None else "Error",
                     "evalue": error.message if error is not None else "",
                     "traceback": [f"\x1b[31m{text}\x1b[0m"],
                 })  # fmt: skip
+        if names and button is not None and row is not None:
+            view = {"version_major": 2, "version_minor": 0, "model_id": button.model_id}
+            data = {"application/vnd.jupyter.widget-view+json": view, "text/plain": head_text(sent, row)}
+            sender.send("display_data", {"data": data, "metadata": {}, "transient": {}})
     except CovalentError as error:
         sender.send("stream", {"name": "stderr", "text": f"{error}\n"})
     finally:
@@ -242,26 +304,41 @@ class CellSender:
 
 
 class Head:
-    """The line above the outputs: state, time, and what to do next."""
+    """The lines above the outputs: state, time, and what to do next; how far the cell is."""
 
     def __init__(self, sender: CellSender, sent: DispatchId) -> None:
         self._sender = sender
         self._sent = sent
         self._shown = ""
+        self._row: DispatchRow | None = None
+        self._advance: Advance = {}
 
     def show(self, row: DispatchRow | None = None) -> None:
-        self._send("display_data", head_text(self._sent, row), html_text_of(self._sent, row))
+        self._send("display_data", row)
 
     def update(self, row: DispatchRow) -> None:
-        text, markup = head_text(self._sent, row), html_text_of(self._sent, row)
-        if markup != self._shown:
-            self._shown = markup
-            self._send("update_display_data", text, markup)
+        self._row = row
+        self._send("update_display_data", row)
 
-    def _send(self, kind: str, text: str, markup: str) -> None:
+    def moved(self, advance: Advance) -> None:
+        self._advance = advance
+        self._send("update_display_data", self._row)
+
+    def _send(self, kind: str, row: DispatchRow | None) -> None:
+        text, markup = head_text(self._sent, row), html_text_of(self._sent, row)
+        if self._advance:
+            text += f"\n{advance_text(self._advance)}"
+            markup += _small(advance_html(self._advance))
+        if markup == self._shown and kind == "update_display_data":
+            return
+        self._shown = markup
         data = {"text/plain": text, "text/html": markup}
         transient = {"display_id": f"covalent-cell-{self._sent}"}
         self._sender.send(kind, {"data": data, "metadata": {}, "transient": transient})
+
+
+def _small(markup: str) -> str:
+    return f'<div style="font-size:12px;color:var(--jp-ui-font-color2, #757575)">{markup}</div>'
 
 
 def head_text(sent: DispatchId, row: DispatchRow | None) -> str:
@@ -274,9 +351,9 @@ def head_text(sent: DispatchId, row: DispatchRow | None) -> str:
 
 
 def html_text_of(sent: DispatchId, row: DispatchRow | None) -> str:
-    mute = "color:var(--jp-ui-font-color2, #757575)"
     if row is None:
-        return f'<div style="font-size:12px;{mute}">{html.escape(head_text(sent, None))}</div>'
+        return _small(html.escape(head_text(sent, None)))
+    mute = "color:var(--jp-ui-font-color2, #757575)"
     spent = duration_text(took(row.started or row.created, row.ended)) if row.status.ended else ""
     parts = [p for p in (spent, f"<code>{html.escape(sent[:8])}</code>", html.escape(_next(sent, row))) if p]
     return (
@@ -289,7 +366,7 @@ def _next(sent: DispatchId, row: DispatchRow) -> str:
     if row.status is Status.COMPLETED:
         return f"%covalent fetch {short} brings its names here"
     if row.status is Status.FAILED:
-        return f"%covalent debug {short} stops at the line that failed"
+        return f"%covalent debug {short} stops at the line that failed, %covalent fetch {short} brings what was assigned before"
     if row.status is Status.CANCELLED:
         return "cancelled"
     return f"outside the kernel, which is free; %covalent cancel {short} stops it"

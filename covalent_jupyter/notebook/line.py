@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import difflib
+import keyword
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,6 +14,10 @@ from typing import Any, NamedTuple, NoReturn
 from IPython.core.error import UsageError
 
 from ..errors import ConfigError
+from ..executors.registry import by_name
+from ..executors.registry import names as short_names
+from ..workflow.electron import Electron
+from ..workflow.lattice import Lattice
 from ..workflow.options import ELECTRON_OPTIONS, LATTICE_OPTIONS, checked
 
 Names = Mapping[str, Any]
@@ -60,7 +65,7 @@ class Parser(argparse.ArgumentParser):
     def parse(self, text: str, names: Names) -> dict[str, Any]:
         """Values by name, of what was given; words are lists or texts as declared."""
         try:
-            parts = shlex.split(text)
+            parts = shlex.split(without_comment(text))
         except ValueError as error:
             raise UsageError(f"{self.magic}: {text.strip()!r}: {error} (is a quotation mark missing?)") from None
         found = vars(self.parse_args([self._spelt(part) for part in parts]))
@@ -103,6 +108,19 @@ class Parser(argparse.ArgumentParser):
         return "\n".join(f"    {flag:<{width}}  {said}" for flag, said in rows)
 
 
+def without_comment(line: str) -> str:
+    """A magic's line without the ``# comment`` at its end."""
+    quote = ""
+    for at, char in enumerate(line):
+        if quote:
+            quote = "" if char == quote and line[at - 1] != "\\" else quote
+        elif char in "'\"":
+            quote = char
+        elif char == "#" and (at == 0 or line[at - 1].isspace() or line[at - 1] in "):"):
+            return line[:at]
+    return line
+
+
 # How texts become values
 
 
@@ -132,6 +150,8 @@ def executor(text: str, names: Names) -> Any:
             return eval(text, dict(names))
         except Exception as error:  # border: the user's expression
             raise ConfigError(f"{text}: {type(error).__name__}: {error}") from None
+    if text not in short_names():
+        by_name(text)  # says which there are
     return text
 
 
@@ -197,8 +217,12 @@ def run_options(found: Mapping[str, Any], magic: str) -> dict[str, Any]:
         raise UsageError(str(error)) from None
 
 
-def variable_name(text: str, magic: str) -> str:
-    """``text`` if a variable can be called so."""
-    if not text.isidentifier():
+def variable_name(text: str, magic: str, names: Names) -> str:
+    """``text`` if a variable can be called so, and is no electron or lattice that would be gone."""
+    if not text.isidentifier() or keyword.iskeyword(text):
         raise UsageError(f"{magic}: -o takes the name of a variable, not {text!r}")
+    held = names.get(text)
+    if isinstance(held, (Electron, Lattice)):
+        kind = "a lattice" if isinstance(held, Lattice) else "an electron"
+        raise UsageError(f"{magic}: {text} is {kind}, which -o {text} would replace. Take another name: -o {text}_run")
     return text

@@ -6,7 +6,7 @@ import importlib.util
 import sys
 from typing import Any
 
-from .completing import HOOKED, complete
+from .completing import completer_for
 from .magics import CovalentMagics
 
 #: where an InteractiveShell keeps what ``%unload_ext`` has to take back
@@ -17,13 +17,10 @@ def load(shell: Any) -> None:
     """Register the magics and their completion."""
     if hasattr(shell, _MARK):
         return
-    magics = CovalentMagics(shell)
-    shell.register_magics(magics)
-    hooks = shell.strdispatchers["complete_command"] if "complete_command" in shell.strdispatchers else None
-    if hooks is None or not any(word in hooks.strs for word in HOOKED):
-        for word in HOOKED:
-            shell.set_hook("complete_command", complete, str_key=word)
-    setattr(shell, _MARK, magics)
+    shell.register_magics(CovalentMagics(shell))
+    matcher = completer_for(shell)
+    shell.Completer.custom_matchers.append(matcher)
+    setattr(shell, _MARK, matcher)
     _offer_covalent()
 
 
@@ -31,15 +28,12 @@ def unload(shell: Any) -> None:
     """Take everything back."""
     if not hasattr(shell, _MARK):
         return
+    shell.Completer.custom_matchers.remove(getattr(shell, _MARK))
     delattr(shell, _MARK)
     for kind, names in CovalentMagics.magics.items():
         for name in names:
             shell.magics_manager.magics[kind].pop(name, None)
     shell.magics_manager.registry.pop(CovalentMagics.__name__, None)
-    hooks = shell.strdispatchers.get("complete_command")
-    for word in HOOKED:
-        if hooks is not None:
-            hooks.strs.pop(word, None)
 
 
 def _offer_covalent() -> None:

@@ -20,7 +20,7 @@ from ..workflow.electron import Electron
 from ..workflow.lattice import Lattice
 from . import commands
 from .cells import define, notes_about, parse_head, running_cell
-from .line import CELL, ELECTRON, LATTICE, Option, Parser, run_options, text_of, variable_name, whole
+from .line import CELL, ELECTRON, LATTICE, Option, Parser, run_options, text_of, variable_name, whole, without_comment
 from .outside import dispatch_cell
 from .plainly import Clear
 from .session import bind, stay
@@ -50,7 +50,7 @@ class CovalentMagics(Magics):
     @cell_magic
     def electron(self, line: str, cell: str) -> None:
         with Clear():
-            head = parse_head("electron", line)
+            head = parse_head("electron", without_comment(line))
             found = _ELECTRON.parse(head.options, self.shell.user_ns)
             where = running_cell(self.shell, f"%%electron {line}", cell)
             function = define(where, head)
@@ -63,9 +63,10 @@ class CovalentMagics(Magics):
     @cell_magic
     def lattice(self, line: str, cell: str) -> Any:
         with Clear():
-            head = parse_head("lattice", line)
+            head = parse_head("lattice", without_comment(line))
             found = _LATTICE.parse(head.options, self.shell.user_ns)
             _need_dispatch(found, head.name + head.parameters)
+            names = [self._variable(found, "%%lattice")] if "output" in found else [f"{head.name}_run"]
             where = running_cell(self.shell, f"%%lattice {line}", cell)
             function = define(where, head)
             made = Lattice(function, run_options(found, "%%lattice"))
@@ -75,7 +76,7 @@ class CovalentMagics(Magics):
             if "dispatch" not in found:
                 return None
             values = _defaults(made)
-            sent = self._send(made, values, found, f"{head.name}_run")
+            sent = self._send(made, values, found, names)
         return self._shown(sent, found)
 
     @no_var_expand
@@ -84,7 +85,7 @@ class CovalentMagics(Magics):
         with Clear():
             found = _CELL.parse(line, self.shell.user_ns)
             where = running_cell(self.shell, f"%%dispatch {line}", cell)
-            names = [variable_name(found["output"], "%%dispatch")] if "output" in found else []
+            names = [self._variable(found, "%%dispatch")] if "output" in found else []
             return dispatch_cell(where, found.get("name"), run_options(found, "%%dispatch"), found, names)
 
     @no_var_expand
@@ -102,14 +103,17 @@ class CovalentMagics(Magics):
                 return sql_schema()
             if not text.strip():
                 raise UsageError("%%covalent_sql: write one SELECT, or --schema for the views and their columns")
+            name = self._variable(found, "%%covalent_sql") if "output" in found else ""
             table = sql(text, **{k: v for k, v in found.items() if k == "max_rows"})
-            if "output" not in found:
+            if not name:
                 return table
-            self.shell.user_ns[variable_name(found["output"], "%%covalent_sql")] = table
+            self.shell.user_ns[name] = table
             return None
 
-    def _send(self, made: Lattice, values: dict[str, Any], found: dict[str, Any], name: str) -> DispatchId:
-        names = [variable_name(found["output"], "%%lattice")] if "output" in found else [name]
+    def _variable(self, found: dict[str, Any], magic: str) -> str:
+        return variable_name(found["output"], magic, self.shell.user_ns)
+
+    def _send(self, made: Lattice, values: dict[str, Any], found: dict[str, Any], names: list[str]) -> DispatchId:
         sent = dispatch(
             made, once="once" in found, seed=found.get("seed"), name=found.get("label"), tags=found.get("tag", ())
         )(**values)
@@ -137,9 +141,7 @@ def _defaults(made: Lattice) -> dict[str, Any]:
     plain = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     missing = [p.name for p in plain if p.default is p.empty]
     if missing:
-        shown = ", ".join(p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in plain)
-        for name in missing:
-            shown = shown.replace(name, f"{name}=...", 1)
+        shown = ", ".join(f"{p.name}={'...' if p.default is p.empty else repr(p.default)}" for p in plain)
         raise UsageError(
             f"%%lattice {made.name} --dispatch needs a value for {', '.join(missing)}: write %%lattice {made.name}({shown}) "
             f"--dispatch, or call ct.dispatch({made.name})(...) in another cell"

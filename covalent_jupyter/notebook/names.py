@@ -7,35 +7,49 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ..workflow.bytecode import facts
+from .inside import Transform, codes_inside
 
 _AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
 
 class CellNames(NamedTuple):
     """``reads``: names that may be read before the cell itself assigns them. ``assigns``: in the order of the cell.
-    ``mutates``: read ones of which it sets an item or attribute (``df["a"] = 1``)."""
+    ``mutates``: read ones of which it sets an item or attribute (``df["a"] = 1``). ``texts``: names inside texts that
+    IPython reads (``!ls $folder``), ``inside`` the statements in them. ``deletes``: names that ``del`` takes away."""
 
     reads: frozenset[str]
     assigns: tuple[str, ...]
     mutates: tuple[str, ...]
+    texts: frozenset[str] = frozenset()
+    deletes: tuple[str, ...] = ()
+    inside: tuple[ast.stmt, ...] = ()
 
 
-def names_of(body: Sequence[ast.stmt]) -> CellNames:
-    """The names of a cell's statements."""
-    reader = _Reader()
+def names_of(body: Sequence[ast.stmt], transform: Transform = str) -> CellNames:
+    """The names of a cell's statements. ``transform`` makes Python of IPython's syntax."""
+    reader = _Reader(transform)
     reader.block(body, set())
     return CellNames(
-        frozenset(reader.reads), tuple(dict.fromkeys(reader.assigns)), tuple(dict.fromkeys(reader.mutates))
+        frozenset(reader.reads),
+        tuple(dict.fromkeys(reader.assigns)),
+        tuple(dict.fromkeys(reader.mutates)),
+        frozenset(reader.texts),
+        tuple(dict.fromkeys(reader.deletes)),
+        tuple(reader.inside),
     )
 
 
 class _Reader:
     """Walks the statements in the order in which they run; ``defined`` holds what is certainly assigned by then."""
 
-    def __init__(self) -> None:
+    def __init__(self, transform: Transform) -> None:
+        self._transform = transform
         self.reads: set[str] = set()
+        self.texts: set[str] = set()
         self.assigns: list[str] = []
         self.mutates: list[str] = []
+        self.deletes: list[str] = []
+        self.inside: list[ast.stmt] = []
 
     def block(self, body: Sequence[ast.stmt], defined: set[str]) -> set[str]:
         for statement in body:
@@ -57,6 +71,10 @@ class _Reader:
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             self.bind(node.name, defined)
             self.read(_loads(ast.Module([node], []), "exec"), defined)
+            for code in codes_inside(node, self._transform):
+                self.read(code.names, defined)
+                self.texts |= code.names
+                self.inside += code.body
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             for alias in node.names:
                 if alias.name != "*":
@@ -83,12 +101,7 @@ class _Reader:
             for case in node.cases:
                 self.case(case, set(defined))
         elif isinstance(node, ast.Delete):
-            self.load([n for target in node.targets for n in _as_read(target)], defined)
-            for target in node.targets:
-                if isinstance(target, ast.Name):
-                    defined.discard(target.id)
-                else:
-                    self.mutated(target)
+            self.delete(node.targets, defined)
         else:
             self.load([n for n in ast.iter_child_nodes(node) if isinstance(n, ast.expr)], defined)
             if type(node).__name__ == "TypeAlias":
@@ -124,6 +137,21 @@ class _Reader:
             for node in ast.walk(expression):
                 if isinstance(node, ast.NamedExpr):
                     self.bind(node.target.id, defined)
+            for code in codes_inside(expression, self._transform):
+                self.texts |= code.names
+                self.inside += code.body
+                if code.binds:
+                    defined |= self.block(code.body, defined)
+                else:
+                    self.aside(code.body, defined)
+
+    def aside(self, body: Sequence[ast.stmt], defined: set[str]) -> None:
+        """Code whose variables are its own."""
+        reader = _Reader(self._transform)
+        reader.block(body, defined)
+        self.reads |= reader.reads
+        self.texts |= reader.texts
+        self.inside += reader.inside
 
     def store(self, targets: Iterable[ast.expr], defined: set[str]) -> None:
         for target in targets:
@@ -133,6 +161,17 @@ class _Reader:
                 self.store(target.elts, defined)
             elif isinstance(target, ast.Starred):
                 self.store([target.value], defined)
+            else:
+                self.load(_as_read(target), defined)
+                self.mutated(target)
+
+    def delete(self, targets: Iterable[ast.expr], defined: set[str]) -> None:
+        for target in targets:
+            if isinstance(target, ast.Name):
+                self.deletes.append(target.id)
+                defined.discard(target.id)
+            elif isinstance(target, (ast.Tuple, ast.List)):
+                self.delete(target.elts, defined)
             else:
                 self.load(_as_read(target), defined)
                 self.mutated(target)

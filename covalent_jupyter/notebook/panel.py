@@ -156,20 +156,30 @@ class Panel:
 
 
 class Redrawn:
-    """HTML in a cell's output that is drawn again while dispatches go on, and once more when they have ended."""
+    """HTML in a cell's output that is drawn again while dispatches go on, and once more when they have ended. ``running``
+    gives those that go on; it is asked anew with each drawing, for others may have joined them."""
 
-    def __init__(self, html: Callable[[], str], text: str) -> None:
+    def __init__(self, html: Callable[[], str], text: str, running: Callable[[], Sequence[str]]) -> None:
         self._html = html
         self._text = text
+        self._running = running
+        self._followed: set[str] = set()
         self._handle: Any = None
         self._next = 0.0
 
-    def show(self, running: Sequence[str]) -> None:
-        """Display it; ``running`` are the dispatches whose changes it shows."""
+    def show(self) -> None:
+        """Display it."""
+        running = self._running()  # before it is drawn: what ends in between is drawn once more
         ipython = importlib.import_module("IPython.display")
         self._handle = ipython.display(self._data(), raw=True, display_id=True)
+        self.follow(running)
+
+    def follow(self, running: Sequence[str]) -> None:
+        """Draw it again when these dispatches go on, and when they end."""
         for dispatch_id in running:
-            ends().call(dispatch_id, self._draw, self._changed)
+            if dispatch_id not in self._followed:
+                self._followed.add(dispatch_id)
+                ends().call(dispatch_id, self._draw, self._changed)
 
     def _data(self) -> dict[str, str]:
         return {"text/plain": self._text, "text/html": self._html()}
@@ -182,6 +192,7 @@ class Redrawn:
     def _draw(self) -> None:
         began = time.monotonic()
         with suppress(CovalentError):  # the service is away, or the dispatch was deleted: what was drawn stays
+            self.follow(self._running())
             self._handle.update(self._data(), raw=True)
         self._next = time.monotonic() + 5 * (time.monotonic() - began)
 

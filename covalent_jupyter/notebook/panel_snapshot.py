@@ -114,7 +114,7 @@ def slim(row: ElectronRow) -> ElectronRow:
     if error is not None:
         error = Error(
             error.type, error.message[:ERROR], [f for f in error.frames if f.user][-8:] or error.frames[-3:],
-            error.text[-ERROR:], None, error.signal, error.exitcode, error.hint, error.cause,
+            error.text[-ERROR:], None, error.signal, error.exitcode, error.hint, error.cause, behind=error.behind[:5],
         )  # fmt: skip
     if preview is not None:
         preview = Preview(preview.type, preview.repr[:300], preview.size, {}, preview.shape, preview.scalar)

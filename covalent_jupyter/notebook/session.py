@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -13,8 +15,11 @@ from ..client.progress import shown_progress
 from ..client.rest import Rest, connect
 from ..client.result import Result
 from ..client.waiting import wait_for
+from ..errors import NotFound
 from ..model import DispatchRow
 from .plainly import raised
+
+_ID_LIKE = re.compile(r"[0-9a-f]{4}[0-9a-f-]*|latest|last")
 
 
 def newest(rest: Rest) -> DispatchRow:
@@ -38,6 +43,37 @@ def chosen(rest: Rest, typed: str | None, names: dict[str, Any]) -> DispatchRow:
     if isinstance(held, (DispatchId, Result)):
         typed = held if isinstance(held, DispatchId) else held.dispatch_id
     return find_dispatch(rest, str(typed))
+
+
+def chosen_first(
+    rest: Rest, words: Sequence[str], names: dict[str, Any], latest: Callable[[], DispatchRow],
+    check: Callable[[DispatchRow, str], object],
+) -> tuple[DispatchRow, list[str]]:  # fmt: skip
+    """The dispatch that the first word names, and the other words; else ``latest()`` and all words.
+
+    ``check`` raises NotFound for a dispatch and a word that is nothing of it.
+    """
+    if not words:
+        return latest(), []
+    first, others = words[0], list(words[1:])
+    if isinstance(names.get(first), (DispatchId, Result)):
+        return chosen(rest, first, names), others
+    unknown = None
+    if _ID_LIKE.fullmatch(first):
+        try:
+            return chosen(rest, first, names), others
+        except NotFound as error:
+            if first.startswith("0"):  # no number of an electron is written so
+                raise
+            unknown = error
+    row = latest()
+    try:
+        check(row, first)
+    except NotFound as error:
+        if unknown is None:
+            raise
+        raise NotFound(f"{unknown} And in the newest, {row.dispatch_id[:8]}, {error}") from None
+    return row, [first, *others]
 
 
 def bind(shell: Any, names: list[str], dispatch_id: DispatchId) -> None:

@@ -69,6 +69,15 @@ class Kernel:
         outputs = self.run(f"print(repr({expression}))")
         return ast.literal_eval("".join(o["text"] for o in outputs if o.get("name") == "stdout"))
 
+    def completed(self, code: str) -> list[str]:
+        """What Tab makes of this code, with the cursor at its end: whole texts, in the order in which they are offered."""
+        asked = self.client.complete(code, len(code))
+        reply = self.client.get_shell_msg(timeout=SECONDS)
+        while reply["parent_header"]["msg_id"] != asked:  # those of cells that were run before
+            reply = self.client.get_shell_msg(timeout=SECONDS)
+        found = reply["content"]
+        return [code[: found["cursor_start"]] + text + code[found["cursor_end"] :] for text in found["matches"]]
+
     def interrupted(self, code: str) -> list[dict[str, Any]]:
         """Run a cell and press the stop button once it waits; its outputs."""
         cell = self.send(f"print('waiting', flush=True)\n{code}")

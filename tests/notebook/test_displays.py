@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 
 import covalent_jupyter as ct
 from covalent_jupyter.client.rest import connect
+from covalent_jupyter.service.outputs import Cursor, Source, outputs_after, source_of_text
+from covalent_jupyter.worker import displays
 from covalent_jupyter.worker.capture import CAP, collect, fold_returns, take_displays
-from covalent_jupyter.worker.displays import Recorder, read_shown
+from covalent_jupyter.worker.displays import Recorder
 
 
 @ct.electron
@@ -124,7 +127,7 @@ class TestPlaces:
         for place in places:
             recorder.before = lambda at=place: (at, 0)  # type: ignore[misc]
             recorder.add({"text/plain": "x"})
-        moved = [shown.out for shown in read_shown(take_displays(live, str(folder), (0, 0)))]
+        moved = [json.loads(line)["out"] for line in take_displays(live, str(folder), (0, 0)).splitlines()]
         log = collect(live[0], str(folder), "d", "0.1", "out")
         return moved, log.text.encode() or (folder / log.file).read_bytes()
 
@@ -144,3 +147,66 @@ class TestPlaces:
         moved, log = self.record(tmp_path, text, [100, len(text) // 2, len(text) - 100])
         assert moved == [100, CAP // 2, len(log) - 100]
         assert log[moved[2] :] == line
+
+    def test_who_reads_the_live_file_goes_on_in_the_recorded_one(self, tmp_path: Path) -> None:
+        live = (str(tmp_path / "r.out"), str(tmp_path / "r.err"))
+        bar = b"".join(b"\rstep %d" % n for n in range(1000)) + b"\n"
+        Path(live[0]).write_bytes(bar * 3)
+        Path(live[1]).write_bytes(b"")
+        recorder = Recorder()
+        recorder.path = str(tmp_path / "r.dsp")
+        places = [(len(bar) * n, n) for n in (1, 2, 3)]
+        for number, place in enumerate(places):
+            recorder.before = lambda at=place: at  # type: ignore[misc]
+            recorder.add({"text/plain": str(number)})
+        data = Path(recorder.path).read_bytes()
+        nothing = source_of_text("")
+        cursor = Cursor(0, 0, data.index(b"\n") + 1)  # the first was read
+        recorded = take_displays(live, str(tmp_path), (0, 0))
+        assert recorded.startswith(b'{"out":9,')
+        found, _ = outputs_after(cursor, nothing, nothing, lambda: source_of_text(recorded.decode()), 1 << 20)
+        assert [o["data"]["text/plain"] for o in found] == ["1", "2"]
+
+
+@pytest.fixture
+def recorder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    found = Recorder()
+    found.path = str(tmp_path / "r.dsp")
+    monkeypatch.setattr(displays, "_RECORDERS", [found])
+    return found
+
+
+def recorded(recorder: Recorder) -> list[dict[str, Any]]:
+    return [json.loads(line)["data"] for line in Path(recorder.path).read_text().splitlines()]
+
+
+def test_of_a_widget_its_text_is_shown(recorder: Recorder, capsys: pytest.CaptureFixture[str]) -> None:
+    from ipywidgets import IntSlider
+
+    displays.display(IntSlider(value=3))
+    displays.publish({"application/vnd.jupyter.widget-view+json": {"model_id": "x"}})
+    assert recorded(recorder) == [{"text/plain": "IntSlider(value=3)"}, {"text/plain": "(a widget)"}]
+    assert capsys.readouterr().err.count("Widgets live in the kernel") == 1
+
+
+def test_a_figure_of_plotly_is_shown_without_its_extension(recorder: Recorder) -> None:
+    import plotly.graph_objects as go
+    import plotly.io  # noqa: F401 - as the display of a figure does
+
+    figure = go.Figure(go.Scatter(y=[1, 2])).to_dict()
+    displays.publish({"application/vnd.plotly.v1+json": figure})
+    (data,) = recorded(recorder)
+    assert set(data) == {"application/vnd.plotly.v1+json", "text/html"} and "Plotly.newPlot" in data["text/html"]
+
+
+def test_a_broken_line_is_left_out() -> None:
+    text = b'lf of a line"}\n"text"\n{"out":0,"err":0,"data":{"text/plain":"x"}}\n\xff\n'
+    shown = Source(len(text), lambda at, limit: text[at : at + limit])
+    nothing = source_of_text("")
+    found, cursor = outputs_after(Cursor(), nothing, nothing, lambda: shown, 1 << 20)
+    assert [o["data"] for o in found] == [{"text/plain": "x"}] and cursor.shown == len(text)
+
+
+def test_a_text_that_utf8_cannot_carry_is_written_out(tmp_path: Path) -> None:
+    line = displays._line(displays.Shown(1, 2, {"text/plain": "caf\udce9"}))
+    assert json.loads(line)["data"] == {"text/plain": "caf\\udce9"} and line.startswith(b'{"out":1,"err":2')

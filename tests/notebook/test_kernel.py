@@ -26,6 +26,10 @@ def texts(outputs: list[dict[str, Any]]) -> str:
     return "".join(o["text"] for o in outputs if o["output_type"] == "stream")
 
 
+def plain_texts(outputs: list[dict[str, Any]]) -> list[str]:
+    return [str(o["data"]["text/plain"]) for o in outputs if "text/plain" in o.get("data", {})]
+
+
 def after_clear(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What is on the screen in the end."""
     clears = [i for i, o in enumerate(outputs) if o["output_type"] == "clear_output"]
@@ -62,6 +66,42 @@ def test_an_error_appears_below_the_cell_with_its_number_and_line(kernel: Kernel
     error = next(o for o in kernel.outputs[cell] if o["output_type"] == "error")
     assert error["ename"] == "ZeroDivisionError"
     assert f"Cell In[{number}], line 3, in cell" in error["traceback"][0] and "1 / (a - 1)" in error["traceback"][0]
+
+
+LOOP = """
+import time
+for step in {loop}:
+    time.sleep(0.05)
+    ct.report(loss=1 / (step + 1))"""
+
+
+def test_how_far_it_is_appears_below_the_cell(kernel: Kernel) -> None:
+    kernel.run("%load_ext covalent_jupyter\nimport covalent_jupyter as ct")
+    for option in ("", "--wait"):
+        cell = kernel.send(f"%%dispatch {option}" + LOOP.format(loop='ct.progress(range(20), name="epoch")'))
+        kernel.finished(cell)
+        kernel.until(lambda found=kernel.outputs[cell]: any("20/20 100%" in t for t in plain_texts(found)), "no end")  # type: ignore[misc]
+        lines = [t for t in plain_texts(kernel.outputs[cell]) if "epoch " in t]
+        assert len(lines) > 3 and "loss=0.05" in lines[-1]
+        assert len({o["transient"]["display_id"] for o in kernel.outputs[cell] if "epoch " in str(o.get("data"))}) == 1
+
+
+def test_of_bars_that_are_printed_nothing_is_said_twice(kernel: Kernel) -> None:
+    kernel.run("%load_ext covalent_jupyter\nimport covalent_jupyter as ct\nfrom tqdm import tqdm")
+    outputs = kernel.run("%%dispatch --wait" + LOOP.format(loop="tqdm(range(20))"))
+    assert "20/20" in texts(outputs)
+    shown = [t for t in plain_texts(outputs) if "loss=" in t]
+    assert shown and not any("/20" in t for t in shown)
+
+
+def test_bars_beside_several_displays(kernel: Kernel) -> None:
+    kernel.run("%load_ext covalent_jupyter\nfrom tqdm import tqdm\nimport time")
+    outputs = kernel.run(
+        "%%dispatch --wait\nfor e in range(4):\n    for i in tqdm(range(10)):\n        time.sleep(0.02)\n    display(f'shown {e}')"
+    )
+    last = after_clear(outputs)
+    shown = [o["data"]["text/plain"] for o in last if o["output_type"] == "display_data"]
+    assert shown == [f"'shown {e}'" for e in range(4)] and texts(last).endswith("Here now: e, i\n")
 
 
 def test_names_come_back_into_a_later_kernel(kernel: Kernel) -> None:

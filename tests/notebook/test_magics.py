@@ -115,6 +115,12 @@ MISTAKES = [
     ("%%electron f(x) --resources 2\nx", "write cpu=2,gpu=1"),
     ("%%electron f(x) --on-error valu\nx", "did you mean 'value'"),
     ("%%lattice f(x) --dispatch\nx", "needs a value for x: write %%lattice f(x=...) --dispatch"),
+    ("%%lattice L(data, a, b='x') --dispatch\na", "write %%lattice L(data=..., a=..., b='x') --dispatch"),
+    ("%%electron f x # note\nx", "Did you mean: %%electron f(x)"),
+    ("%%electron f(x) --executor nowhere\nx", "there is no executor 'nowhere'"),
+    ("%%lattice f(x=1) --dispatch --executor loca\nx", "Did you mean 'local'?"),
+    ("%%lattice f(x=1) --dispatch -o class\nx", "the name of a variable"),
+    ("%covalent config nonsense", "no setting 'nonsense', and none about it"),
     ("%%lattice f(x=1) -o run\nx", "Did you mean: %%lattice f(x=1) --dispatch -o"),
     ("%%lattice f(x=1) --dispatch -o 3\nx", "the name of a variable"),
     ("%%dispatch --wiat\nx = 1", "Did you mean --wait?"),
@@ -133,6 +139,30 @@ def test_a_mistake_is_answered_with_what_was_meant(shell: Shell, cell: str, answ
     error, shown = shell.fails(cell)
     assert isinstance(error, UsageError)
     assert answer in shown, shown
+
+
+class TestLine:
+    def test_a_comment_at_its_end_is_one(self, shell: Shell) -> None:
+        shell.run("%%electron f(x, mark='# no') # with a 'comment\nx, mark")
+        assert shell["f"](1) == (1, "# no")
+        shell.run("%%electron g(x)# another\nx")
+        shell.run("%%electron h(x) --retries 2 --name '# h' # --timeout 3\nx")
+        assert shell["g"](1) == 1 and shell["h"].given == {"retries": 2, "name": "# h"}
+        shell.run("%covalent list --limit 1 # the newest")
+
+    @pytest.mark.parametrize(
+        "cell",
+        ["%%lattice flow(n=1) --dispatch -o keep\nn", "%%dispatch -o keep\nx = 1", "%%covalent_sql -o keep\nSELECT 1",
+         "%covalent result -o keep", "%covalent redispatch -o keep"],
+    )  # fmt: skip
+    def test_no_electron_is_replaced_by_a_variable(self, shell: Shell, cell: str) -> None:
+        shell.run("%%lattice once(n=1) --dispatch --wait\nn")
+        shell.run("%%electron keep(x)\nx")
+        before = ct.dispatches(limit=1, pandas=False)[0]["dispatch_id"]
+        error, shown = shell.fails(cell)
+        assert isinstance(error, UsageError) and "keep is an electron, which -o keep would replace" in shown
+        assert isinstance(shell["keep"], ct.electron(len).__class__)
+        assert ct.dispatches(limit=1, pandas=False)[0]["dispatch_id"] == before
 
 
 class TestLattice:
@@ -200,6 +230,51 @@ class TestCommands:
         assert shell.run("%covalent show") == shell["flow_run"]
         assert shell["flow_run"] in set(shell.run("%covalent list -n 3 --status completed").dispatch_id)
 
+    def test_a_first_word_may_be_an_electron_of_the_newest(self, shell: Shell) -> None:
+        shell.run("%%electron slow(x)\nprint('slow', x)\n1 / x")
+        shell.run("%%lattice flow() --dispatch\nslow(0)")
+        shell["flow_run"].wait(60)
+        shell.said()
+        shell.run("%covalent logs slow")
+        assert shell.said().startswith("slow 0\n")
+        shell.run("%covalent debug slow --bind")
+        assert isinstance(shell["debug_error"], ZeroDivisionError)
+        _, shown = shell.fails("%covalent cancel slow")
+        assert "nothing to cancel: flow" in shown
+        error, shown = shell.fails("%covalent logs slwo")
+        assert isinstance(error, ct.NotFound) and "no electron is called 'slwo'; did you mean 'slow'?" in shown
+        error, shown = shell.fails("%covalent logs 00000000")
+        assert isinstance(error, ct.NotFound) and "no dispatch '00000000'" in shown
+        error, shown = shell.fails("%covalent logs slow slow")
+        assert isinstance(error, UsageError) and "'slow' is no dispatch" in shown
+
+    def test_one_electron_of_the_newest_is_cancelled(self, shell: Shell) -> None:
+        shell.run("%%electron endless(x)\nimport time\nwhile x:\n    time.sleep(0.01)")
+        shell.run("%%lattice flow() --dispatch\n[endless(0), endless(1)]")
+        shell.run("%covalent cancel endless[x=1]")
+        assert str(shell["flow_run"].wait(60)) == "CANCELLED"
+
+    def test_names_of_the_newest_cell_are_fetched(self, shell: Shell) -> None:
+        shell.run("%%dispatch --wait\nfirst, second = 1, 2")
+        shell.run("del first, second")
+        shell.run("%covalent fetch second")
+        assert shell["second"] == 2 and "first" not in shell
+        error, shown = shell.fails("%covalent fetch third")
+        assert isinstance(error, ct.NotFound) and "the cell assigned no third; it assigned first, second" in shown
+
+    def test_recorded_code_runs_again_and_is_told_from_that_of_now(self, shell: Shell) -> None:
+        shell.run("%%electron halve(x)\n1 / x")
+        shell.run("%%lattice flow() --dispatch\nhalve(0)")
+        shell["flow_run"].wait(60)
+        shell.said()
+        shell.run("%covalent redispatch --failed -o again")
+        assert "--current" not in shell.said()
+        shell.run("%%electron halve(x)\n1")
+        shell.run("%covalent redispatch --failed -o again")
+        assert "The recorded code of flow runs; what is defined here differs: --current takes that." in shell.said()
+        shell.run("%covalent redispatch --failed --current -o again")
+        assert str(shell["again"].wait(60)) == "COMPLETED" and "--current" not in shell.said()
+
     def test_cancel(self, shell: Shell) -> None:
         shell.run("%%electron endless()\nimport time\nwhile True:\n    time.sleep(0.01)")
         shell.run("%%lattice flow() --dispatch\nendless()")
@@ -220,6 +295,8 @@ class TestCommands:
     def test_settings(self, shell: Shell) -> None:
         assert "executor" in {row["setting"] for row in shell.run("%covalent config")}
         assert shell.run("%covalent config executor") == "local"
+        about = {row["setting"] for row in shell.run("%covalent config cluster")}
+        assert "dask_cluster_class" in about and "panel" not in about
         error, shown = shell.fails("%covalent config exectuor=dask")
         assert isinstance(error, ct.ConfigError) and "executor" in shown and "covalent_jupyter/" not in shown
         assert shell.run("%covalent disk")["store"] and shell.run("%covalent cluster")
@@ -248,13 +325,13 @@ class TestLoading:
     def test_it_can_be_taken_back(self, bare_shell: Shell) -> None:
         kinds = bare_shell.ipython.magics_manager.magics
         before = {kind: set(names) for kind, names in kinds.items()}
-        hooks = set(bare_shell.ipython.strdispatchers["complete_command"].strs)
+        matchers = list(bare_shell.ipython.Completer.custom_matchers)
         bare_shell.run("%load_ext covalent_jupyter")
         assert "install_as_covalent" in bare_shell.said() or "covalent" in sys.modules
         bare_shell.run("%reload_ext covalent_jupyter")
         assert "electron" in kinds["cell"]
         bare_shell.run("%unload_ext covalent_jupyter")
         assert {kind: set(names) for kind, names in kinds.items()} == before
-        assert set(bare_shell.ipython.strdispatchers["complete_command"].strs) == hooks
+        assert bare_shell.ipython.Completer.custom_matchers == matchers
         error, _ = bare_shell.fails("%covalent status")
         assert isinstance(error, UsageError)

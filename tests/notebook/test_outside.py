@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
 
 import covalent_jupyter as ct
 from covalent_jupyter.errors import InvalidRequest
+from covalent_jupyter.notebook.fetching import fetch
 from covalent_jupyter.notebook.names import names_of
-from covalent_jupyter.notebook.outside import fetch
+from covalent_jupyter.notebook.touching import touched
+from covalent_jupyter.worker import cell as worker_cell
 
 from .conftest import Shell
 
@@ -53,6 +58,56 @@ class TestNames:
         found = names_of(ast.parse("df['a'][0] = 1\nobj.x.y += 2\ndel d[k]").body)
         assert set(found.mutates) == {"df", "obj", "d"} and found.reads >= {"df", "obj", "d", "k"}
 
+    @pytest.mark.parametrize(
+        ("source", "reads", "assigns"),
+        [
+            ("!rm -rf $folder/* ${x} {y + 1} {z[1:2]} $$pid", {"folder", "x", "y", "z"}, []),
+            ("!awk '{print $1}' $file", {"file"}, []),
+            ("folder = 1\n!ls $folder", set(), ["folder"]),
+            ("found = !ls {folder}", {"folder"}, ["found"]),
+            ("%cd $folder", {"folder"}, []),
+            ("%time total = f(data)\ntotal", {"f", "data"}, ["total"]),
+            ("%timeit -n 3 -r2 mine = df.a.sum()", {"df"}, []),
+            ("%prun -s cumulative -q g(q)", {"g", "q"}, []),
+            ("%time !ls $folder", {"folder"}, []),
+            ("def f():\n    !ls $folder", {"folder"}, ["f"]),
+            ("exec('new = old')", {"old"}, ["new"]),
+        ],
+    )
+    def test_inside_of_commands_and_magics(self, source: str, reads: set[str], assigns: list[str]) -> None:
+        import ast
+
+        transform = TransformerManager().transform_cell
+        found = names_of(ast.parse(transform(source)).body, transform)
+        assert found.reads - {"get_ipython", "exec", "print"} == reads and list(found.assigns) == assigns
+        assert found.texts >= reads
+
+    @pytest.mark.parametrize(
+        ("source", "maybe"),
+        [
+            ("clf.fit(X, y)", {"clf", "X", "y"}),
+            ("print(df, len(df))\nz = df + 1", set()),
+            ("nested['k'].append(9)", {"nested"}),
+            ("for n, m in zip(names, models):\n    m.fit()", {"names", "models", "m"}),
+            ("first = models[0]\nfirst.rate = 1", {"first", "models"}),
+            ("[m.fit() for m in models]", {"m", "models"}),
+            ("found = train(net, lr=rate)", {"net", "rate"}),
+        ],
+    )
+    def test_what_it_may_change(self, source: str, maybe: set[str]) -> None:
+        import ast
+
+        assert touched(ast.parse(source).body).maybe == maybe
+
+    def test_what_is_too_large_to_be_compared_is_told_of(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(worker_cell, "_COMPARED", 100)
+        scope = {"small": [1], "large": [1] * 1000, "given": [1] * 1000}
+        with worker_cell.Running(scope, [], watched={"small": True, "large": True, "given": False}) as run:
+            scope["small"].append(2)
+            scope["large"].append(2)
+        assert dict(run.names) == {"small": [1, 2]} and list(run.names.left) == ["large"]
+        assert "`large = large` in the cell brings it back" in run.names.left["large"]
+
 
 CELL = """%%dispatch --wait
 import math
@@ -81,13 +136,41 @@ class TestCell:
         shell.run(CELL)
         said = shell.said()
         assert "hello 21" in said and "Wall time" in said and "\n22\n" in said
-        assert "Here now: k, y, i, total, square, Point, point, df" in said
+        assert "Here now: k, y, i, total, square, Point, point, z, df" in said
         assert "Stayed there: lock (" in said and "create it inside the electron" in said
         assert [shell[name] for name in ("k", "y", "i", "total", "z")] == [20, 21, 2, 2, 22]
         assert shell["df"] == {"a": 0, "b": [1, 1]} and shell["point"].x == 3 and "lock" not in shell
         assert shell.run("math.pi > 3 and isinstance(point, Point)") and shell.run("basename('a/b')") == "b"
         shell.run("k = 100")
         assert shell.run("square(2)") == 200  # it is a function of this notebook now
+
+    def test_commands_and_magics_have_the_variables_of_the_notebook(self, shell: Shell) -> None:
+        shell.run("folder = '/x/out'\ndata = [1, 2, 3]\ndef ff():\n    return 7\ndef hh(p):\n    !echo $p and $folder")
+        shell.said()
+        shell.run(
+            "%%dispatch --wait\n!echo rm -rf $folder/* {folder} {len(data)}\nhh(4)\n%time total = sum(data)\n%time z = ff()"
+            "\n%timeit -n 1 -r 1 ff()\nfound = !echo $z $folder\nfound[0]"
+        )
+        said = shell.said()
+        assert "rm -rf /x/out/* /x/out 3" in said and "4 and /x/out" in said and "'7 /x/out'" in said
+        assert shell["total"] == 6 and shell["z"] == 7
+
+    def test_a_variable_that_a_shell_would_take_for_nothing(self, shell: Shell) -> None:
+        shell.run("folder = '/x/out'")
+        error, shown = shell.fails("%%dispatch --wait\n!echo rm -rf $folder/* $HOME")
+        assert isinstance(error, NameError) and "the shell would take $folder for an empty text" in str(error)
+        shell.run("%%dispatch --wait\n!echo $HOME\n!for f in 1 2; do echo $f; done\n!echo $nosuch")
+        assert shell.said().count("is no variable of the cell, the notebook or the environment") == 1
+
+    def test_what_is_bound_otherwise_comes_back_as_well(self, shell: Shell) -> None:
+        shell.run("data = [1, 2]\ncounter = 0\ndef count():\n    global counter\n    counter += 1")
+        shell.run("%%dispatch --wait\nexec('new = data[0]')\ncount()\nlocals()['other'] = eval('new + 1')")
+        assert "Here now: new, counter, other" in shell.said()
+        assert [shell[name] for name in ("new", "counter", "other")] == [1, 1, 2]
+
+    def test_a_cell_that_assigns_the_name_of_its_function(self, shell: Shell) -> None:
+        shell.run("%%dispatch --wait\ncell = 3")
+        assert shell["cell"] == 3
 
     def test_names_come_back_later_and_elsewhere(self, shell: Shell) -> None:
         shell.run("%%dispatch fit -o run\nscore = 0.9\nmodel = [1, 2]")
@@ -105,7 +188,7 @@ class TestCell:
     def test_while_it_runs_there_is_nothing_to_fetch(self, shell: Shell) -> None:
         shell.run("%%dispatch -o run\nimport time\nwhile True:\n    time.sleep(0.01)")
         error, shown = shell.fails("%covalent fetch run")
-        assert isinstance(error, ct.NotFinished) and "electrons completed" in shown
+        assert isinstance(error, ct.NotFinished) and "%covalent wait" in shown and "%%dispatch --wait" in shown
         shell["run"].cancel()
 
     def test_a_dispatch_that_is_no_cell(self, shell: Shell) -> None:
@@ -119,6 +202,64 @@ class TestCell:
         assert "line 4, in cell" in shown and "1 / (a - 1)" in shown and "covalent_jupyter/" not in shown
         error, shown = shell.fails("%%dispatch --wait\na = 1\nreturn a")
         assert type(error).__name__ == "SyntaxError" and error.lineno == 3 and "return a" in shown
+
+    def test_what_it_had_assigned_when_it_failed_comes_back(self, shell: Shell) -> None:
+        shell.run("data = [1]\nold = 1")
+        error, shown = shell.fails("%%dispatch --wait\ndel old\nkeep = {'a': [2] * 20000}\nkeep2 = undefined_name")
+        assert isinstance(error, NameError) and "Here now: keep" in shown and "line 4, in cell" in shown
+        assert len(shell["keep"]["a"]) == 20000 and "keep2" not in shell and "old" not in shell
+        found = ct.get_result(shell["_"])
+        assert found.electrons[0].status == "FAILED"
+        with pytest.raises(NameError):
+            _ = found.value
+        with pytest.raises(NameError):
+            _ = found.electrons[0].value
+        shell.run("del keep")
+        shell.said()
+        shell.run("%covalent fetch")
+        assert "The cell failed (NameError: name 'undefined_name' is not defined)" in shell.said()
+        assert len(shell["keep"]["a"]) == 20000
+        error, _ = shell.fails("%%dispatch --wait\nprint(undefined_name)")
+        assert isinstance(error, NameError)
+
+    def test_what_it_deletes_is_deleted_here(self, shell: Shell) -> None:
+        shell.run("x1 = 1\nx2 = 2\nlock = __import__('threading').Lock()\nrow = {'a': 1}")
+        shell.said()
+        shell.run("%%dispatch --wait\nx1 = x1 + 1\ndel x1, lock\nif False:\n    del x2\ndel row['a']\nnew = 1\ndel new")
+        assert "Deleted here as well: x1, lock" in shell.said()
+        assert "x1" not in shell and "lock" not in shell and shell["x2"] == 2 and shell["row"] == {}
+
+    def test_objects_that_it_changed_come_back(self, shell: Shell) -> None:
+        shell.run(
+            "class Model:\n    def fit(self, rows):\n        self.seen = len(rows)\n        return self\n"
+            "    def score(self):\n        return self.seen\n"
+            "model, rows, nested, models, same = Model(), [1, 2], {'k': []}, [Model(), Model()], [5]\n"
+            "def fill(where):\n    where.append(7)"
+        )
+        shell.said()
+        shell.run("same_before, filled = same, []")
+        shell.run(
+            "%%dispatch --wait\nmodel.fit(rows)\nprint(model.score())\nnested['k'].append(9)\nfor m in models:\n    m.fit(rows)\n"
+            "fill(filled)\nsame.count(5)\nlen(rows)"
+        )
+        assert "Here now: m, filled, model, models, nested\n" in shell.said()
+        assert shell["model"].score() == 2 and shell["nested"] == {"k": [9]} and shell["filled"] == [7]
+        assert [m.seen for m in shell["models"]] == [2, 2] and shell["same"] is shell["same_before"]
+        assert shell.run("isinstance(model, Model)")
+        shell.run("%%dispatch --wait\n%time nested['k'].append(10)")
+        assert shell["nested"] == {"k": [9, 10]}
+
+    def test_objects_that_a_function_changed_come_back(self, shell: Shell) -> None:
+        shell.run(
+            "log, other = [], [0]\ndef note(text):\n    log.append(text)\ndef twice(text):\n    note(text)\n    note(text)"
+        )
+        shell.run("%%dispatch --wait\ntwice('x')")
+        assert shell["log"] == ["x", "x"] and shell["other"] == [0]
+
+    def test_what_it_changed_before_it_failed_comes_back(self, shell: Shell) -> None:
+        shell.run("rows = []")
+        shell.fails("%%dispatch --wait\nrows.append(1)\n1 / 0")
+        assert shell["rows"] == [1]
 
     def test_what_cannot_be_captured_is_named(self, shell: Shell) -> None:
         shell.run("import sqlite3\nconn = sqlite3.connect(':memory:')")
@@ -143,8 +284,21 @@ class TestCell:
         assert shell["_"] != first and shell["only"] == 12
 
     def test_time_on_top_is_no_obstacle(self, shell: Shell) -> None:
+        shell.said()
         shell.run("%%dispatch --wait\n%%time\ntimed = 1")
-        assert shell["timed"] == 1
+        said = shell.said()
+        assert shell["timed"] == 1 and "CPU times: user" in said and "Wall time:" in said
+
+    def test_the_folder_may_be_changed_and_the_kernel_cannot_be_emptied(self, shell: Shell, tmp_path: Path) -> None:
+        shell.run(f"folder = {str(tmp_path)!r}\nimport os")
+        shell.run("%%dispatch --wait\n%cd $folder\nwhere = os.getcwd()")
+        assert shell["where"] == str(tmp_path) and os.getcwd() != str(tmp_path)
+        error, shown = shell.fails("%%dispatch --wait\n%reset -f")
+        assert (
+            isinstance(error, RuntimeError)
+            and "run it in a cell of its own" in shown
+            and "assigned nothing" not in shown
+        )
 
     def test_packages_are_not_installed_from_inside(self, shell: Shell) -> None:
         error, shown = shell.fails("%%dispatch --wait\n%pip install numpy")

@@ -242,6 +242,27 @@ def test_a_sweep_is_a_panel_with_a_table_and_a_plot_that_go_on(front: FrontEnd, 
     assert panel[MIME]["row"]["status"] == "COMPLETED" and below["text/html"].count("<circle") == 3
 
 
+def test_every_display_of_a_sweep_shows_what_was_added_later(front: FrontEnd, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    front.run(f"s = ct.sweep(wait_for, [{{'path': {str(first)!r}, 'n': 1}}])\ns")
+    first.touch()
+    front.run("s.wait()")
+    front.until(lambda m: m["msg_type"] == "update_display_data" and "1 point:" in str(m) and "1 completed" in str(m))
+    front.run(f"s.add([{{'path': {str(second)!r}, 'n': 2}}])")
+    panel, below = front.displayed("display_data")[-2:]
+    assert panel[MIME]["row"]["name"] == "wait_for × 1 more" and "2 points" in below["text/html"]
+    second.touch()
+    drawn: set[str] = set()
+
+    def both(message: dict[str, Any]) -> bool:
+        content = message["content"]
+        if message["msg_type"] == "update_display_data" and "2 points: 2 completed" in content["data"]["text/html"]:
+            drawn.add(content["transient"]["display_id"])
+        return len(drawn) == 2
+
+    front.until(both)
+
+
 def test_an_interrupt_leaves_panel_and_dispatch_alone(front: FrontEnd, tmp_path: Path) -> None:
     flag = tmp_path / "flag"
     waiting = front.send(f"ct.dispatch_sync(waiting)({str(flag)!r}, 2)")
