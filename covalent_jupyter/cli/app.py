@@ -7,6 +7,7 @@ import difflib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from .. import config
 from .._version import __version__
@@ -26,17 +27,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mistyped = next((word for word in given[:1] if not word.startswith("-") and word not in commands), None)
     if mistyped is not None:
         near = difflib.get_close_matches(mistyped, commands, 1, 0.5)
-        complain(f"there is no command {mistyped!r}." + (f" Did you mean `jupyter covalent {near[0]}`?" if near else "")
-                 + f" The commands are: {', '.join(commands)}")  # fmt: skip
-        return 2
+        meant = f" Did you mean `jupyter covalent {near[0]}`?" if near else ""
+        return _mistyped(given, f"there is no command {mistyped!r}.{meant} The commands are: {', '.join(commands)}")
     try:
         options = parser.parse_args(given)
+        if options.command is None and options.json:
+            raise Mistyped(f"which command? The commands are: {', '.join(commands)}", parser.format_usage())
     except SystemExit as end:
         return int(end.code or 0)
+    except Mistyped as error:
+        return _mistyped(given, str(error), error.usage)
     if options.command is None:
         parser.print_help()
         return 2
     return run(options)
+
+
+class Mistyped(Exception):
+    """The command line is not one that there is; ``usage`` is how it goes."""
+
+    def __init__(self, message: str, usage: str) -> None:
+        super().__init__(message)
+        self.usage = usage
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises :class:`Mistyped` instead of ending the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Mistyped(message, self.format_usage())
+
+
+def _mistyped(given: Sequence[str], message: str, usage: str = "") -> int:
+    """Says so, as JSON too where that was asked for; the exit code."""
+    Out(json="--json" in given).data({"error": "Mistyped", "message": message})
+    print(usage, end="", file=sys.stderr)
+    complain(message)
+    return 2
 
 
 def run(options: argparse.Namespace) -> int:
@@ -60,12 +87,10 @@ def run(options: argparse.Namespace) -> int:
 
 def build_parser() -> tuple[argparse.ArgumentParser, list[str]]:
     """The parser, and the names of its commands."""
-    common = argparse.ArgumentParser(add_help=False)
+    common = Parser(add_help=False)
     common.add_argument("--json", action="store_true", help="answer as JSON")
     common.add_argument("--store", metavar="DIR", default="", help="folder of the store, instead of the configured one")
-    parser = argparse.ArgumentParser(
-        prog="jupyter covalent", description="Lattices of electrons: the service, its runs and its store."
-    )
+    parser = Parser(prog="jupyter covalent", description="Lattices of electrons: the service, its runs and its store.")
     parser.add_argument("--version", action="version", version=f"covalent-jupyter {__version__}")
     parser.set_defaults(json=False, store="")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
@@ -81,6 +106,13 @@ def build_parser() -> tuple[argparse.ArgumentParser, list[str]]:
     return parser, list(commands.choices)
 
 
+def _several(text: str) -> int:
+    """A whole number from 1."""
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
 Add = Callable[[str, Command, str], argparse.ArgumentParser]
 
 
@@ -94,7 +126,7 @@ def _add_service(add: Add) -> None:
 
 def _add_runs(add: Add) -> None:
     listing = add("list", runs.list_runs, "list dispatches, newest first")
-    listing.add_argument("-n", "--limit", type=int, default=20, help="how many (default 20)")
+    listing.add_argument("-n", "--limit", type=_several, default=20, help="how many (default 20)")
     listing.add_argument("--status", action="append", metavar="STATE", help="only these states; may be repeated")
     listing.add_argument("--name", metavar="TEXT", help="text in name or id")
     listing.add_argument("--lattice", metavar="NAME", help="of this lattice")
@@ -103,7 +135,7 @@ def _add_runs(add: Add) -> None:
     listing.add_argument("--notebook", metavar="PATH", help="from this notebook")
     show = add("show", runs.show, "show a dispatch: state, error, electrons")
     show.add_argument("id", help="id, the start of one, or `latest`")
-    show.add_argument("--electrons", type=int, default=40, metavar="N", help="how many electrons (default 40)")
+    show.add_argument("--electrons", type=_several, default=40, metavar="N", help="how many electrons (default 40)")
     show.add_argument("--graph", action="store_true", help="draw the transport graph, too")
     logs = add("logs", runs.logs, "print what electrons printed")
     logs.add_argument("id", help="id, the start of one, or `latest`")
@@ -153,7 +185,7 @@ def _add_rest(add: Add) -> None:
     sql = add("sql", notes.sql, "answer one SELECT over past runs")
     sql.add_argument("query", nargs="?", help="the query; `-` or nothing: from standard input")
     sql.add_argument("--schema", action="store_true", help="list views and columns")
-    sql.add_argument("-n", "--max-rows", type=int, default=1000, metavar="N", help="rows at most (default 1000)")
+    sql.add_argument("-n", "--max-rows", type=_several, default=1000, metavar="N", help="rows at most (default 1000)")
     add("disk", service.disk, "say what the store takes on the disk")
     cluster = add("cluster", service.cluster, "list executors, or restart, scale or close the Dask cluster")
     cluster.add_argument("action", nargs="?", choices=("restart", "scale", "close"))

@@ -19,6 +19,7 @@ from .._version import __version__
 from ..client.connection import settings
 from ..client.dispatching import dispatch
 from ..client.display import duration_text, plain, size_text
+from ..client.finding import DOCTOR
 from ..client.waiting import wait_for
 from ..demo import probe
 from ..errors import CovalentError
@@ -228,10 +229,10 @@ def _service() -> Check:
 
 
 def _dispatch() -> Check:
-    """A lattice of one electron, through everything."""
+    """A lattice of one electron, through everything. It stays only if it went wrong."""
     began = time.monotonic()
     try:
-        handle = dispatch(probe, name="doctor", tags=("doctor",))(41)
+        handle = dispatch(probe, name="doctor", tags=(DOCTOR,))(41)
         row = wait_for(handle.rest, handle, PATIENCE)
         if not row.status.ended:
             handle.cancel()
@@ -246,11 +247,12 @@ def _dispatch() -> Check:
                 f"look at {settings().store_dir / 'service.log'} and {settings().store_dir / 'hosts'}",
             )
         value = handle.value()
+        handle.rest.delete(handle)  # what was only a test is no past run
     except (CovalentError, OSError) as error:
         return Check(
             "test dispatch",
             "bad",
-            f"{type(error).__name__}: {error}",
+            str(error) if isinstance(error, CovalentError) else f"{type(error).__name__}: {error}",
             f"look at {settings().store_dir / 'service.log'}",
         )
     if row.status is not Status.COMPLETED or value != 42:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from ..client.display import Cell, paint, plain, text_table
+from ..errors import InvalidRequest
 
 
 class Out:
@@ -59,10 +60,10 @@ def complain(text: str) -> None:
 
 
 def confirmed(question: str, yes: bool) -> bool:
-    """Whether the user agrees; without a terminal only ``--yes`` does."""
+    """Whether the user agrees; asked beside the answer, which a program may read. InvalidRequest where nobody can answer."""
     if yes:
         return True
     if not sys.stdin.isatty():
-        complain(f"{question} Add --yes where nobody can answer.")
-        return False
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+        raise InvalidRequest(f"{question} Add --yes where nobody can answer")
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -12,6 +12,7 @@ from ..client.display import (
     DISPATCH_HEADER,
     ELECTRON_HEADER,
     ago_text,
+    counted,
     counts_text,
     dispatch_cells,
     duration_text,
@@ -26,12 +27,13 @@ from ..client.failures import electron_text, failed_electrons
 from ..client.finding import find_dispatch
 from ..client.nodes import chosen_nodes, find_nodes
 from ..client.progress import TerminalLine
+from ..client.repeating import send_again
 from ..client.rest import Rest, connect
 from ..client.waiting import wait_for
 from ..errors import InvalidRequest
 from ..model import DispatchRow, ElectronRow, Status
 from .graphtext import draw
-from .output import Out, confirmed
+from .output import Out, complain, confirmed
 
 #: seconds between two looks at a growing log
 FOLLOW = 0.3
@@ -187,16 +189,19 @@ def cancel(options: argparse.Namespace, out: Out) -> int:
 def _ids(value: Any) -> str:
     if not isinstance(value, list):
         return str(value)
-    return f"{len(value)} electrons: " + ", ".join(map(str, value[:20])) + (" ..." if len(value) > 20 else "")
+    return (
+        f"{counted(len(value), 'electron')}: " + ", ".join(map(str, value[:20])) + (" ..." if len(value) > 20 else "")
+    )
 
 
 def redispatch(options: argparse.Namespace, out: Out) -> int:
     rest = connect()
     row = find_dispatch(rest, options.id)
-    body: dict[str, Any] = {"reuse": options.reuse}
-    if options.seed is not None:
-        body["seed"] = options.seed
-    new_id = str(rest.redispatch(row.dispatch_id, **body)["dispatch_id"])
+    old = rest.manifest(row.dispatch_id)
+    # what a command has on its sys.path is nobody's choice
+    new_id, warnings = send_again(rest, old, reuse=options.reuse, seed=options.seed, additions=())
+    for text in warnings:
+        complain(text)
     if options.wait:
         progress = TerminalLine(sys.stderr).update if sys.stderr.isatty() else None
         ended = wait_for(rest, new_id, on_change=progress)
@@ -213,6 +218,7 @@ def delete(options: argparse.Namespace, out: Out) -> int:
     rows = [find_dispatch(rest, typed) for typed in options.ids]
     names = ", ".join(f"{plain(row.name)} {row.dispatch_id[:8]}" for row in rows)
     if not confirmed(f"Delete {names} with all values and logs?", options.yes):
+        out.data({"deleted": [], "freed": 0})
         return 1
     deleted: list[str] = []
     freed = 0
@@ -221,8 +227,12 @@ def delete(options: argparse.Namespace, out: Out) -> int:
         deleted += [str(d) for d in answer.get("deleted", [])]
         freed += int(answer.get("freed", 0))
     out.data({"deleted": deleted, "freed": freed})
-    out.say(f"Deleted {len(deleted)} dispatches; {size_text(freed)} are free again.")
+    out.say(f"Deleted {_dispatches(len(deleted))}; {size_text(freed)} are free again.")
     return 0
+
+
+def _dispatches(count: int) -> str:
+    return counted(count, "dispatch", "dispatches")
 
 
 def _since(age: str | None) -> float | None:
@@ -254,14 +264,15 @@ def purge(options: argparse.Namespace, out: Out) -> int:
     count = len(preview.get("would_delete", []))
     if options.dry_run or not count:
         out.data(preview)
-        out.say(f"{count} dispatches ended more than {options.older_than} ago.")
+        out.say(f"{_dispatches(count)} ended more than {options.older_than} ago.")
         return 0
     if not confirmed(
-        f"Delete {count} dispatches that ended more than {options.older_than} ago, with all values and logs?",
+        f"Delete {_dispatches(count)} that ended more than {options.older_than} ago, with all values and logs?",
         options.yes,
     ):
+        out.data({"deleted": [], "freed": 0})
         return 1
     answer = rest.post("purge", timeout=600.0, **body, dry_run=False)
     out.data(answer)
-    out.say(f"Deleted {count} dispatches; {size_text(int(answer.get('freed', 0) or 0))} are free again.")
+    out.say(f"Deleted {_dispatches(count)}; {size_text(int(answer.get('freed', 0) or 0))} are free again.")
     return 0

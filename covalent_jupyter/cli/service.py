@@ -12,10 +12,11 @@ from .._version import __version__
 from ..client.connection import Endpoint, server_endpoint, settings
 from ..client.display import ago_text, plain, size_text
 from ..client.rest import Rest, connect
+from ..client.tables import largest
 from ..errors import ConfigError, InvalidRequest, ServiceUnavailable
 from ..model import ConnectionFile
 from ..place import network_warning
-from .output import Out
+from .output import Out, complain
 
 NOT_RUNNING = 3  # exit code of ``status``, as of systemd's
 
@@ -114,6 +115,9 @@ def disk(options: argparse.Namespace, out: Out) -> int:
     parts = sorted(dict(found.get("parts", {})).items(), key=lambda item: -item[1])
     out.facts([*((name, size_text(size)) for name, size in parts if size), ("all", size_text(found["total"])),
                ("free", size_text(found["free"])), ("budget", size_text(found["budget"]))])  # fmt: skip
+    for header, rows in largest(found):
+        out.say()
+        out.table(header, rows)
     if found["total"] > 0.8 * found["budget"]:
         out.say("More than 80% of the budget are used: `jupyter covalent purge --older-than 30d` frees some.", "err")
     return 0
@@ -175,7 +179,8 @@ def _tell(rest: Rest, name: str, value: Any) -> bool:
     """Whether a service ran and has been told."""
     if rest.connector.find() is None:
         return False
-    rest.patch("config", **{name: value})
+    for text in rest.patch("config", **{name: value}).get("warnings", ()):
+        complain(text)
     return True
 
 

@@ -18,6 +18,7 @@ import covalent_jupyter as ct
 from covalent_jupyter.cli import main
 from covalent_jupyter.cli.runs import seconds_of
 from covalent_jupyter.client.rest import connect
+from covalent_jupyter.demo import probe
 from covalent_jupyter.errors import InvalidRequest
 from tests.client import flows
 
@@ -200,12 +201,36 @@ def test_cancel_redispatch_delete(run: Any, tmp_path: Path) -> None:
     again = run("redispatch", done, "--reuse", "changed", "--wait", "--json").data
     assert again["status"] == "COMPLETED" and again["redispatch_of"] == done and again["counts"]["reused"] == 2
     assert run("redispatch", done).out.strip() != done
-    assert run("delete", done).code == 1  # nobody can be asked
+    refused = run("delete", done, "--json")  # nobody can be asked
+    assert refused.code == 1 and "--yes" in refused.data["message"] and "--yes" in refused.err
     assert ct.get_result(done).status == "COMPLETED"
     deleted = run("delete", done[:13], "--yes", "--json").data
     assert deleted["deleted"] == [done]
     with pytest.raises(ct.NotFound):
         ct.get_result(done)
+
+
+def test_mistyped_lines_are_json_where_that_is_asked_for(run: Any) -> None:
+    for words in (
+        ["list", "-n", "0"],
+        ["list", "--nonsense"],
+        ["lst"],
+        ["show"],
+        ["redispatch", "latest", "--reuse", "all"],
+        [],
+    ):
+        said = run(*words, "--json")
+        assert said.code == 2 and said.data["error"] == "Mistyped" and said.data["message"] in said.err
+    assert "-n/--limit: '0' is not a whole number from 1" in run("list", "-n", "0").err
+    assert run("lst").out == "" and "limit: expected `int` <= 10000" in run("list", "-n", "10001").err
+
+
+def test_one_is_no_several(run: Any) -> None:
+    handle = ct.dispatch(flows.one)(1)
+    handle.wait(60)
+    assert "Its only electron is 0, called add" in run("cancel", handle, "nothing").err
+    assert "there is no electron 7: this dispatch has one, 0" in run("logs", handle, "7").err
+    assert run("delete", handle, "--yes").out.startswith("Deleted 1 dispatch; ")
 
 
 def test_purge_disk_cluster(run: Any) -> None:
@@ -214,6 +239,8 @@ def test_purge_disk_cluster(run: Any) -> None:
     assert len(run("purge", "--older-than", "0", "--dry-run", "--json").data["would_delete"]) >= 1
     assert run("purge", "--older-than", "soon").code == 1
     assert run("disk", "--json").data["total"] > 0 and "free" in run("disk").out
+    assert "largest dispatches  lattice" in run("disk").out and "largest dispatches  lattice" in repr(ct.disk())
+    assert "{" not in repr(ct.disk()) and "largest lattices" in ct.disk()._repr_html_()
     executors = run("cluster", "--json").data["executors"]
     assert [e["name"] for e in executors] == ["local"] and "local" in run("cluster").out
     assert "how many slots" in run("cluster", "scale").err
@@ -250,7 +277,13 @@ def test_another_store(run: Any, tmp_path: Path) -> None:
 
 
 def test_doctor(run: Any) -> None:
+    before = ct.dispatch(flows.outer)(1)
+    before.wait(60)
     said = run("doctor")
+    assert run("show", "latest", "--json").data["dispatch"]["dispatch_id"] == before  # nor a run of its sublattice
+    assert "doctor" not in run("list").out
+    ct.dispatch(probe, tags=["doctor"])().wait(60)  # one that went wrong stays
+    assert run("show", "latest", "--json").data["dispatch"]["dispatch_id"] == before
     assert said.code == 0 and "test dispatch: 41 + 1 = 42" in said.out and "Everything works" in said.out
     data = run("doctor", "--no-dispatch", "--json").data
     assert data["ok"] and data["packages"]["covalent-jupyter"] == ct.__version__
