@@ -39,7 +39,7 @@ export class Actions {
     const stopped = await this.each(open, row => model.cancel(row.dispatch_id), row =>
       trans.__('%1 was not cancelled', nameOf(row))
     );
-    if (stopped.length > 0 && sum(stopped, 'completed') > 0) {
+    if (stopped.length > 0) {
       this.offerToContinue(stopped);
     }
   }
@@ -99,6 +99,20 @@ export class Actions {
     await this.annotate([row], () => ({ label: label.trim() }));
   }
 
+  /** The same, with a dialog: where the row is not at hand. */
+  async askForName(row: DispatchRow): Promise<void> {
+    const { trans } = this;
+    const { value } = await InputDialog.getText({
+      title: trans.__('Rename the dispatch'),
+      label: trans.__('Name (empty: the name of its lattice)'),
+      text: nameOf(row),
+      okLabel: trans.__('Rename')
+    });
+    if (value !== null) {
+      await this.rename(row, value.trim() === row.name ? '' : value);
+    }
+  }
+
   /** Without `tags`, asks for them; several dispatches keep those that they do not share. */
   async tag(rows: DispatchRow[], tags?: string[]): Promise<void> {
     if (rows.length === 0) {
@@ -155,7 +169,7 @@ export class Actions {
     const { trans } = this;
     const words = trans._n('%2 is cancelled.', '%1 dispatches are cancelled.', rows.length, nameOf(rows[0]));
     const kept = trans._n('%1 finished electron is kept.', '%1 finished electrons are kept.', sum(rows, 'completed'));
-    Notification.info(`${words} ${kept}`, {
+    Notification.info(sum(rows, 'completed') > 0 ? `${words} ${kept}` : words, {
       autoClose: 15_000,
       actions: [
         {

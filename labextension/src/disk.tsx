@@ -45,6 +45,9 @@ function Usage({ disk, nameFor, choose, trans }: Props): JSX.Element {
     id: dispatch_id,
     bytes
   }));
+  if (lattices.length + dispatches.length === 0) {
+    return <p>{trans.__('In %1. No dispatch keeps anything: all of it is of the store itself.', disk.store)}</p>;
+  }
   return (
     <>
       <p className="jp-Covalent-mute">
@@ -52,9 +55,25 @@ function Usage({ disk, nameFor, choose, trans }: Props): JSX.Element {
       </p>
       <Largest title={trans.__('Largest lattices')} entries={lattices} choose={choose} />
       <Largest title={trans.__('Largest dispatches')} entries={dispatches} choose={choose} />
-      {lattices.length + dispatches.length === 0 && <p>{trans.__('Nothing is kept yet.')}</p>}
+      {lattices.length > 0 && <p className="jp-Covalent-mute">{restOf(disk, trans)}</p>}
     </>
   );
+}
+
+/** What the lists leave out: they tell of values, printed text and graphs, and values that several share count for each. */
+export function restOf({ parts }: Disk, trans: TranslationBundle): string {
+  const names: Record<string, string> = {
+    database: trans.__('database'),
+    log: trans.__("the service's log"),
+    hosts: trans.__('executor hosts'),
+    work: trans.__('folders of electrons'),
+    spool: trans.__('what waits to be stored'),
+    uploads: trans.__('uploads')
+  };
+  const told = Object.entries(names).filter(([part]) => (parts[part] ?? 0) > 0);
+  const rest = told.sort(([a], [b]) => parts[b] - parts[a]).map(([part, name]) => `${name} ${size(parts[part])}`);
+  const shared = trans.__('Values that several dispatches share count for each.');
+  return rest.length === 0 ? shared : `${trans.__('Beside these there are: %1.', rest.join(', '))} ${shared}`;
 }
 
 interface Entry {

@@ -2,6 +2,7 @@ import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
 import { ISource, Link, messageOf, RequestError } from './source';
+import { telling } from './telling';
 import {
   Changes,
   DispatchRow,
@@ -123,6 +124,11 @@ export class DispatchModel implements IDisposable {
 
   /** What tells an electron from its siblings, such as "C=0.1"; "" until the graph is there. */
   inputsOf(node: number): string {
+    return this._telling.get(node) ?? '';
+  }
+
+  /** All that an electron was given, besides values of others: "C=0.1, gamma=0.7". */
+  givenOf(node: number): string {
     return this._graph?.inputs?.[node] ?? '';
   }
 
@@ -302,6 +308,7 @@ export class DispatchModel implements IDisposable {
     const graph = await this.source.request<Graph>(`dispatches/${this._id}/graph`);
     this._states = new Map(graph.nodes.map(([node, , , status]) => [node, status]));
     this._graph = graph;
+    this._telling = telling(graph);
     this._revision += 1;
     this._changed.emit();
   }
@@ -353,6 +360,7 @@ export class DispatchModel implements IDisposable {
   private _id: string;
   private _row: DispatchRow | null = null;
   private _graph: Graph | null = null;
+  private _telling: ReadonlyMap<number, string> = new Map();
   private _presence: Presence = 'loading';
   private _problem = '';
   private _revision = 0;

@@ -69,7 +69,7 @@ export class Feed implements ISource, IDisposable {
   async request<T>(path: string, query: Query = {}, init: RequestInit = {}): Promise<T> {
     const reads = (init.method ?? 'GET') === 'GET';
     const answer = await requestAPI<T>(this.settings, path, reads ? { ...query, ...NO_START } : query, init);
-    this._skew = answer.skew;
+    this._skew = answer.skew ?? this._skew;
     return answer.data;
   }
 

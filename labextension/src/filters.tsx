@@ -5,13 +5,17 @@ import * as React from 'react';
 
 import { CommandIDs } from './commands';
 import { ListProps } from './list';
-import { GROUPINGS, StateFilter } from './filter';
+import { GROUPINGS, STATE_FILTERS, StateFilter } from './filter';
+import { openBelow } from './menus';
 
 function groupingMenu(commands: CommandRegistry): Menu {
   const menu = new Menu({ commands });
   GROUPINGS.forEach(by => menu.addItem({ command: CommandIDs.groupBy, args: { by } }));
   return menu;
 }
+
+/** What stands for the word of a state where there is little room: its sign in the rows. */
+const SIGNS: Record<StateFilter, string> = { all: '', running: '◐', completed: '✓', failed: '✕', cancelled: '⊘' };
 
 /** Search, chips for states and the current notebook, and how the list is grouped. */
 export function FilterBar({ model, view, commands, trans }: ListProps): JSX.Element {
@@ -21,13 +25,15 @@ export function FilterBar({ model, view, commands, trans }: ListProps): JSX.Elem
     lattice: trans.__('Grouped by lattice'),
     notebook: trans.__('Grouped by notebook')
   }[model.grouping];
-  const { all, running, failed } = model.totals;
+  const { totals } = model;
   const { filter } = model;
-  const chips: [StateFilter, string][] = [
-    ['all', trans.__('All %1', all)],
-    ['running', trans.__('Running %1', running)],
-    ['failed', trans.__('Failed %1', failed)]
-  ];
+  const words: Record<StateFilter, string> = {
+    all: trans.__('All'),
+    running: trans.__('Running'),
+    completed: trans.__('Completed'),
+    failed: trans.__('Failed'),
+    cancelled: trans.__('Cancelled')
+  };
   const notebook = filter.notebook || view.notebook;
   return (
     <div className="jp-Covalent-filter">
@@ -45,19 +51,21 @@ export function FilterBar({ model, view, commands, trans }: ListProps): JSX.Elem
           title={grouped}
           aria-label={grouped}
           aria-haspopup="menu"
-          onClick={event => {
-            const { right, bottom } = event.currentTarget.getBoundingClientRect();
-            menu.open(right, bottom, { horizontalAlignment: 'right' });
-          }}
+          onClick={event => openBelow(menu, event.currentTarget, 'right')}
         >
           <filterListIcon.react tag="span" elementSize="normal" />
         </button>
       </div>
       <div className="jp-Covalent-chips">
-        {chips.map(([state, words]) => (
-          <button key={state} aria-pressed={filter.state === state} onClick={() => model.setFilter({ state })}>
-            {words}
-          </button>
+        {STATE_FILTERS.map(state => (
+          <Chip
+            key={state}
+            word={words[state]}
+            sign={SIGNS[state]}
+            count={totals[state]}
+            pressed={filter.state === state}
+            onClick={() => model.setFilter({ state })}
+          />
         ))}
         {notebook && (
           <button
@@ -72,5 +80,24 @@ export function FilterBar({ model, view, commands, trans }: ListProps): JSX.Elem
         )}
       </div>
     </div>
+  );
+}
+
+interface ChipProps {
+  word: string;
+  sign: string;
+  count: number;
+  pressed: boolean;
+  onClick: () => void;
+}
+
+function Chip({ word, sign, count, pressed, onClick }: ChipProps): JSX.Element {
+  const name = `${word} ${count}`;
+  return (
+    <button aria-pressed={pressed} aria-label={name} title={name} onClick={onClick}>
+      {sign && <span className="jp-Covalent-chipSign">{sign} </span>}
+      <span className={sign && 'jp-Covalent-chipWord'}>{word} </span>
+      {count}
+    </button>
   );
 }

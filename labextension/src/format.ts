@@ -13,12 +13,53 @@ export function elapsed(seconds: number): string {
     : `${minutes}:${two(whole % 60)}`;
 }
 
+/** 0.0004 -> "<1 ms", 0.012 -> "12 ms", 0.84 -> "0.84 s", 31.2 -> "31 s", 190 -> "3:10". */
+export function duration(seconds: number | null | undefined): string {
+  if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) {
+    return '';
+  }
+  if (seconds < 0.001) {
+    return '<1 ms';
+  }
+  if (seconds < 0.1) {
+    return `${Math.round(seconds * 1000)} ms`;
+  }
+  if (seconds < 10) {
+    return `${seconds.toFixed(seconds < 1 ? 2 : 1)} s`;
+  }
+  return seconds < 60 ? `${Math.round(seconds)} s` : elapsed(seconds);
+}
+
+/** How long a dispatch took; while it runs, so far, by the second. */
+export function lasted(row: DispatchRow, now: number): string {
+  const began = row.started ?? row.created;
+  return row.ended === null ? elapsed(now - began) : duration(row.ended - began);
+}
+
 /** Time of day, such as "10:41". */
 export function clock(seconds: number): string {
   return new Date(seconds * 1000).toLocaleTimeString([], {
     hour: '2-digit',
     minute: '2-digit'
   });
+}
+
+/** A moment, with as much of its day as is needed: "10:41", "10:41:07" with `seconds`, "Nov 24, 10:41", "11/24/2025, 10:41". */
+export function moment(at: number, now: number, options: { seconds?: boolean } = {}): string {
+  const date = new Date(at * 1000);
+  const time: Intl.DateTimeFormatOptions = {
+    hour: '2-digit',
+    minute: '2-digit',
+    ...(options.seconds ? { second: '2-digit' } : {})
+  };
+  if (daysAgo(at, now) === 0) {
+    return date.toLocaleTimeString([], time);
+  }
+  const day: Intl.DateTimeFormatOptions =
+    date.getFullYear() === new Date(now * 1000).getFullYear()
+      ? { month: 'short', day: 'numeric' }
+      : { year: 'numeric', month: 'short', day: 'numeric' };
+  return date.toLocaleString([], { ...day, ...time });
 }
 
 export function dateAndTime(seconds: number): string {
@@ -64,6 +105,11 @@ export function firstLine(text: string): string {
 /** What people call a dispatch. */
 export function nameOf(row: DispatchRow): string {
   return row.label || row.name || row.lattice;
+}
+
+/** The tags that people gave it. What a sweep is known by in searches is its id, which is shown beside them. */
+export function shownTags(row: DispatchRow): string[] {
+  return row.tags.filter(tag => !tag.startsWith('sweep:'));
 }
 
 /** 1234567 -> "1.2 MB". */

@@ -7,6 +7,7 @@ import * as React from 'react';
 import { CommandIDs } from './commands';
 import { dateAndTime, size } from './format';
 import { useChanges } from './hooks';
+import { openBelow } from './menus';
 import { CovalentModel } from './model';
 import { ServiceModel } from './service';
 
@@ -22,10 +23,6 @@ export function Header(props: Props): JSX.Element {
   const { model, service, commands, trans } = props;
   useChanges(model, service);
   const [menu] = React.useState(() => serviceMenu(commands, trans));
-  const openMenu = (event: React.MouseEvent<HTMLElement>) => {
-    const { left, bottom } = event.currentTarget.getBoundingClientRect();
-    menu.open(left, bottom);
-  };
   return (
     <div className="jp-Covalent-header">
       <div className="jp-Covalent-title">
@@ -44,7 +41,7 @@ export function Header(props: Props): JSX.Element {
             title={trans.__('Service, cluster, settings')}
             aria-label={trans.__('Service, cluster, settings')}
             aria-haspopup="menu"
-            onClick={openMenu}
+            onClick={event => openBelow(menu, event.currentTarget, 'left')}
           >
             <ellipsesIcon.react tag="span" elementSize="normal" />
           </button>
@@ -102,8 +99,8 @@ function Workers({ service, trans }: Props): JSX.Element | null {
   const bad = executors.filter(executor => !['ready', 'starting'].includes(executor.state));
   const tone = bad.length > 0 ? 'bad' : starting ? 'warn' : 'good';
   const lines = executors.map(executor => {
-    const { name, state, slots, workers, message } = executor;
-    const words = trans.__('%1: %2, %3 slots, %4 workers', name, state, slots, workers);
+    const { name, state, slots, message } = executor;
+    const words = trans._n('%2: %3, one electron at a time', '%2: %3, %1 electrons at a time', slots, name, state);
     return message ? `${words}\n${message}` : words;
   });
   return (

@@ -1,5 +1,6 @@
 import { daysAgo } from './format';
 import { CovalentModel } from './model';
+import { shortPaths } from './paths';
 import { hasEnded } from './states';
 import { DispatchRow } from './types';
 
@@ -29,9 +30,10 @@ export function itemsOf(model: CovalentModel, words: Words): Item[] {
   if (model.grouping === 'day') {
     byDay(items, model, words);
   } else {
+    const short = shortPaths(model.grouping === 'notebook' ? model.groups.map(group => group.key) : []);
     for (const group of model.groups) {
       const open = model.isOpen(group.key);
-      const title = model.grouping === 'notebook' ? tail(group.key) || words.noNotebook : group.key;
+      const title = (short.get(group.key) ?? group.key) || words.noNotebook;
       const count = model.pastTotal(group.key);
       items.push({ kind: 'heading', key: `#group ${group.key}`, title, group: group.key, count, open });
       if (open) {
@@ -83,10 +85,6 @@ function day(seconds: number, now: number, words: Words): string {
     return words.today;
   }
   return days === 1 ? words.yesterday : new Date(seconds * 1000).toLocaleDateString();
-}
-
-function tail(path: string): string {
-  return path.split('/').pop() ?? path;
 }
 
 /** Heights in units of the font's size: known before anything is drawn, so that nothing jumps. */

@@ -8,7 +8,7 @@ import { CommandIDs } from './commands';
 import { FilterBar } from './filters';
 import { idLength } from './format';
 import { useChanges, useTick } from './hooks';
-import { differences } from './inputs';
+import { differences, Telling } from './inputs';
 import { heightOf, Item, itemsOf, orderOf, Words } from './items';
 import { CovalentModel } from './model';
 import { Notice } from './notices';
@@ -69,6 +69,7 @@ function Tree(props: ListProps & { items: Item[] }): JSX.Element {
   const ticking = shown.some(item => item.kind === 'row' && !hasEnded(item.row));
   useTick(ticking);
   const now = model.now();
+  const today = new Date(now * 1000).setHours(0, 0, 0, 0) / 1000;
   React.useEffect(() => {
     const gap = shown.find(item => item.kind === 'gap');
     if (gap?.kind === 'gap') {
@@ -123,6 +124,8 @@ function Tree(props: ListProps & { items: Item[] }): JSX.Element {
                     idLength={length}
                     inputs={view.showInputs ? inputs.get(id) ?? NONE : NONE}
                     showTags={view.showTags}
+                    dated={model.grouping !== 'day' || item.level > 1}
+                    today={today}
                     now={hasEnded(item.row) ? 0 : Math.floor(now)}
                     style={style}
                     actions={actions}
@@ -138,7 +141,7 @@ function Tree(props: ListProps & { items: Item[] }): JSX.Element {
   );
 }
 
-const NONE: readonly [string, string][] = [];
+const NONE: readonly Telling[] = [];
 
 function Heading(props: {
   item: Item & { kind: 'heading' };

@@ -8,6 +8,7 @@ import {
   groupOf,
   Grouping,
   isFiltering,
+  NO_TOTALS,
   passes,
   pastQueryOf,
   queryOf,
@@ -468,12 +469,14 @@ export class CovalentModel implements IDisposable {
     }
     const ended = hasEnded(row);
     const home = ended ? this._past.get(groupOf(row, this._grouping)) : this._running;
-    for (const pager of [this._running, ...this._past.values()]) {
+    const pagers = [this._running, ...this._past.values()];
+    const found = pagers.some(pager => pager.ids.includes(id));
+    for (const pager of pagers) {
       if (pager !== home) {
         pager.remove(id);
       }
     }
-    if (!passes(row, this._filter)) {
+    if (!passes(row, this._filter, found)) {
       home?.remove(id);
     } else if (home?.insert(row)) {
       this._placed.add(id);
@@ -516,7 +519,7 @@ export class CovalentModel implements IDisposable {
   private _past = new Map<string, Pager>();
   private _placed = new Set<string>();
   private _held: Set<string> | null = null;
-  private _totals: Totals = { all: 0, running: 0, failed: 0 };
+  private _totals: Totals = NO_TOTALS;
   private _pastTotal = 0;
   private _groups: Group[] = [];
   private _choseGroups = false;

@@ -1,15 +1,16 @@
 import type { CodeCell } from '@jupyterlab/cells';
 import { INotebookTracker, NotebookActions, NotebookPanel } from '@jupyterlab/notebook';
 
+import { isSameNotebook, wholePath } from './paths';
 import { DispatchRow } from './types';
 
 /** What the sidebar does in open notebooks. */
 export class Notebooks {
   constructor(readonly tracker: INotebookTracker) {}
 
-  /** Path of the current notebook below the server's root, "" where there is none. */
+  /** Whole path of the current notebook, "" where there is none. */
   get current(): string {
-    return this.tracker.currentWidget?.context.path ?? '';
+    return wholePath(this.tracker.currentWidget?.context.path ?? '');
   }
 
   /** The open notebook that made a dispatch. */
@@ -17,8 +18,7 @@ export class Notebooks {
     if (!row.notebook) {
       return undefined;
     }
-    // the service knows the whole path, the browser what is below the server's root
-    return this.tracker.find(({ context: { path } }) => row.notebook === path || row.notebook.endsWith(`/${path}`));
+    return this.tracker.find(({ context: { path } }) => isSameNotebook(row.notebook, wholePath(path)));
   }
 
   /** Insert a cell below the active one of the current notebook, and show it. False if none is open. */

@@ -133,7 +133,7 @@ function Empty({ model, trans }: Props): JSX.Element {
     <Words>
       <p>{trans.__('No dispatch matches.')}</p>
       <button className="jp-Covalent-button" onClick={() => model.showAll()}>
-        {trans.__('Show all')}
+        {trans.__('Show All')}
       </button>
     </Words>
   ) : (
@@ -151,7 +151,7 @@ function Words({ children }: { children: React.ReactNode }): JSX.Element {
 function Again({ service, trans }: Pick<Props, 'service' | 'trans'>): JSX.Element {
   return (
     <button className="jp-Covalent-button" onClick={() => service.feed.refresh()}>
-      {trans.__('Try again')}
+      {trans.__('Try Again')}
     </button>
   );
 }

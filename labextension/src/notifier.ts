@@ -3,7 +3,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
 
 import { CommandIDs } from './commands';
-import { elapsed, nameOf, reason } from './format';
+import { duration, nameOf, reason } from './format';
 import { hasEnded } from './states';
 import { DispatchRow } from './types';
 import { Move, Watcher } from './watcher';
@@ -88,11 +88,11 @@ export class Notifier {
     }
     switch (row.status) {
       case 'COMPLETED':
-        return trans.__('%1 is completed, after %2.', name, elapsed(this.took(row)));
+        return trans.__('%1 is completed, after %2.', name, duration(this.took(row)));
       case 'FAILED':
-        return trans.__('%1 has failed after %2: %3', name, elapsed(this.took(row)), reason(row.error));
+        return trans.__('%1 has failed after %2: %3', name, duration(this.took(row)), reason(row.error));
       default:
-        return trans.__('%1 was cancelled after %2.', name, elapsed(this.took(row)));
+        return trans.__('%1 was cancelled after %2.', name, duration(this.took(row)));
     }
   }
 

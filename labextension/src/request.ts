@@ -5,8 +5,8 @@ import { messageOf, Query, RequestError, Trouble } from './source';
 
 export interface Answer<T> {
   data: T;
-  /** Seconds by which the server's clock is ahead of the browser's; 0 when they agree within two. */
-  skew: number;
+  /** Seconds by which the server's clock is ahead of the browser's; 0 when they agree within two, null when this does not tell. */
+  skew: number | null;
 }
 
 /**
@@ -20,7 +20,9 @@ export async function requestAPI<T>(
   query: Query = {},
   init: RequestInit = {}
 ): Promise<Answer<T>> {
+  const sent = Date.now();
   const response = await ask(settings, path, query, init);
+  const received = Date.now();
   if (response.status === 204) {
     throw new RequestError('stopped', 204, 'the Covalent service does not run');
   }
@@ -28,7 +30,7 @@ export async function requestAPI<T>(
   if (body === undefined) {
     throw new RequestError('missing', response.status, 'the answer is not JSON');
   }
-  return { data: body as T, skew: skewOf(response) };
+  return { data: body as T, skew: skewOf(response, sent, received) };
 }
 
 /** The same for a text, such as a log; `next` is the offset to go on from. */
@@ -94,8 +96,14 @@ function troubleOf(response: Response, body: unknown): Trouble {
   return response.status === 404 && (!ours || body === undefined) ? 'missing' : 'refused';
 }
 
-function skewOf(response: Response): number {
-  const date = Date.parse(response.headers.get('Date') ?? '');
-  const skew = (date - Date.now()) / 1000;
-  return Number.isFinite(skew) && Math.abs(skew) > 2 ? skew : 0;
+/** Ms within which an answer must come to tell the time: its date is that of the question, which may have been held back. */
+const PROMPT = 2000;
+
+function skewOf(response: Response, sent: number, received: number): number | null {
+  const date = Date.parse(response.headers.get('Date') ?? '') + 500; // it is in whole seconds
+  if (!Number.isFinite(date) || received - sent > PROMPT) {
+    return null;
+  }
+  const skew = (date - (sent + received) / 2) / 1000;
+  return Math.abs(skew) > 2 ? skew : 0;
 }

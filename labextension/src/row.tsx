@@ -2,7 +2,8 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { clock, dateAndTime, elapsed, nameOf, reason } from './format';
+import { clock, dateAndTime, lasted, moment, nameOf, reason, shownTags } from './format';
+import { Telling } from './inputs';
 import { dispatchState, hasEnded, State } from './states';
 import { Counts, DispatchRow } from './types';
 
@@ -26,8 +27,12 @@ export interface RowProps {
   cancelling: boolean;
   idLength: number;
   /** The inputs that tell it from the runs around it. */
-  inputs: readonly [string, string][];
+  inputs: readonly Telling[];
   showTags: boolean;
+  /** Whether no heading above it names its day. */
+  dated: boolean;
+  /** Seconds since the epoch at the beginning of the present day. */
+  today: number;
   /** Seconds since the epoch; 0 for one that has ended, which needs no clock. */
   now: number;
   style: React.CSSProperties;
@@ -83,10 +88,9 @@ function Sign({ state }: { state: State }): JSX.Element {
 }
 
 function Inputs({ inputs }: { inputs: RowProps['inputs'] }): JSX.Element {
-  const text = inputs.map(([name, value]) => `${name}=${value}`).join(', ');
   return (
-    <span className="jp-Covalent-inputs" title={text}>
-      {text}
+    <span className="jp-Covalent-inputs" title={inputs.map(([name, value]) => `${name}=${value}`).join(', ')}>
+      {inputs.map(([name, value, short]) => `${name}=${short ?? value}`).join(', ')}
     </span>
   );
 }
@@ -200,12 +204,15 @@ function NameInput({ name, trans, onDone, onCancel }: NameInputProps): JSX.Eleme
   );
 }
 
+/** Of a segment of a bar, in px: few of very many are seen too. */
+const LEAST = 3;
+
 /** Segments completed, running, failed; the rest is empty. */
 function Bar({ counts, trans }: { counts: Counts; trans: TranslationBundle }): JSX.Element {
   const total = counts.total || 1;
   const completed = counts.completed ?? 0;
   const failed = (counts.failed ?? 0) + (counts.cancelled ?? 0);
-  const width = (n: number) => ({ width: `${(100 * n) / total}%` });
+  const width = (n: number) => ({ width: `${(100 * n) / total}%`, minWidth: n > 0 ? LEAST : 0 });
   return (
     <div
       className="jp-Covalent-bar"
@@ -223,7 +230,7 @@ function Bar({ counts, trans }: { counts: Counts; trans: TranslationBundle }): J
 }
 
 function Figures(props: RowProps): JSX.Element {
-  const { row, now, showTags, trans } = props;
+  const { row, now, showTags, dated, today, trans } = props;
   const { counts, status } = row;
   const began = row.started ?? row.created;
   const ended = hasEnded(row);
@@ -236,16 +243,16 @@ function Figures(props: RowProps): JSX.Element {
       </span>
       {(status === 'COMPLETED' || !ended) && (
         <span className="jp-Covalent-number" title={absolute}>
-          {elapsed((row.ended ?? now) - began)}
+          {lasted(row, now)}
         </span>
       )}
       {failed > 0 && status !== 'FAILED' && <span className="jp-mod-failed">{trans.__('%1 failed', failed)}</span>}
       {ended && (
         <span className="jp-Covalent-number" title={absolute}>
-          {clock(row.ended ?? began)}
+          {dated ? moment(row.ended ?? began, today) : clock(row.ended ?? began)}
         </span>
       )}
-      {showTags && row.tags.length > 0 && (
+      {showTags && shownTags(row).length > 0 && (
         <span className="jp-Covalent-tags" title={tagsOf(row)}>
           {tagsOf(row)}
         </span>
@@ -256,7 +263,9 @@ function Figures(props: RowProps): JSX.Element {
 }
 
 function tagsOf(row: DispatchRow): string {
-  return row.tags.map(tag => `#${tag}`).join(' ');
+  return shownTags(row)
+    .map(tag => `#${tag}`)
+    .join(' ');
 }
 
 function CancelButton({ row, cancelling, actions, trans }: RowProps): JSX.Element {
@@ -295,7 +304,7 @@ function summary(row: DispatchRow, trans: TranslationBundle): string {
 /** What a screen reader says of a row. */
 function spoken({ row, inputs, trans }: RowProps, state: State): string {
   const given = inputs.map(([name, value]) => `${name}=${value}`);
-  return [nameOf(row), ...given, state.word, summary(row, trans), ...row.tags].join(', ');
+  return [nameOf(row), ...given, state.word, summary(row, trans), ...shownTags(row)].join(', ');
 }
 
 /** What a row has no room for. */

@@ -5,22 +5,30 @@ import { CommandIDs } from './commands';
 import { ListProps } from './list';
 
 /** What can be done with several dispatches at once; there while several are selected. */
-export function SelectionBar({ model, commands, trans }: ListProps): JSX.Element | null {
+export function SelectionBar(props: ListProps): JSX.Element | null {
+  return props.model.selection.ids.size < 2 ? null : <Bar {...props} />;
+}
+
+function Bar({ model, commands, trans }: ListProps): JSX.Element {
   const { selection, totals } = model;
   const count = selection.ids.size;
-  if (count < 2) {
-    return null;
-  }
+  const bar = React.useRef<HTMLDivElement>(null);
+  React.useLayoutEffect(() => {
+    const node = bar.current!;
+    const list = node.parentElement?.querySelector<HTMLElement>('.jp-Covalent-tree');
+    // when it goes with the button that was pressed, the keyboard is where the selection was
+    return () => void (node.contains(document.activeElement) && list?.focus());
+  }, []);
   const actions: [string, string][] = [
     [CommandIDs.compareSelected, trans.__('Compare')],
     [CommandIDs.cancel, trans.__('Cancel')],
-    [CommandIDs.redispatch, trans.__('Rerun')],
+    [CommandIDs.redispatch, trans.__('Run Again')],
     [CommandIDs.tag, trans.__('Tag…')],
     [CommandIDs.deleteDispatch, trans.__('Delete…')]
   ];
   const offered = actions.filter(([command]) => commands.isVisible(command) && commands.isEnabled(command));
   return (
-    <div className="jp-Covalent-selection" role="toolbar" aria-label={trans.__('Selected dispatches')}>
+    <div className="jp-Covalent-selection" ref={bar} role="toolbar" aria-label={trans.__('Selected dispatches')}>
       <div>
         <span className="jp-Covalent-number">{trans.__('%1 selected', count)}</span>
         {!model.isFiltered && count < totals.all && count >= 100 && (

@@ -3,7 +3,8 @@ import { ISignal, Signal } from '@lumino/signaling';
 
 import { Feed } from './feed';
 import { messageOf, post, RequestError } from './source';
-import { Disk, ExecutorState, Health } from './types';
+import { hasEnded } from './states';
+import { Changes, Disk, ExecutorState, Health } from './types';
 
 /** Time between two looks, in ms. The service writes to its store for each. */
 const LOOK_EVERY = 30_000;
@@ -11,6 +12,8 @@ const LOOK_EVERY = 30_000;
 const AFTER_CHANGES = 1500;
 /** Time between two looks at the disk, in ms: all files are counted for each. */
 const WEIGH_EVERY = 300_000;
+/** Least time between two, where dispatches end. */
+const WEIGH_AFTER_ENDS = 30_000;
 /** Time that a service may take to end, in ms, and between two looks whether it has. */
 const ENDING = 20_000;
 const GLANCE = 200;
@@ -108,6 +111,7 @@ export class ServiceModel implements IDisposable {
       this._disposed = true;
       this.stop();
       window.clearTimeout(this._soon);
+      window.clearTimeout(this._weighing);
       Signal.clearData(this);
     }
   }
@@ -134,7 +138,14 @@ export class ServiceModel implements IDisposable {
   }
 
   /** Where dispatches change, workers may come and go. */
-  private _onOverheard(): void {
+  private _onOverheard(_: Feed, { dispatches }: Changes): void {
+    if (this._timer !== 0 && this._weighing === 0 && dispatches.some(hasEnded)) {
+      const pause = Math.max(AFTER_CHANGES, this._weighed + WEIGH_AFTER_ENDS - Date.now());
+      this._weighing = window.setTimeout(() => {
+        this._weighing = 0;
+        this.weigh().catch(() => undefined); // the feed says what is wrong
+      }, pause);
+    }
     if (this._timer !== 0 && this._soon === 0) {
       this._soon = window.setTimeout(() => {
         this._soon = 0;
@@ -156,7 +167,14 @@ export class ServiceModel implements IDisposable {
   }
 
   private async shutDown(): Promise<void> {
-    await this.feed.request('shutdown', {}, post({ reason: 'asked to from JupyterLab' }));
+    try {
+      await this.feed.request('shutdown', {}, post({ reason: 'asked to from JupyterLab' }));
+    } catch (error) {
+      // it may go before it has answered
+      if (!(error instanceof RequestError) || error.trouble === 'refused' || error.trouble === 'missing') {
+        throw error;
+      }
+    }
     const until = Date.now() + ENDING;
     while (Date.now() < until) {
       try {
@@ -213,5 +231,6 @@ export class ServiceModel implements IDisposable {
   private _problem = '';
   private _timer = 0;
   private _soon = 0;
+  private _weighing = 0;
   private _disposed = false;
 }

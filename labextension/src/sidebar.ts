@@ -15,6 +15,7 @@ import { CovalentPanel } from './panel';
 import { ServiceModel } from './service';
 import { ServiceSettings } from './serviceSettings';
 import { addCommands } from './sidebarCommands';
+import { dispatchOf, Subject } from './subject';
 import { IFeed } from './tokens';
 import { View } from './view';
 
@@ -43,12 +44,11 @@ export const sidebarPlugin: JupyterFrontEndPlugin<void> = {
     const view = new View();
     const panel = new CovalentPanel(model, service, view, app.commands, trans);
     const notebooks = tracker && new Notebooks(tracker);
-    addCommands({ app, panel, notebooks, trans });
-    const category = trans.__('Covalent');
-    const { showDispatches, refresh, startService, stopService, restartService, restartCluster, showDisk } = CommandIDs;
-    [showDispatches, refresh, startService, stopService, restartService, restartCluster, showDisk].forEach(command =>
-      palette?.addItem({ command, category })
-    );
+    const subject = new Subject(panel, () => model.selection.ids, () => dispatchOf(app.shell.currentWidget));
+    addCommands({ app, panel, subject, notebooks, trans });
+    if (palette) {
+      fillPalette(app, palette, model, trans.__('Covalent'));
+    }
     app.shell.add(panel, 'left', { rank: 300, type: 'Covalent' });
     restorer?.add(panel, panel.id);
     if (notebooks) {
@@ -72,6 +72,32 @@ export const sidebarPlugin: JupyterFrontEndPlugin<void> = {
     }
   }
 };
+
+/** About dispatches: the palette shows those that can be done with what is selected or in front. */
+const ABOUT_DISPATCHES: { command: string; args?: JSONObject }[] = [
+  { command: CommandIDs.openSelected },
+  { command: CommandIDs.compareSelected },
+  { command: CommandIDs.cancel },
+  { command: CommandIDs.redispatch },
+  { command: CommandIDs.redispatch, args: { reuse: 'failed' } },
+  { command: CommandIDs.rename },
+  { command: CommandIDs.tag },
+  { command: CommandIDs.note },
+  { command: CommandIDs.deleteDispatch },
+  { command: CommandIDs.copyId },
+  { command: CommandIDs.goToCell },
+  { command: CommandIDs.insertFetch }
+];
+
+function fillPalette(app: JupyterFrontEnd, palette: ICommandPalette, model: CovalentModel, category: string): void {
+  const { showDispatches, refresh, openSettings } = CommandIDs;
+  const { startService, stopService, restartService, restartCluster, showDisk } = CommandIDs;
+  const others = [showDispatches, refresh, startService, stopService, restartService, restartCluster, showDisk, openSettings];
+  [...ABOUT_DISPATCHES, ...others.map(command => ({ command }))].forEach(item => palette.addItem({ ...item, category }));
+  model.selection.changed.connect(() =>
+    ABOUT_DISPATCHES.forEach(({ command }) => app.commands.notifyCommandChanged(command))
+  );
+}
 
 function followNotebook(notebooks: Notebooks, view: View): void {
   const tell = () => view.set({ notebook: notebooks.current });

@@ -6,16 +6,17 @@ import { CommandRegistry } from '@lumino/commands';
 import { ReadonlyJSONObject, ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { Actions, Reuse } from './actions';
+import { resultCell } from './cells';
 import { CommandIDs } from './commands';
 import { says } from './dialogs';
 import { nameOf } from './format';
 import { covalentIcon } from './icon';
 import { Grouping, GROUPINGS } from './filter';
-import { CovalentModel } from './model';
 import { Notebooks } from './notebooks';
 import { CovalentPanel } from './panel';
 import { messageOf } from './source';
-import { hasEnded } from './states';
+import { hasEnded, restWords } from './states';
+import { Subject } from './subject';
 import { DispatchRow } from './types';
 
 type Args = ReadonlyPartialJSONObject;
@@ -23,6 +24,8 @@ type Args = ReadonlyPartialJSONObject;
 interface Parts {
   app: JupyterFrontEnd;
   panel: CovalentPanel;
+  /** What a command without arguments is about. */
+  subject: Subject;
   notebooks: Notebooks | null;
   trans: TranslationBundle;
 }
@@ -41,7 +44,7 @@ function aboutDispatches(more: ReadonlyJSONObject = {}): ReadonlyJSONObject {
   };
 }
 
-/** All commands of the sidebar. Those about dispatches are, without arguments, about what is selected. */
+/** All commands of the sidebar. Those about dispatches are, without arguments, about what is selected or in front. */
 export function addCommands(parts: Parts): void {
   addPanelCommands(parts);
   addGrouping(parts);
@@ -99,33 +102,34 @@ function addGrouping({ app, panel, trans }: Parts): void {
 }
 
 /** The rows that a command is about, as far as they are known at once. */
-function known(model: CovalentModel, args: Args): DispatchRow[] {
-  return model.rows(idsOf(model, args));
+function known({ panel, subject }: Parts, args: Args): DispatchRow[] {
+  return panel.model.rows(idsOf(subject, args));
 }
 
-function idsOf(model: CovalentModel, args: Args): string[] {
+function idsOf(subject: Subject, args: Args): string[] {
   if (Array.isArray(args.dispatch_ids)) {
     return args.dispatch_ids.map(String);
   }
-  return args.dispatch_id === undefined ? [...model.selection.ids] : [String(args.dispatch_id)];
+  return args.dispatch_id === undefined ? subject.ids : [String(args.dispatch_id)];
 }
 
 /** The same, fetched where the sidebar does not have them. */
-async function rowsOf(model: CovalentModel, args: Args): Promise<DispatchRow[]> {
-  const fetched = idsOf(model, args).map(
+async function rowsOf({ panel: { model }, subject }: Parts, args: Args): Promise<DispatchRow[]> {
+  const fetched = idsOf(subject, args).map(
     id => model.row(id) ?? model.source.request<DispatchRow>(`dispatches/${encodeURIComponent(id)}`)
   );
   return Promise.all(fetched);
 }
 
-function addDispatchCommands({ app, panel, trans }: Parts): void {
+function addDispatchCommands(parts: Parts): void {
+  const { app, panel, subject, trans } = parts;
   const { commands } = app;
   const { model } = panel;
   const actions = new Actions(app, model, trans);
-  const count = (args: Args) => idsOf(model, args).length;
+  const count = (args: Args) => idsOf(subject, args).length;
   /** Where nothing is known of a dispatch, the service will say whether it can be done. */
   const some = (args: Args, test: (row: DispatchRow) => boolean) => {
-    const rows = known(model, args);
+    const rows = known(parts, args);
     return rows.length < count(args) || rows.some(test);
   };
   const add = (id: string, options: CommandRegistry.ICommandOptions) =>
@@ -146,13 +150,13 @@ function addDispatchCommands({ app, panel, trans }: Parts): void {
     describedBy: { args: aboutDispatches() },
     isVisible: args => commands.hasCommand(CommandIDs.openDispatch) && count(args) > 0,
     execute: args =>
-      idsOf(model, args).forEach(dispatch_id => void commands.execute(CommandIDs.openDispatch, { dispatch_id }))
+      idsOf(subject, args).forEach(dispatch_id => void commands.execute(CommandIDs.openDispatch, { dispatch_id }))
   });
   add(CommandIDs.compareSelected, {
     label: args => trans.__('Compare %1 Dispatches', count(args)),
     describedBy: { args: aboutDispatches() },
     isVisible: args => commands.hasCommand(CommandIDs.compare) && count(args) > 1,
-    execute: args => commands.execute(CommandIDs.compare, { dispatch_ids: idsOf(model, args) })
+    execute: args => commands.execute(CommandIDs.compare, { dispatch_ids: idsOf(subject, args) })
   });
   add(CommandIDs.cancel, {
     label: args => (count(args) > 1 ? trans.__('Cancel %1 Dispatches', count(args)) : trans.__('Cancel Dispatch')),
@@ -160,17 +164,20 @@ function addDispatchCommands({ app, panel, trans }: Parts): void {
     describedBy: { args: aboutDispatches() },
     isEnabled: args => count(args) > 0 && some(args, row => !hasEnded(row) && !model.isCancelling(row.dispatch_id)),
     isVisible: args => some(args, row => !hasEnded(row)),
-    execute: async args => actions.cancel(await rowsOf(model, args))
+    execute: async args => actions.cancel(await rowsOf(parts, args))
   });
   add(CommandIDs.redispatch, {
-    label: args => redispatchLabel(String(args.reuse ?? 'none'), count(args), trans),
-    caption: trans.__('As a new dispatch, with the recorded code and inputs'),
+    label: args => redispatchLabel(String(args.reuse ?? 'none'), count(args), known(parts, args), trans),
+    caption: args =>
+      args.reuse === 'failed'
+        ? trans.__('As a new dispatch, with the recorded code and inputs; completed electrons keep their values')
+        : trans.__('As a new dispatch, with the recorded code and inputs'),
     describedBy: { args: aboutDispatches({ reuse: { type: 'string', enum: ['none', 'changed', 'failed'] } }) },
     isEnabled: args => count(args) > 0 && some(args, row => row.parent_id === null),
     isVisible: args => args.reuse !== 'failed' || some(args, hasFailed),
     execute: async args => {
       const reuse = String(args.reuse ?? 'none') as Reuse;
-      const rows = (await rowsOf(model, args)).filter(row => row.parent_id === null);
+      const rows = (await rowsOf(parts, args)).filter(row => row.parent_id === null);
       return actions.redispatch(reuse === 'failed' ? rows.filter(hasFailed) : rows, reuse);
     }
   });
@@ -179,7 +186,7 @@ function addDispatchCommands({ app, panel, trans }: Parts): void {
     caption: trans.__('Copy the whole id of a dispatch'),
     describedBy: { args: aboutDispatches() },
     isEnabled: args => count(args) > 0,
-    execute: async args => actions.copy(await rowsOf(model, args))
+    execute: async args => actions.copy(await rowsOf(parts, args))
   });
   add(CommandIDs.rename, {
     label: trans.__('Rename…'),
@@ -188,9 +195,11 @@ function addDispatchCommands({ app, panel, trans }: Parts): void {
     isVisible: args => count(args) === 1,
     execute: async args => {
       // Not a moment passes where the row is known: the keys that come next are the name.
-      const row = known(model, args)[0] ?? (await rowsOf(model, args))[0];
+      const row = known(parts, args)[0] ?? (await rowsOf(parts, args))[0];
       if (args.label !== undefined) {
         await actions.rename(row, String(args.label));
+      } else if (!model.selection.has(row.dispatch_id)) {
+        await actions.askForName(row);
       } else {
         if (!panel.isVisible) {
           app.shell.activateById(panel.id);
@@ -206,7 +215,7 @@ function addDispatchCommands({ app, panel, trans }: Parts): void {
     describedBy: { args: aboutDispatches({ tags: { type: 'array', items: { type: 'string' } } }) },
     isEnabled: args => count(args) > 0,
     execute: async args =>
-      actions.tag(await rowsOf(model, args), Array.isArray(args.tags) ? args.tags.map(String) : undefined)
+      actions.tag(await rowsOf(parts, args), Array.isArray(args.tags) ? args.tags.map(String) : undefined)
   });
   add(CommandIDs.note, {
     label: trans.__('Note…'),
@@ -214,7 +223,7 @@ function addDispatchCommands({ app, panel, trans }: Parts): void {
     isEnabled: args => count(args) === 1,
     isVisible: args => count(args) === 1,
     execute: async args => {
-      const [row] = await rowsOf(model, args);
+      const [row] = await rowsOf(parts, args);
       return actions.note(row, args.note === undefined ? undefined : String(args.note));
     }
   });
@@ -223,29 +232,32 @@ function addDispatchCommands({ app, panel, trans }: Parts): void {
     describedBy: { args: aboutDispatches() },
     isEnabled: args => count(args) > 0 && some(args, row => hasEnded(row) && row.parent_id === null),
     execute: async args => {
-      await actions.delete(await rowsOf(model, args));
+      await actions.delete(await rowsOf(parts, args));
       void panel.service.weigh().catch(() => undefined);
     }
   });
 }
 
-/** Whether there is something that would be run by "run failed again". */
+/** Whether there is something that "Run Failed Again" or "Continue" would run. */
 function hasFailed(row: DispatchRow): boolean {
   return row.status === 'FAILED' || row.status === 'CANCELLED' || (hasEnded(row) && (row.counts.failed ?? 0) > 0);
 }
 
-function redispatchLabel(reuse: string, count: number, trans: TranslationBundle): string {
+function redispatchLabel(reuse: string, count: number, rows: DispatchRow[], trans: TranslationBundle): string {
   if (reuse === 'failed') {
-    return trans.__('Run Failed Again');
+    return restWords(rows.filter(hasFailed), trans);
+  }
+  if (reuse === 'changed') {
+    return trans.__('Run Again, Reuse What Is There');
   }
   return count > 1 ? trans.__('Run %1 Dispatches Again', count) : trans.__('Run Again');
 }
 
-function addNotebookCommands({ app, panel, notebooks, trans }: Parts): void {
+function addNotebookCommands(parts: Parts): void {
+  const { app, subject, notebooks, trans } = parts;
   const { commands } = app;
-  const { model } = panel;
   const one = (args: Args) => {
-    const rows = known(model, args);
+    const rows = known(parts, args);
     return rows.length === 1 ? rows[0] : undefined;
   };
   commands.addCommand(CommandIDs.insertCell, {
@@ -267,9 +279,9 @@ function addNotebookCommands({ app, panel, notebooks, trans }: Parts): void {
   commands.addCommand(CommandIDs.insertFetch, {
     label: trans.__('Insert Code That Fetches the Result'),
     describedBy: { args: aboutDispatches() },
-    isEnabled: args => Boolean(notebooks?.current) && idsOf(model, args).length > 0,
+    isEnabled: args => Boolean(notebooks?.current) && idsOf(subject, args).length > 0,
     isVisible: () => notebooks !== null,
-    execute: args => commands.execute(CommandIDs.insertCell, { code: fetchCode(idsOf(model, args)) })
+    execute: args => commands.execute(CommandIDs.insertCell, { code: resultCell(...idsOf(subject, args)) })
   });
   commands.addCommand(CommandIDs.goToCell, {
     label: trans.__('Go to Cell'),
@@ -290,18 +302,6 @@ function addNotebookCommands({ app, panel, notebooks, trans }: Parts): void {
 
 /** JupyterLab's own. */
 const SETTINGS_EDITOR = 'settingeditor:open';
-
-/** So many characters of an id name it for long. */
-const SHORT = 8;
-
-function fetchCode(ids: string[]): string {
-  const short = ids.map(id => JSON.stringify(id.slice(0, SHORT)));
-  const code =
-    short.length === 1
-      ? `result = ct.get_result(${short[0]})`
-      : `results = [ct.get_result(id) for id in [${short.join(', ')}]]`;
-  return `import covalent_jupyter as ct\n\n${code}`;
-}
 
 function addServiceCommands({ app, panel, trans }: Parts): void {
   const { commands } = app;

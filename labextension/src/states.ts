@@ -57,3 +57,8 @@ export function electronState(row: Pick<ElectronRow, 'status' | 'reused'>, trans
 export function hasEnded(row: Pick<DispatchRow, 'status'>): boolean {
   return isEnded(row.status);
 }
+
+/** What running the rest of dispatches that did not complete is called: the same words in every place. */
+export function restWords(rows: readonly { status: Status }[], trans: Trans): string {
+  return rows.length > 0 && rows.every(row => row.status === 'CANCELLED') ? trans.__('Continue') : trans.__('Run Failed Again');
+}

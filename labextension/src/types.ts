@@ -90,6 +90,8 @@ export interface ElectronError {
   frames?: Frame[];
   /** The whole formatted traceback. */
   text?: string;
+  /** A line each: what it was raised from, or the exceptions of a group. */
+  behind?: string[];
   /** "SIGSEGV" */
   signal?: string;
   exitcode?: number | null;
@@ -171,6 +173,9 @@ export interface ElectronDetail extends ElectronRow {
   doc: string;
   file: string;
   line: number;
+  /** Where the lattice calls it; 0 where that is not known. */
+  call_file: string;
+  call_line: number;
   captured: Record<string, string>;
   options: Record<string, unknown>;
   after: number[];
@@ -195,12 +200,17 @@ export interface ResultOf {
   total: number;
   /** The one part is all that was returned. */
   whole: boolean;
+  /** Of all that was returned, as far as it is known. */
+  text?: string;
+  type?: string;
+  /** "3 items" */
+  shape?: string;
 }
 
 export interface ResultPart {
   node: number;
   name: string;
-  /** The piece of its value: "[0].score"; "" is all of it. */
+  /** Where it lies in what was returned, or which piece of its value it is: "loss", "[0].score"; "" is all of it. */
   path: string;
   status: Status;
   preview: Preview | null;
@@ -254,6 +264,8 @@ export interface Group {
   failed: number;
   /** When the newest of them was dispatched. */
   newest: number;
+  completed?: number;
+  cancelled?: number;
 }
 
 /** Answer of `summary`. */

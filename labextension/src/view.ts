@@ -8,7 +8,7 @@ export class View {
 
   showInputs = true;
   showTags = true;
-  /** Path of the current notebook below the server's root, "" where there is none. */
+  /** Whole path of the current notebook, "" where there is none. */
   notebook = '';
 
   set(change: Partial<Pick<View, 'showInputs' | 'showTags' | 'notebook'>>): void {

@@ -6,6 +6,8 @@ import { DispatchModel } from '../dispatch';
 import { Feed } from '../feed';
 import { ElectronRow, Status } from '../types';
 import { plainTrans, SurroundingsProvider } from '../views/context';
+import { LayoutMemory } from '../page/layout';
+import { DispatchView, Layout, lostWords, PageState, USUAL_LAYOUT } from '../views/dispatch';
 import { Header } from '../views/header';
 import { electron, ID } from './rows';
 import { Asked, LoopbackServer, row, Said } from './server';
@@ -157,4 +159,66 @@ it('says what a dispatch waits for while nothing of it runs, and asks no longer 
   vi.useRealTimers();
   expect(asked('/waiting')).toHaveLength(before);
   root.unmount();
+});
+
+it('tells a stopped service from a server that does not answer, also of what has ended', () => {
+  const words = (link: Feed['link'], status: Status) =>
+    lostWords({ link, row: row(ID, { status }), problem: '' }, plainTrans);
+  expect(words('stopped', 'RUNNING')).toBe('The service is stopped. What runs goes on; what waits starts when the service runs again.');
+  expect(words('stopped', 'COMPLETED')).toContain('The service is stopped.');
+  expect(words('unreachable', 'RUNNING')).toContain('does not answer');
+  expect(words('online', 'RUNNING') + words('loading', 'RUNNING')).toBe('');
+});
+
+it('gives the keyboard back to where it was when the details are closed', async () => {
+  const place = document.createElement('div');
+  document.body.append(place);
+  const root = createRoot(place);
+  const draw = (state: PageState) =>
+    root.render(
+      React.createElement(
+        SurroundingsProvider,
+        { value: { trans: plainTrans, actions: {}, source: feed } },
+        React.createElement(DispatchView, {
+          model, state, onState: draw, layout: { ...USUAL_LAYOUT, width: 500 }, onLayout: (_: Partial<Layout>) => undefined
+        })
+      )
+    );
+  model.want('electrons', 'graph');
+  model.start();
+  draw({ tab: 'electrons', chosen: { dispatch: ID, node: 1 } });
+  const side = () => place.querySelector<HTMLElement>('.cv-side');
+  const close = await vi.waitFor(() => {
+    const found = side()?.querySelector<HTMLElement>('.cv-close');
+    expect(found).toBeTruthy();
+    return found!;
+  }, PATIENCE);
+  expect(side()!.style.width).toBe('500px');
+  const search = place.querySelector<HTMLElement>('.cv-electrons input')!;
+  search.focus();
+  close.focus();
+  close.click();
+  expect(document.activeElement).toBe(search);
+  await vi.waitFor(() => expect(side()).toBeNull(), PATIENCE);
+  root.unmount();
+  place.remove();
+});
+
+it('keeps how pages are arranged', async () => {
+  const kept = new Map<string, unknown>();
+  const state = {
+    fetch: async (key: string) => kept.get(key),
+    save: async (key: string, value: unknown) => void kept.set(key, value)
+  } as any;
+  const first = new LayoutMemory(state);
+  await first.load();
+  expect(first.value).toEqual(USUAL_LAYOUT);
+  first.set({ width: 444 });
+  first.set({ columns: ['node'] });
+  const second = new LayoutMemory(state);
+  await second.load();
+  expect(second.value).toEqual({ width: 444, columns: ['node'] });
+  kept.forEach((_, key) => kept.set(key, { width: 'x', columns: [] }));
+  await second.load();
+  expect(second.value).toEqual(USUAL_LAYOUT);
 });

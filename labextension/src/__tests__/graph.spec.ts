@@ -1,8 +1,17 @@
 import { describe, expect, it } from 'vitest';
 
-import { Graph } from '../types';
+import { DispatchModel } from '../dispatch';
+import { State } from '../states';
+import { ElectronRow, Graph } from '../types';
+import { plainTrans } from '../views/context';
 import { collapse } from '../views/graph/collapse';
+import { Faces } from '../views/graph/faces';
+import { find } from '../views/graph/find';
 import { Box, layout, layoutSteps, spread } from '../views/graph/layout';
+import { Painter, Palette } from '../views/graph/paint';
+import { Opened, openingOf, Part, Scene, sceneSteps, Shape } from '../views/graph/scene';
+import { fitted, showing, showingOpened } from '../views/graph/use_view';
+import { electron } from './rows';
 
 type Edges = [number, number, string][];
 
@@ -90,6 +99,16 @@ describe('collapse', () => {
       ]
     );
     expect(collapse(other, none).groups).toHaveLength(3);
+  });
+
+  it('makes one stack of what a function takes as *args, and keeps the places of others', () => {
+    const names = ['square', 'square', 'square', 'bad', 'add'];
+    const edges: Edges = [0, 1, 2, 3].map(i => [i, 4, `xs[${i}]`]);
+    const found = collapse(graph(names, edges), none);
+    expect(found.groups.map(group => group.nodes)).toEqual([[0, 1, 2], [3], [4]]);
+    expect(found.edges.map(edge => edge.label)).toEqual(['xs', 'xs[3]']);
+    const alike = collapse(graph(['square', 'square', 'add'], [[0, 2, 'xs[0]'], [1, 2, 'xs[1]']]), none);
+    expect(alike.edges).toEqual([{ from: 0, to: 1, label: '' }]);
   });
 
   it('draws what it cannot sort', () => {
@@ -219,4 +238,171 @@ describe('spread', () => {
     expect(centre[0] + centre[1]).toBeCloseTo(0);
     expect(centre[2]).toBeCloseTo(300);
   });
+});
+
+/** A dispatch of which these rows are known. */
+function modelOf(rows: ElectronRow[]): DispatchModel {
+  const electrons = new Map(rows.map(row => [row.node, row]));
+  const statusOf = (node: number) => electrons.get(node)?.status ?? 'NEW_OBJECT';
+  return { electrons, statusOf, inputsOf: () => '', givenOf: () => '', now: () => 0 } as unknown as DispatchModel;
+}
+
+function sceneOf(part: Partial<Part>, opened: Partial<Opened> = {}): Scene {
+  const whole = { dispatch: 'd', graph: experiment(5), apart: none, inputsOf: () => '', errorOf: () => '', stamp: '', ...part };
+  const steps = sceneSteps(whole, { open: new Set(), part: () => null, childOf: () => null, ...opened }, 'right');
+  for (;;) {
+    const step = steps.next();
+    if (step.done) {
+      return step.value;
+    }
+  }
+}
+
+describe('faces', () => {
+  const told = (rows: ElectronRow[], scene: Scene) => {
+    const faces = new Faces(() => modelOf(rows), plainTrans);
+    return scene.shapes.map(faces.of);
+  };
+
+  it('count those that are still in a stack when one has stepped out of it', () => {
+    const rows = [2, 3, 4, 5, 6].map(node => electron(node, { status: node === 3 ? 'FAILED' : 'COMPLETED' }));
+    const faces = new Faces(() => modelOf(rows), plainTrans);
+    const say = (scene: Scene) => scene.shapes.map(shape => `${faces.of(shape).title} ${faces.of(shape).detail}`.trim());
+    expect(say(sceneOf({}))).toContain('train × 5 4 ✓  1 ✕');
+    const later = say(sceneOf({ apart: node => node === 3 }));
+    expect(later).toContain('train × 4 4 ✓');
+    expect(later).not.toContain('train × 5 4 ✓  1 ✕');
+  });
+
+  it('name the executor where it is not that of most', () => {
+    const rows = [0, 1, 2, 3, 4, 5, 6, 7].map(node => electron(node, { executor: node === 1 ? 'dask' : 'local' }));
+    expect(told(rows, sceneOf({})).map(face => face.detail)).toEqual(['1.0 s', '1.0 s · dask', '5 ✓', '1.0 s']);
+  });
+
+  it('have room for inputs and error, and cells for their inputs', () => {
+    const inputs = { inputsOf: () => 'C=0.123456', errorOf: () => 'ConvergenceError' };
+    const box = sceneOf({ ...inputs, apart: node => node === 3 }).shapes.find(shape => shape.nodes[0] === 3)!;
+    expect(box.width).toBeGreaterThan(32 + 5 * 'C=0.123456 · ConvergenceError'.length);
+    const widths = ['x=1', "path='…/part-7.csv'"].map(
+      text => sceneOf({ inputsOf: () => text }, { open: new Set(['d/s2']) }).shapes.find(({ role }) => role === 'cell')!.width
+    );
+    expect(widths[0]).toBe(72);
+    expect(widths[1]).toBeGreaterThan(120);
+  });
+
+  it('tell in stacks what was reused', () => {
+    const rows = [2, 3, 4, 5, 6].map(node => electron(node, { reused: node < 5 }));
+    expect(told(rows, sceneOf({}))[2].detail).toBe('2 ✓  3 ↺');
+    const all = rows.map(row => ({ ...row, reused: true }));
+    expect(told(all, sceneOf({}))[2]).toMatchObject({ detail: '5 ↺', state: { sign: '↺' } });
+  });
+});
+
+describe('sublattices in a stack', () => {
+  const lattices: Graph = {
+    nodes: [0, 1, 2, 3].map(node => [node, 'inner', 'sublattice', 'COMPLETED', node === 3 ? null : `run${node}`]),
+    edges: []
+  };
+  const inner: Part = { dispatch: 'run1', graph: experiment(2), apart: none, inputsOf: () => '', errorOf: () => '', stamp: '' };
+  const opened = (...open: string[]) =>
+    sceneOf({ graph: lattices }, { open: new Set(open), part: id => (id === 'run1' ? inner : null) });
+
+  it('have a mark, and open in place beside the others', () => {
+    const closed = opened('d/s0');
+    const cell = closed.shapes.find(shape => shape.id === 'd/c1')!;
+    expect(new Faces(() => null, plainTrans).of(cell).mark).toBe('▣');
+    const open = opened('d/s0', openingOf(cell)!);
+    const frame = open.shapes.find(shape => shape.role === 'frame')!;
+    expect([frame.nodes, frame.child, openingOf(frame)]).toEqual([[1], 'run1', openingOf(cell)]);
+    expect(open.shapes.filter(shape => shape.dispatch === 'run1')).toHaveLength(4);
+    expect(open.shapes.find(shape => shape.role === 'grid')?.nodes).toEqual([0, 2, 3]);
+  });
+
+  it('open from a cell of which the run began after the graph was read', () => {
+    const scene = sceneOf({ graph: lattices }, { open: new Set(['d/s0']), childOf: (_, node) => (node === 3 ? 'run3' : null) });
+    const cell = scene.shapes.find(shape => shape.id === 'd/c3')!;
+    expect([cell.child, openingOf(cell)]).toEqual(['run3', 'd/n3']);
+    expect(openingOf({ ...cell, child: null })).toBeNull();
+  });
+});
+
+describe('what lies in view', () => {
+  const room = { width: 900, height: 500, legend: 20 };
+  const scene = (width: number, height: number): Scene => ({ shapes: [], lines: [], direction: 'right', width, height });
+  const shape = (x: number, y: number, width: number, height: number) => ({ x, y, width, height }) as Shape;
+
+  it('fits between tools and legend, however high that is', () => {
+    const legend = 60;
+    const { scale, y } = fitted(scene(100, 1000), { ...room, legend });
+    expect(y).toBeGreaterThanOrEqual(44);
+    expect(y + 1000 * scale).toBeLessThanOrEqual(room.height - legend - 16 + 1e-6);
+  });
+
+  it('moves no further than is needed to show a shape', () => {
+    const view = { x: 0, y: 0, scale: 1 };
+    const all = scene(1200, 400);
+    expect(showing(view, shape(100, 100, 100, 40), all, room)).toEqual(view);
+    expect(showing(view, shape(850, 100, 100, 40), all, room)).toEqual({ x: -62, y: 0, scale: 1 });
+    expect(showing(view, shape(0, 0, 1000, 40), all, room)).toBeNull();
+  });
+
+  it('holds all of a large stack when it is opened', () => {
+    const grid = shape(300, 0, 2424, 2018);
+    expect(showingOpened({ x: 0, y: 0, scale: 1 }, grid, scene(2900, 2018), room)).toBeNull(); // all of it is shown
+    const view = showingOpened({ x: 0, y: 0, scale: 1 }, grid, scene(60_000, 9_000), room)!;
+    const [left, top] = [view.x + grid.x * view.scale, view.y + grid.y * view.scale];
+    expect(left).toBeGreaterThanOrEqual(12);
+    expect(top).toBeGreaterThanOrEqual(44);
+    expect(left + grid.width * view.scale).toBeLessThanOrEqual(888);
+    expect(top + grid.height * view.scale).toBeLessThanOrEqual(374); // the overview begins there
+  });
+});
+
+describe('find', () => {
+  const rows = [0, 1, 2, 3, 4, 5, 6, 7].map(node => electron(node));
+  const model = { ...modelOf(rows), givenOf: (node: number) => `k=${node}` } as DispatchModel;
+  const faces = new Faces(() => model, plainTrans);
+  const search = (scene: Scene, text: string) => find(scene, text, faces, () => model, plainTrans)!;
+
+  it('goes to the electron, not to what it is in', () => {
+    const open = search(sceneOf({}, { open: new Set(['d/s2']) }), 'k=4');
+    expect(open.count).toBe(1);
+    expect(open.hits.map(({ shape }) => shape.role)).toEqual(['cell']);
+    const closed = search(sceneOf({}), 'k=4');
+    expect(closed.count).toBe(1);
+    expect(closed.hits.map(({ shape, node, whole }) => [shape.role, node, whole])).toEqual([['stack', 4, false]]);
+  });
+
+  it('takes a stack of which all are meant as one', () => {
+    const { count, hits } = search(sceneOf({}), 'train');
+    expect([count, hits.length, hits[0].whole]).toEqual([5, 1, true]);
+    expect(find(sceneOf({}), ' ', faces, () => model, plainTrans)).toBeNull();
+  });
+});
+
+/** A canvas that keeps the words that are written on it. */
+function canvas(): { context: CanvasRenderingContext2D; words: string[] } {
+  const words: string[] = [];
+  const known: Record<string, unknown> = {
+    measureText: (text: string) => ({ width: 6 * text.length }),
+    fillText: (text: string) => words.push(text)
+  };
+  const context = new Proxy(known, { get: (_, name) => known[String(name)] ?? (() => undefined), set: () => true });
+  return { context: context as unknown as CanvasRenderingContext2D, words };
+}
+
+it('names a parameter at its edge unless a box would cover the name', () => {
+  const shape = (id: string, x: number) => ({ id, x, y: 0, width: 100, height: 44, role: 'box', nodes: [0], child: null }) as unknown as Shape;
+  const [from, to, between] = [shape('a', 0), shape('b', 300), shape('c', 120)];
+  const state = { sign: '✓', colour: 'completed', word: 'completed' } as State;
+  const face = { state, title: 'step', detail: '', mark: '' };
+  const emphasis = { chosen: null, focused: null, found: null };
+  const written = (...shapes: Shape[]) => {
+    const { context, words } = canvas();
+    const scene = { shapes, lines: [{ from, to, label: 'rates', bends: [] }], width: 400, height: 44, direction: 'right' } as Scene;
+    new Painter(context, { colours: {}, font: 'sans' } as unknown as Palette).paint(scene, { x: 0, y: 0, scale: 1 }, 500, 100, () => face, emphasis);
+    return words;
+  };
+  expect(written(from, to)).toContain('rates');
+  expect(written(from, between, to)).not.toContain('rates');
 });

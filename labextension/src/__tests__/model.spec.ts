@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { Feed } from '../feed';
+import { EVERYTHING, passes } from '../filter';
 import { itemsOf } from '../items';
 import { CovalentModel } from '../model';
 import { LoopbackServer, row } from './server';
@@ -47,7 +48,7 @@ describe('CovalentModel', () => {
     ];
     await online();
     expect(ids()).toEqual(['run', 'new', 'old']);
-    expect(model.totals).toEqual({ all: 3, running: 1, failed: 1 });
+    expect(model.totals).toEqual({ all: 3, running: 1, completed: 1, failed: 1, cancelled: 0 });
   });
 
   it('takes in changes, moves what has ended, and drops what was deleted', async () => {
@@ -118,6 +119,33 @@ describe('CovalentModel', () => {
     expect(ids()).not.toContain('other');
     model.showAll();
     await until(() => ids().length > 100);
+  });
+
+  it('finds by what a row shows, and keeps what the service has found by a sublattice', async () => {
+    service.rows = [row('a', { inputs: { C: '5', x: '1' }, name: 'outer' })];
+    await online();
+    expect(passes(service.rows[0], { ...EVERYTHING, text: 'c=5, X=1' })).toBe(true);
+    model.setFilter({ text: 'outer' });
+    await until(() => ids().join() === 'a');
+    // the service has found it; by its own words it would not be here
+    service.tell({ dispatches: [row('a', { seq: 20, name: 'renamed', status: 'FAILED' })] });
+    await until(() => model.row('a')?.status === 'FAILED');
+    expect(ids()).toEqual(['a']);
+  });
+
+  it('filters by every end', async () => {
+    service.rows = [row('a'), row('b', { status: 'CANCELLED' }), row('c', { status: 'FAILED' }), row('d', running)];
+    await online();
+    for (const [state, id] of [['completed', 'a'], ['cancelled', 'b'], ['failed', 'c'], ['running', 'd']] as const) {
+      model.setFilter({ state });
+      await until(() => ids().join() === id);
+    }
+    model.setFilter({ state: 'all' });
+    model.setGrouping('lattice');
+    await until(() => model.groups.length === 1);
+    model.setFilter({ state: 'cancelled' });
+    await until(() => ids().join() === 'b');
+    expect(items().map(item => item.kind === 'heading' && item.count)).toEqual([1, false]);
   });
 
   it('fetches page by page, and knows how long the list is', async () => {

@@ -88,6 +88,7 @@ describe('an output that is a dispatch', () => {
     expect(node.textContent).toContain('as of ');
     expect(node.querySelector('img')).toBeNull();
     expect(node.textContent).toContain(`ValueError: ${HOSTILE}`);
+    expect(node.querySelector('.cv-nowRow .cv-number')?.textContent).toBe('1.0 s');
     // nobody can be asked to stop it
     expect([...node.querySelectorAll('button')].map(b => b.textContent)).not.toContain('Cancel');
   });
@@ -120,7 +121,7 @@ describe('an output that is a dispatch', () => {
     const node = await show(service('COMPLETED'));
     await vi.waitFor(() => expect(node.querySelector('.cv-returned')?.textContent).toContain('42.5'), PATIENCE);
     await vi.waitFor(() => expect(node.querySelector('.cv-title')?.textContent).toBe('experiment'), PATIENCE);
-    [...node.querySelectorAll('button')].find(b => b.textContent?.startsWith('Redispatch'))!.click();
+    [...node.querySelectorAll('button')].find(b => b.textContent?.startsWith('Run Again'))!.click();
     await vi.waitFor(() => expect(node.querySelector('[role=menuitem]')).not.toBeNull(), PATIENCE);
     node.querySelector<HTMLElement>('[role=menuitem]')!.click();
     await vi.waitFor(() => expect(node.querySelectorAll('.cv-notebookPanel')).toHaveLength(2), PATIENCE);

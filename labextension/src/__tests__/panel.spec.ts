@@ -4,10 +4,12 @@ import { Widget } from '@lumino/widgets';
 import { afterEach, expect, it, vi } from 'vitest';
 
 import { CommandIDs } from '../commands';
+import { restOf } from '../disk';
 import { Feed } from '../feed';
 import { CovalentModel } from '../model';
 import { CovalentPanel } from '../panel';
 import { ServiceModel } from '../service';
+import { Disk } from '../types';
 import { View } from '../view';
 import { LoopbackServer, row, Said } from './server';
 import { FakeService } from './service';
@@ -126,6 +128,37 @@ async function renaming() {
   return { node, named, input };
 }
 
+it('has the keyboard again when a menu is closed, and where the selection was when its actions go', async () => {
+  const node = await show(withRows(row('aaaa', { created: 2 }), row('bbbb', { created: 1 })));
+  await rowsIn(node, 2);
+  for (const label of ['Service, cluster, settings', 'Grouped by day']) {
+    const button = node.querySelector<HTMLElement>(`[aria-label="${label}"]`)!;
+    button.click();
+    const menu = document.querySelector<HTMLElement>('.lm-Menu')!;
+    await vi.waitFor(() => expect(document.activeElement).toBe(menu), PATIENCE);
+    menu.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', keyCode: 27, bubbles: true }));
+    expect(document.querySelector('.lm-Menu')).toBeNull();
+    expect(document.activeElement).toBe(button);
+  }
+  panel.model.selection.all(['aaaa', 'bbbb']);
+  const nothing = await vi.waitFor(() => {
+    const found = node.querySelector<HTMLElement>('.jp-Covalent-selection [aria-label="Select nothing"]');
+    expect(found).not.toBeNull();
+    return found!;
+  }, PATIENCE);
+  nothing.focus();
+  nothing.click();
+  await vi.waitFor(() => expect(document.activeElement).toBe(node.querySelector('[role=tree]')), PATIENCE);
+});
+
+it('has a word and a sign for each state, of which little room shows the sign', async () => {
+  const node = await show(withRows(row('aaaa')));
+  await rowsIn(node, 1);
+  const chips = [...node.querySelectorAll('.jp-Covalent-chips button')];
+  expect(chips.map(chip => chip.getAttribute('aria-label'))).toContain('Failed 0');
+  expect(chips.map(chip => chip.textContent)).toContain('✕ Failed 0');
+});
+
 it('edits a name where it stands', async () => {
   const { node, named, input } = await renaming();
   expect(input.value).toBe('experiment');
@@ -181,4 +214,11 @@ it('starts a service when it is opened, and says so if that fails', async () => 
   broken = null;
   node.querySelector<HTMLElement>('.jp-Covalent-notice button')?.click();
   await rowsIn(node, 1);
+});
+
+it('says what the lists of the largest leave out', () => {
+  const disk = { total: 9e6, parts: { blobs: 1e6, database: 5e6, log: 2e3, hosts: 0 } } as unknown as Disk;
+  const words = restOf(disk, nullTranslator.load('covalent_jupyter'));
+  expect(words).toContain("database 5.0 MB, the service's log 2.0 kB.");
+  expect(words).not.toContain('hosts');
 });

@@ -84,6 +84,8 @@ export class FakeService {
       total: rows.length,
       running: rows.filter(row => !ENDED.includes(row.status)).length,
       failed: rows.filter(row => row.status === 'FAILED').length,
+      completed: rows.filter(row => row.status === 'COMPLETED').length,
+      cancelled: rows.filter(row => row.status === 'CANCELLED').length,
       newest: rows[0].created
     }));
     return { states, groups: asked.query.get('by') ? found : [] };

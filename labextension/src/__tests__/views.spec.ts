@@ -1,21 +1,27 @@
 import * as React from 'react';
 import { createRoot } from 'react-dom/client';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { ElectronRow } from '../types';
-import { columnsOf, sorted } from '../views/columns';
+import { DispatchModel } from '../dispatch';
+import { ElectronRow, ResultPart } from '../types';
+import { columnsOf, lengthsOf, sorted } from '../views/columns';
 import { Actions, plainTrans, SurroundingsProvider } from '../views/context';
 import { numbers, short } from '../views/curves';
 import { diff } from '../views/diff';
-import { bytes, duration, secondsLeft } from '../views/figures';
+import { duration } from '../format';
+import { bytes, secondsLeft, spent } from '../views/figures';
 import { Graph } from '../types';
 import { Attempt, lanesOf, tickStep, ticksOf } from '../views/lanes';
+import { GraphState, GraphView } from '../views/graph/graph';
 import { layout } from '../views/graph/layout';
 import { neighbour, Part, Scene, sceneSteps, shapeAt, shapeFor } from '../views/graph/scene';
+import { labelOf, labelTexts, onlyOnes } from '../views/timeline_drawing';
 import { PreviewView, Source } from '../views/preview';
-import { parseLiteral } from '../views/pyliteral';
+import { Literal, parseLiteral } from '../views/pyliteral';
+import { resultPreview } from '../views/result';
 import { tokens } from '../views/python';
 import { differences } from '../views/versions';
+import { electron as anElectron } from './rows';
 import { row } from './server';
 
 function electron(node: number, change: Partial<ElectronRow>): ElectronRow {
@@ -44,6 +50,16 @@ describe('the table of electrons', () => {
     const found = order(rows, 'name');
     expect(performance.now() - began).toBeLessThan(1_000);
     expect(found[0] < found[1]).toBe(true);
+  });
+
+  it('gives inputs the room that they need', () => {
+    const inputs = (node: number) => (node === 1 ? "path='…-0001.csv'" : '');
+    const nodes = [0, 1].map(node => [node, 'read', 'electron', 'COMPLETED', null] as Graph['nodes'][0]);
+    const lengths = lengthsOf({ nodes, edges: [] }, inputs);
+    expect(lengths).toEqual({ name: 8, inputs: 17 });
+    const track = (id: string) => columnsOf(plainTrans, inputs, inputs, lengths).find(column => column.id === id)!.track;
+    expect([track('name'), track('inputs')]).toEqual(['minmax(80px, 80fr)', 'minmax(136px, 136fr)']);
+    expect(columns.find(column => column.id === 'inputs')!.track).toBe('minmax(70px, 70fr)');
   });
 
   it('puts what runs and what failed first', () => {
@@ -84,6 +100,22 @@ describe('the timeline', () => {
     expect(lanesOf([{ ...ran, ended: null, duration: null }], 9).spans[0]).toMatchObject({ worked: 9, to: 9 });
   });
 
+  it('puts labels where they can be read: into full bars, else behind them', () => {
+    const widthOf = (text: string) => 6 * text.length;
+    const texts = ['train  C=0.1', 'C=0.1'];
+    const at = (from: number, worked: number, to: number, free: number) => labelOf({ from, worked, to, free }, texts, widthOf);
+    expect(at(100, 200, 210, 210)).toMatchObject({ text: texts[0], x: 104 });
+    expect(at(100, 102, 180, 400)).toMatchObject({ text: texts[0], x: 185 }); // its slender end bears no text
+    expect(at(100, 145, 150, 160)).toMatchObject({ text: texts[1], x: 104 });
+    expect(at(100, 102, 110, 150)).toMatchObject({ text: texts[1], x: 115 });
+    expect(at(100, 102, 180, 190)).toBeNull();
+    const cut = labelOf({ from: 0, worked: 60, to: 60, free: 60 }, ['a very long name', 'a long name'], widthOf);
+    expect(cut).toMatchObject({ text: 'a long name', room: 53 });
+    expect(labelTexts('load', 'n=20', true)).toEqual(['load  n=20', 'load']);
+    expect(labelTexts('train', 'C=1, g=2', false)).toEqual(['train  C=1, g=2', 'C=1, g=2', '1, 2']);
+    expect([...onlyOnes([['load', 0], ['train', 1], ['train', 2], ['again', 3], ['again', 3]])]).toEqual(['load', 'again']);
+  });
+
   it('counts from the first beginning', () => {
     expect(ticksOf({ from: 98.8, to: 108.8 }, 100, 5)).toEqual({ step: 2, ticks: [0, 2, 4, 6, 8] });
     expect(ticksOf({ from: 97.9, to: 101 }, 100, 3)).toEqual({ step: 2, ticks: [-2, 0] });
@@ -105,9 +137,25 @@ describe('reprs of values', () => {
     expect(tree?.kind === 'map' && tree.items.map(([key]) => key.kind)).toEqual(['atom', 'sequence', 'atom', 'atom']);
   });
 
-  it('stay text where they are not, or were cut', () => {
-    for (const text of ['5', "'text'", '<object at 0x1>', "{'a': [1, 2...", '[1, 2', '[1 2]', '[[['.repeat(100)]) {
+  it('stay text where they are not', () => {
+    for (const text of ['5', "'text'", '<object at 0x1>', '[1, 2', '[1 2]', '...', 'abc...', '[[['.repeat(100), '[[['.repeat(100) + '...']) {
       expect(parseLiteral(text)).toBeNull();
+    }
+  });
+
+  it('say that there is more where they leave something out', () => {
+    const told = (value: Literal | null): unknown =>
+      !value || value.kind === 'atom'
+        ? value?.text
+        : [...(value.kind === 'map' ? value.items.map(([key, item]) => [told(key), told(item)]) : value.items.map(told)), ...(value.more ? ['more'] : [])];
+    const reads = (text: string) => told(parseLiteral(text));
+    expect(reads("{'a': 1, ...}")).toEqual([["'a'", '1'], 'more']);
+    expect(reads('[1, [...], ...]')).toEqual(['1', ['more'], 'more']);
+    expect(reads("[1, 'a...b', <x, 2 rows>]")).toEqual(['1', "'a...b'", '<x, 2 rows>']);
+    // cut at the end of what is kept of a long text: what stands whole counts
+    expect(reads("{'a': [1, 2...")).toEqual([["'a'", ['1', 'more']], 'more']);
+    for (const end of ["{'a': 1, 'b...", "{'a': 1, 'b'...", "{'a': 1, 'b': ...", "{'a': 1, 'b': array([1, ...", "{'a': 1, ...", "{'a': 1..."]) {
+      expect(reads(end)).toEqual([...(end === "{'a': 1..." ? [] : [["'a'", '1']]), 'more']);
     }
   });
 
@@ -141,10 +189,28 @@ it('finds what differs between two environments', () => {
   ]);
 });
 
+it('tells a result by its text, and those recorded without one by their parts', () => {
+  const part = (node: number, path: string, repr: string) =>
+    ({ node, name: 'e', path, status: 'COMPLETED', child: null, preview: { type: 'str', repr } }) as ResultPart;
+  const some = { status: 'COMPLETED' as const, parts: [part(0, 'a', '1')], total: 1, whole: false };
+  expect(resultPreview({ ...some, text: "{'a': 1, 'c': 5}", type: 'dict' })?.repr).toBe("{'a': 1, 'c': 5}");
+  expect(resultPreview({ ...some, parts: [], total: 0, text: '5', type: 'int' })?.repr).toBe('5');
+  expect(resultPreview({ ...some, total: 3 })?.repr).toBe('a: 1, … 2 more');
+  expect(resultPreview({ ...some, parts: [part(0, '', "'x'")], whole: true })?.repr).toBe("'x'");
+  expect(resultPreview({ ...some, parts: [] })).toBeNull();
+  expect(resultPreview({ ...some, parts: [part(0, '', 'x'.repeat(99))] })?.repr).toMatch(/x…$/);
+});
+
 it('tells figures shortly', () => {
   expect([0.0001, 0.012, 0.84, 3.25, 31.2, 190].map(duration)).toEqual(['<1 ms', '12 ms', '0.84 s', '3.3 s', '31 s', '3:10']);
   expect([12, 1536, 24_000_000].map(bytes)).toEqual(['12 B', '1.5 kB', '24 MB']);
   expect([0.123456, 1234567.8, 5, 1e-9].map(short)).toEqual(['0.1235', '1.23e+6', '5', '1.00e-9']);
+});
+
+it('takes the run of a sublattice for its time, not its building', () => {
+  const ran = { started: 100, ended: 120, duration: 0.2 };
+  expect(spent(electron(0, ran), 200)).toBe(0.2);
+  expect(spent(electron(0, { ...ran, child: 'a31d' }), 200)).toBe(20);
 });
 
 it('guesses what is left only when that is more than a guess', () => {
@@ -166,7 +232,7 @@ describe('a scene', () => {
     nodes: names.map((name, i) => [i, name, 'electron', 'COMPLETED', null]),
     edges: [1, 2, 3].flatMap(i => [[0, i, 'x'], [i, 4, 'xs']] as [number, number, string][])
   };
-  const part: Part = { dispatch: 'd', graph, apart: () => false, inputsOf: () => '', stamp: '' };
+  const part: Part = { dispatch: 'd', graph, apart: () => false, inputsOf: () => '', errorOf: () => '', stamp: '' };
   const made = (open: string[] = []): Scene => {
     const steps = sceneSteps(part, { open: new Set(open), part: () => null, childOf: () => null }, 'right');
     for (;;) {
@@ -240,5 +306,64 @@ describe('what is drawn', () => {
     const view = draw(React.createElement(Source, { text: '"<img src=x>"  # <b>' }));
     await vi.waitFor(() => expect(view.textContent).toBe('"<img src=x>"  # <b>'));
     expect(view.querySelector('img, b')).toBeNull();
+  });
+});
+
+describe('the graph', () => {
+  const nodes = [0, 1, 2].map(node => [node, 'train', 'electron', 'COMPLETED', null] as Graph['nodes'][0]);
+  const model = {
+    id: 'd', revision: 1, row: null, total: 3, graph: { nodes, edges: [] },
+    changed: { connect: () => undefined, disconnect: () => undefined },
+    electrons: new Map(nodes.map(([node]) => [node, anElectron(node)])),
+    statusOf: () => 'COMPLETED', inputsOf: (node: number) => `k=${node}`, givenOf: (node: number) => `k=${node}`, want: () => undefined, now: () => 0
+  } as unknown as DispatchModel;
+  const kept: { current: GraphState | null } = { current: null };
+  let place: HTMLElement;
+
+  beforeEach(() => void vi.spyOn(HTMLCanvasElement.prototype, 'getContext').mockReturnValue(null));
+  afterEach(() => vi.restoreAllMocks());
+
+  function draw(): () => void {
+    place = document.createElement('div');
+    document.body.append(place);
+    const value = { trans: plainTrans, actions: {}, source: null as any };
+    const view = React.createElement(GraphView, { model, chosen: null, onChoose: () => undefined, kept });
+    const root = createRoot(place);
+    root.render(React.createElement(SurroundingsProvider, { value }, view));
+    return () => {
+      root.unmount();
+      place.remove();
+    };
+  }
+
+  const canvas = () => place.querySelector<HTMLElement>('.cv-canvas')!;
+  const press = (target: HTMLElement, key: string) =>
+    target.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));
+  const shown = (n: number) => vi.waitFor(() => expect(place.querySelectorAll('[role=option]')).toHaveLength(n));
+
+  it('remembers what is open and searched for while another tab is shown', async () => {
+    let close = draw();
+    await shown(1);
+    press(canvas(), 'ArrowRight');
+    await vi.waitFor(() => expect(canvas().getAttribute('aria-activedescendant')).toBe('cv-shape-d/s0'));
+    press(canvas(), ' ');
+    await shown(4);
+    press(canvas(), '/');
+    await vi.waitFor(() => expect(place.querySelector('.cv-search')).not.toBeNull());
+    expect(kept.current?.open.size).toBe(1);
+    close();
+    close = draw();
+    await shown(4);
+    expect(place.querySelector('.cv-search')).not.toBeNull();
+    close();
+  });
+
+  it('has the keyboard again when a search is left', async () => {
+    const close = draw();
+    await vi.waitFor(() => expect(place.querySelector('.cv-search')).not.toBeNull());
+    press(place.querySelector<HTMLElement>('.cv-search')!, 'Escape');
+    await vi.waitFor(() => expect(place.querySelector('.cv-search')).toBeNull());
+    expect(document.activeElement).toBe(canvas());
+    close();
   });
 });

@@ -1,7 +1,7 @@
 import * as React from 'react';
 
 import { DispatchModel } from '../dispatch';
-import { elapsed, firstLine } from '../format';
+import { duration, elapsed, firstLine } from '../format';
 import { ElectronRow } from '../types';
 import { useActions, useTrans } from '../views/context';
 import { spent } from '../views/figures';
@@ -108,7 +108,7 @@ function NowRow({ row, inputs, now }: { row: ElectronRow; inputs: string; now: n
       <span className="cv-nowSaid">
         <Said row={row} />
       </span>
-      <span className="cv-number">{seconds === null ? '' : elapsed(seconds)}</span>
+      <span className="cv-number">{isEnded(row.status) ? duration(seconds) : seconds === null ? '' : elapsed(seconds)}</span>
     </div>
   );
 }
@@ -124,6 +124,7 @@ function Name({ row }: { row: ElectronRow }): JSX.Element {
 
 /** Its error; its own progress; or where it runs. */
 function Said({ row }: { row: ElectronRow }): JSX.Element {
+  const trans = useTrans();
   if (row.error) {
     const text = `${row.error.type}: ${row.error.message}`;
     return (
@@ -145,6 +146,7 @@ function Said({ row }: { row: ElectronRow }): JSX.Element {
             aria-valuemin={0}
             aria-valuemax={total as number}
             aria-valuenow={done}
+            aria-label={trans.__('Progress of %1', row.name)}
           >
             <i style={{ width: `${100 * share}%` }} />
           </span>

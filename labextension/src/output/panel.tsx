@@ -5,7 +5,7 @@ import { Actions, SurroundingsProvider, Trans, useTrans } from '../views/context
 import { Details } from '../views/details';
 import { ElectronTable, TableView, USUAL_VIEW } from '../views/electrons';
 import { Errors } from '../views/errors';
-import { Chosen, GraphView } from '../views/graph/graph';
+import { Chosen, GraphState, GraphView } from '../views/graph/graph';
 import { Header } from '../views/header';
 import { isCovered, useModel } from '../views/hooks';
 import { Logs } from '../views/logs';
@@ -69,6 +69,7 @@ function Body({ memory }: { memory: Memory }): JSX.Element {
   useModel(shown);
   const [chosen, setChosen] = React.useState<string | null>(null);
   const [view, setView] = React.useState<TableView>(USUAL_VIEW);
+  const graph = React.useRef<GraphState | null>(null);
   const [node, setNode] = React.useState<number | null>(null);
   const prefix = React.useId();
   const body = React.useRef<HTMLDivElement>(null);
@@ -98,6 +99,7 @@ function Body({ memory }: { memory: Memory }): JSX.Element {
               chosen={node === null ? null : { dispatch: shown.id, node }}
               onChoose={pick}
               wheelZooms={false}
+              kept={graph}
             />
           )}
           {tab === 'electrons' && (

@@ -1,12 +1,15 @@
 import * as React from 'react';
 
+import { resultCell } from '../cells';
 import { DispatchModel } from '../dispatch';
 import { ResultOf, ResultPart } from '../types';
 import { useActions, useSurroundings, useTrans } from '../views/context';
 import { isEnded, Trans } from '../states';
 import { useAnswer, useModel } from '../views/hooks';
 import { Button, CopyButton, Empty } from '../views/parts';
+import { Pending } from '../views/pending';
 import { PreviewView } from '../views/preview';
+import { resultPreview } from '../views/result';
 
 /** What the lattice returned, as pictures, tables and text of the electrons whose values are in it. */
 export function ResultView({ model }: { model: DispatchModel }): JSX.Element {
@@ -15,16 +18,22 @@ export function ResultView({ model }: { model: DispatchModel }): JSX.Element {
   const { source } = useSurroundings();
   const status = model.row?.status;
   const ask = () => source.request<ResultOf>(`dispatches/${model.id}/result`);
-  const { data, problem } = useAnswer(ask, [model, model.id, status, model.row?.counts.completed]);
+  const { data, problem, again } = useAnswer(ask, [model, model.id, status, model.row?.counts.completed]);
   if (!data) {
-    return <Empty>{problem || trans.__('Looking…')}</Empty>;
+    return (
+      <Pending model={model} problem={problem} again={again}>
+        {trans.__('Looking…')}
+      </Pending>
+    );
   }
   const there = data.parts.filter(part => part.preview !== null || part.child !== null);
-  if (there.length === 0) {
+  const all = status === 'COMPLETED' && data.text ? resultPreview(data) : null;
+  if (there.length === 0 && !all) {
     return <Empty>{without(model, trans)}</Empty>;
   }
   return (
     <div className="cv-returned">
+      {all && <PreviewView preview={all} />}
       {there.map((part, index) => (
         <Part key={index} part={part} named={!(data.whole && data.total === 1)} />
       ))}
@@ -42,7 +51,7 @@ function without(model: DispatchModel, trans: Trans): string {
     return trans.__('What is returned appears here as soon as it is there.');
   }
   return row?.status === 'COMPLETED'
-    ? trans.__('It returned nothing that electrons made.')
+    ? trans.__('No preview of what it returned was recorded.')
     : trans.__('There is no result: nothing that is returned was completed.');
 }
 
@@ -53,8 +62,8 @@ function Part({ part, named }: { part: ResultPart; named: boolean }): JSX.Elemen
     <section className="cv-part">
       {named && (
         <h4>
-          {part.name}
-          {part.path && <span className="cv-mono cv-mute">{part.path}</span>} <span className="cv-mute">{part.node}</span>
+          {part.path && <span className="cv-mono cv-mute">{part.path} </span>}
+          {part.name} <span className="cv-mute">{part.node}</span>
         </h4>
       )}
       {part.preview ? (
@@ -74,15 +83,15 @@ function Part({ part, named }: { part: ResultPart; named: boolean }): JSX.Elemen
 function Fetch({ id }: { id: string }): JSX.Element {
   const trans = useTrans();
   const { insertCell } = useActions();
-  const code = `ct.get_result("${id}").value`;
+  const code = resultCell(id);
   return (
     <div className="cv-fetch">
       {insertCell && (
         <Button onClick={() => insertCell(code)} title={code}>
-          {trans.__('Fetch it into the notebook')}
+          {trans.__('Fetch It into the Notebook')}
         </Button>
       )}
-      <CopyButton text={code}>{trans.__('Copy code that fetches it')}</CopyButton>
+      <CopyButton text={code}>{trans.__('Copy Code That Fetches It')}</CopyButton>
     </div>
   );
 }

@@ -56,6 +56,7 @@ export function actionsOf(
     note: ifThere(CommandIDs.note, dispatch_id => run(CommandIDs.note, { dispatch_id })),
     remove: ifThere(CommandIDs.deleteDispatch, dispatch_id => run(CommandIDs.deleteDispatch, { dispatch_id })),
     link: linkTo,
+    startService: ifThere(CommandIDs.startService, () => run(CommandIDs.startService, {})),
     complain: message => void Notification.error(trans.__('Covalent: %1', message))
   };
 }

@@ -1,5 +1,6 @@
 import { ILayoutRestorer, IRouter, JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ISanitizer, Sanitizer, WidgetTracker } from '@jupyterlab/apputils';
+import { IStateDB } from '@jupyterlab/statedb';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { ReadonlyJSONObject } from '@lumino/coreutils';
 import { Widget } from '@lumino/widgets';
@@ -10,6 +11,7 @@ import { ISource } from '../source';
 import { IFeed } from '../tokens';
 import { actionsOf, linkTo } from './actions';
 import type { ComparePage } from './compare_widget';
+import type { LayoutMemory } from './layout';
 import type { DispatchPage } from './widget';
 
 const ADDRESS = /[?&]covalent=([0-9a-f-]{4,36})(?:&|#|$)/;
@@ -20,19 +22,22 @@ export const pagePlugin: JupyterFrontEndPlugin<void> = {
   description: 'The page of a dispatch, and comparisons of dispatches, in the main area.',
   autoStart: true,
   requires: [IFeed],
-  optional: [ITranslator, ILayoutRestorer, IRouter, ISanitizer],
+  optional: [ITranslator, ILayoutRestorer, IRouter, ISanitizer, IStateDB],
   activate: (
     app: JupyterFrontEnd,
     source: ISource,
     translator: ITranslator | null,
     restorer: ILayoutRestorer | null,
     router: IRouter | null,
-    sanitizer: ISanitizer | null
+    sanitizer: ISanitizer | null,
+    state: IStateDB | null
   ) => {
     const trans = (translator ?? nullTranslator).load('covalent_jupyter');
     const actions = () => actionsOf(app.commands, source, sanitizer ?? new Sanitizer(), trans);
     const pages = new WidgetTracker<DispatchPage>({ namespace: 'covalent-jupyter-pages' });
     const comparisons = new WidgetTracker<ComparePage>({ namespace: 'covalent-jupyter-comparisons' });
+
+    let layout: Promise<LayoutMemory> | undefined;
 
     const openPage = async (args: PageArguments): Promise<void> => {
       const found = pages.find(({ model }) => model.id === args.dispatch_id || model.id.startsWith(args.dispatch_id));
@@ -41,14 +46,17 @@ export const pagePlugin: JupyterFrontEndPlugin<void> = {
         app.shell.activateById(found.id);
         return;
       }
-      const { DispatchPage } = await import('./widget');
-      const page = new DispatchPage(source, args.dispatch_id, trans, actions());
+      const { DispatchPage, LayoutMemory } = await import('./widget');
+      layout ??= kept(new LayoutMemory(state));
+      const page = new DispatchPage(source, args.dispatch_id, trans, actions(), await layout);
       page.reveal({ node: args.node, dispatch: args.node_dispatch, tab: args.tab });
+      page.title.label = args.title ?? page.title.label;
       if (!addToMain(app, page, args.restored)) {
         window.open(linkTo(args.dispatch_id, args.node), '_blank');
         return;
       }
       page.stateChanged.connect(() => void pages.save(page));
+      page.title.changed.connect(() => void pages.save(page));
       let known = page.model.id;
       page.model.changed.connect(({ id }) => {
         if (id !== known) {
@@ -72,13 +80,15 @@ export const pagePlugin: JupyterFrontEndPlugin<void> = {
       describedBy: { args: COMPARE_ARGUMENTS },
       execute: async args => {
         const { ComparePage } = await import('./compare_widget');
-        const { dispatch_ids = [], lattice = '' } = args as { dispatch_ids?: string[]; lattice?: string };
+        const { dispatch_ids = [], lattice = '', title } = args as { dispatch_ids?: string[]; lattice?: string; title?: string };
         const page = new ComparePage(source, dispatch_ids, lattice, trans, actions());
+        page.title.label = title ?? page.title.label;
         const found = comparisons.find(({ id }) => id === page.id);
         if (found) {
           page.dispose();
           app.shell.activateById(found.id);
         } else if (addToMain(app, page, args.restored === true)) {
+          page.title.changed.connect(() => void comparisons.save(page));
           await comparisons.add(page);
         }
       }
@@ -86,9 +96,10 @@ export const pagePlugin: JupyterFrontEndPlugin<void> = {
     if (restorer) {
       void restorer.restore(pages, {
         command: CommandIDs.openDispatch,
-        args: ({ model, state: { tab, chosen } }) => ({
+        args: ({ model, title, state: { tab, chosen } }) => ({
           dispatch_id: model.id,
           tab,
+          title: title.label,
           ...(chosen ? { node: chosen.node, node_dispatch: chosen.dispatch } : {}),
           restored: true
         }),
@@ -96,7 +107,12 @@ export const pagePlugin: JupyterFrontEndPlugin<void> = {
       });
       void restorer.restore(comparisons, {
         command: CommandIDs.compare,
-        args: ({ dispatches, lattice }) => ({ dispatch_ids: [...dispatches], lattice, restored: true }),
+        args: ({ dispatches, lattice, title }) => ({
+          dispatch_ids: [...dispatches],
+          lattice,
+          title: title.label,
+          restored: true
+        }),
         name: ({ id }) => id
       });
     }
@@ -106,12 +122,20 @@ export const pagePlugin: JupyterFrontEndPlugin<void> = {
   }
 };
 
+/** What was kept is known before the first page is drawn, so that nothing of it moves. */
+async function kept(layout: LayoutMemory): Promise<LayoutMemory> {
+  await layout.load().catch(() => undefined);
+  return layout;
+}
+
 interface PageArguments {
   dispatch_id: string;
   node?: number;
   /** The dispatch of the electron, where it is one of a sublattice's run. */
   node_dispatch?: string;
   tab?: string;
+  /** What its tab says until the dispatch is known: a restored page asks when it is looked at. */
+  title?: string;
   restored?: boolean;
 }
 

@@ -10,6 +10,7 @@ import { ISource } from '../source';
 import { Actions, SurroundingsProvider } from '../views/context';
 import { DispatchView, PageState, TAB_IDS, TabId } from '../views/dispatch';
 import { nameOf } from '../views/figures';
+import { LayoutMemory } from './layout';
 
 /** Ms after which a page that nobody sees follows its dispatch no longer. */
 const PATIENCE = 60_000;
@@ -20,7 +21,8 @@ export class DispatchPage extends ReactWidget {
     readonly source: ISource,
     dispatch: string,
     private readonly trans: TranslationBundle,
-    private readonly actions: Actions
+    private readonly actions: Actions,
+    private readonly arrangement: LayoutMemory
   ) {
     super();
     this.model = new DispatchModel(source, dispatch);
@@ -31,6 +33,7 @@ export class DispatchPage extends ReactWidget {
     this.title.closable = true;
     this.title.label = dispatch.slice(0, 4);
     this.model.changed.connect(this._name, this);
+    arrangement.changed.connect(this._draw, this);
   }
 
   readonly model: DispatchModel;
@@ -59,6 +62,7 @@ export class DispatchPage extends ReactWidget {
     }
     window.clearTimeout(this._timer);
     this.model.dispose();
+    this.arrangement.changed.disconnect(this._draw, this);
     Signal.clearData(this);
     super.dispose();
   }
@@ -66,7 +70,13 @@ export class DispatchPage extends ReactWidget {
   protected render(): JSX.Element {
     return (
       <SurroundingsProvider value={{ trans: this.trans, actions: this.actions, source: this.source }}>
-        <DispatchView model={this.model} state={this._state} onState={state => this._setState(state)} />
+        <DispatchView
+          model={this.model}
+          state={this._state}
+          onState={state => this._setState(state)}
+          layout={this.arrangement.value}
+          onLayout={part => this.arrangement.set(part)}
+        />
       </SurroundingsProvider>
     );
   }
@@ -104,6 +114,10 @@ export class DispatchPage extends ReactWidget {
     this.update();
   }
 
+  private _draw(): void {
+    this.update();
+  }
+
   private _name(): void {
     const { row } = this.model;
     if (row) {
@@ -120,3 +134,5 @@ export class DispatchPage extends ReactWidget {
 export function pageId(dispatch: string): string {
   return `covalent-jupyter:page-${dispatch}`;
 }
+
+export { LayoutMemory };

@@ -1,9 +1,9 @@
 import * as React from 'react';
 
-import { dateAndTime } from '../format';
-import { ElectronRow } from '../types';
+import { dateAndTime, duration } from '../format';
+import { ElectronRow, Graph } from '../types';
 import { Trans } from './context';
-import { bytes, clockSeconds, duration, spent } from './figures';
+import { bytes, clockSeconds, spent } from './figures';
 import { electronState, isEnded } from '../states';
 import { Sign } from './parts';
 
@@ -24,8 +24,33 @@ export const USUAL = ['state', 'name', 'node', 'inputs', 'executor', 'duration',
 
 const ORDER = ['RUNNING', 'FAILED', 'DISPATCHING', 'NEW_OBJECT', 'PENDING_REUSE', 'CANCELLED', 'SKIPPED', 'COMPLETED'];
 
-/** All columns of the table of electrons. `inputs` are short texts by node. */
-export function columnsOf(trans: Trans, inputs: (node: number) => string): Column[] {
+/** Characters of the longest name and of the longest inputs. */
+export interface Lengths {
+  name: number;
+  inputs: number;
+}
+
+const SHORT: Lengths = { name: 8, inputs: 8 };
+/** Pixels beyond which no column asks for more. */
+const WIDEST = 320;
+
+export function lengthsOf(graph: Graph | null, inputs: (node: number) => string): Lengths {
+  const lengths = { ...SHORT };
+  for (const [node, name] of graph?.nodes ?? []) {
+    lengths.name = Math.max(lengths.name, name.length);
+    lengths.inputs = Math.max(lengths.inputs, inputs(node).length);
+  }
+  return lengths;
+}
+
+/** A track for a text of so many pixels, which it gets up to `sure`; of what room there is beyond, its share. */
+function trackOf(pixels: number, least: number, sure: number): string {
+  const wish = Math.round(Math.max(least, Math.min(WIDEST, pixels)));
+  return `minmax(${Math.min(wish, sure)}px, ${wish}fr)`;
+}
+
+/** All columns of the table of electrons. Of what a node was given, `inputs` tells it from its siblings; `given` is all. */
+export function columnsOf(trans: Trans, inputs: (node: number) => string, given = inputs, lengths = SHORT): Column[] {
   return [
     {
       id: 'state',
@@ -38,7 +63,7 @@ export function columnsOf(trans: Trans, inputs: (node: number) => string): Colum
     {
       id: 'name',
       label: trans.__('Electron'),
-      track: 'minmax(90px, 1.2fr)',
+      track: trackOf(7 * lengths.name + 24, 56, 90),
       key: row => row.name.toLowerCase(),
       cell: row => (
         <>
@@ -52,22 +77,22 @@ export function columnsOf(trans: Trans, inputs: (node: number) => string): Colum
     {
       id: 'inputs',
       label: trans.__('Inputs'),
-      track: 'minmax(70px, 1fr)',
+      track: trackOf(7.3 * lengths.inputs + 12, 56, 150),
       key: row => inputs(row.node) || undefined,
       cell: row => <span className="cv-mono cv-mute">{inputs(row.node)}</span>,
-      title: row => inputs(row.node)
+      title: row => given(row.node)
     },
     {
       id: 'executor',
       label: trans.__('Executor'),
-      track: 'minmax(60px, 0.6fr)',
+      track: 'minmax(60px, 60fr)',
       key: row => row.executor,
       cell: row => <span className="cv-mute">{row.executor}</span>
     },
     {
       id: 'worker',
       label: trans.__('Worker'),
-      track: 'minmax(80px, 0.8fr)',
+      track: 'minmax(80px, 110fr)',
       key: row => row.worker,
       cell: row => <span className="cv-mute">{row.worker}</span>,
       title: row => row.worker
@@ -108,7 +133,7 @@ export function columnsOf(trans: Trans, inputs: (node: number) => string): Colum
     {
       id: 'result',
       label: trans.__('Result'),
-      track: 'minmax(110px, 2fr)',
+      track: 'minmax(110px, 220fr)',
       key: row => (row.error ? `\uffff${row.error.type}` : (row.preview?.scalar ?? row.preview?.repr ?? undefined) as string),
       cell: row => <Outcome row={row} />,
       title: row => (row.error ? `${row.error.type}: ${row.error.message}` : (row.preview?.repr ?? ''))

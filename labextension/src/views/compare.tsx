@@ -1,15 +1,16 @@
 import * as React from 'react';
 
-import { dateAndTime } from '../format';
+import { dateAndTime, duration } from '../format';
 import { ISource } from '../source';
 import { DispatchRow, ElectronList, ElectronRow, Preview } from '../types';
 import { useActions, useSurroundings, useTrans } from './context';
 import { Section } from './details';
 import { diff } from './diff';
-import { duration, nameOf } from './figures';
+import { nameOf, spent } from './figures';
 import { dispatchState, Trans } from '../states';
 import { useAnswer } from './hooks';
 import { Empty, IdButton, Sign } from './parts';
+import { Unanswered } from './pending';
 import { Manifest } from './sources';
 
 /** Electrons of each dispatch whose durations are compared. */
@@ -35,14 +36,16 @@ export function Compare({ dispatches }: { dispatches: readonly string[] }): JSX.
   const trans = useTrans();
   const { source } = useSurroundings();
   const [all, setAll] = React.useState(false);
-  const { data, problem } = useAnswer<Side[]>(
+  const { data, problem, again } = useAnswer<Side[]>(
     () => Promise.all(dispatches.slice(0, MOST_COMPARED).map(id => load(source, id))),
     [dispatches.join()]
   );
   if (!data) {
     return (
       <div className="jp-CovalentView cv-page">
-        <Empty>{problem || trans.__('Loading %1 dispatches…', dispatches.length)}</Empty>
+        <Unanswered problem={problem} again={again}>
+          {trans.__('Loading %1 dispatches…', dispatches.length)}
+        </Unanswered>
       </div>
     );
   }
@@ -171,7 +174,7 @@ function timesOf(side: Side, name: string, trans: Trans): string {
   if (ran.length === 0) {
     return own.some(row => row.reused) ? trans.__('reused') : '';
   }
-  const mean = ran.reduce((sum, row) => sum + row.duration!, 0) / ran.length;
+  const mean = ran.reduce((sum, row) => sum + (spent(row, 0) ?? 0), 0) / ran.length;
   return own.length === 1 ? duration(mean) : `${own.length} × ${duration(mean)}`;
 }
 

@@ -28,6 +28,8 @@ export interface Actions {
   remove?(dispatch: string): Promise<void> | void;
   /** The address of a dispatch's page on this server. */
   link?(dispatch: string, node?: number): string;
+  /** Start the service, where it was stopped. */
+  startService?(): Promise<void> | void;
   /** Tell of something that went wrong. */
   complain?(message: string): void;
 }

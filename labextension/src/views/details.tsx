@@ -1,18 +1,20 @@
 import * as React from 'react';
 
+import { currentCodeCell, debugCell, valueCell } from '../cells';
 import { DispatchModel } from '../dispatch';
-import { dateAndTime, elapsed } from '../format';
+import { dateAndTime, duration, elapsed } from '../format';
 import { ElectronDetail, ElectronRow, InputText } from '../types';
 import { Spans } from './logs';
 import { useActions, useSurroundings, useTrans } from './context';
 import { Bar, Metrics, MetricsView, ProgressBar } from './curves';
 import { ErrorView } from './errors';
-import { bytes, clockSeconds, duration, spent } from './figures';
+import { bytes, clockSeconds, spent } from './figures';
 import { electronState, isEnded } from '../states';
 import { Logbook } from './logbook';
 import { LogReader } from './log_reader';
 import { useAnswer, useClock, useModel } from './hooks';
-import { Button, CopyButton, Empty, Sign } from './parts';
+import { Button, CopyButton, Sign } from './parts';
+import { Pending } from './pending';
 import { PreviewView, Source } from './preview';
 
 interface Props {
@@ -30,14 +32,18 @@ export function Details({ model, node, onClose, onChoose }: Props): JSX.Element 
   useModel(model);
   const trans = useTrans();
   const row = model.electrons.get(node) ?? null;
-  const { data, problem } = useAnswer<ElectronDetail>(
+  const { data, problem, again } = useAnswer<ElectronDetail>(
     () => model.detail(node),
     [model, node, row?.status, row?.attempt, row?.child]
   );
   const detail = data?.node === node && data.dispatch_id === model.id ? data : null;
   const shown: ElectronRow | null = row && detail ? { ...detail, ...row, preview: detail.preview ?? row.preview } : (row ?? detail);
   if (!shown) {
-    return <Empty>{problem || trans.__('Loading electron %1…', node)}</Empty>;
+    return (
+      <Pending model={model} problem={problem} again={again}>
+        {trans.__('Loading electron %1…', node)}
+      </Pending>
+    );
   }
   return (
     <aside
@@ -85,12 +91,18 @@ export function Details({ model, node, onClose, onChoose }: Props): JSX.Element 
         <Section title={trans.__('Source')}>
           <Source text={detail.source.trimEnd()} />
           <div className="cv-mute cv-small" title={detail.file}>
-            {detail.file && trans.__('%1, line %2', detail.file.split('/').pop() ?? '', detail.line)}
+            {detail.file && trans.__('%1, line %2', tail(detail.file), detail.line)}
+            {detail.call_line > 0 &&
+              ` · ${trans.__('called in %1, line %2', tail(detail.call_file) || trans.__('the lattice'), detail.call_line)}`}
           </div>
           <Captured captured={detail.captured} />
         </Section>
       )}
-      {problem && !detail && <p className="cv-failed">{problem}</p>}
+      {problem && !detail && (
+        <Pending model={model} problem={problem} again={again}>
+          {trans.__('Loading electron %1…', node)}
+        </Pending>
+      )}
     </aside>
   );
 }
@@ -146,7 +158,7 @@ function ElectronActions({ row, model }: { row: ElectronRow; model: DispatchMode
     <div className="cv-buttons">
       {cancel && !isEnded(row.status) && (
         <Button onClick={() => cancel(id, [row.node])} title={trans.__('Stop this electron; what depends on it is skipped')}>
-          {trans.__('Cancel electron')}
+          {trans.__('Cancel Electron')}
         </Button>
       )}
       {failed && over && redispatch && (
@@ -154,28 +166,28 @@ function ElectronActions({ row, model }: { row: ElectronRow; model: DispatchMode
           onClick={() => redispatch(id, 'failed')}
           title={trans.__('With the code as it was recorded; every completed electron keeps its value')}
         >
-          {trans.__('Run failed again (recorded code)')}
+          {trans.__('Run Failed Again')}
         </Button>
       )}
       {failed && over && insertCell && (
         <Button
-          onClick={() => insertCell(`ct.redispatch("${id}", code="current", rerun="failed")()`)}
+          onClick={() => insertCell(currentCodeCell(id))}
           title={trans.__('Inserts the cell into the active notebook: it takes the definitions of its kernel')}
         >
-          {trans.__('with my current code')}
+          {trans.__('Run Failed Again with Current Code')}
         </Button>
       )}
       {failed && insertCell && (
         <Button
-          onClick={() => insertCell(`ct.debug("${id}", ${row.node})`)}
+          onClick={() => insertCell(debugCell(id, row.node))}
           title={trans.__('Inserts a cell that runs the electron in the kernel, under a debugger')}
         >
-          {trans.__('Debug in notebook')}
+          {trans.__('Debug in Notebook')}
         </Button>
       )}
       {row.child && open && (
         <Button onClick={() => open(row.child!)} title={trans.__('The page of the run of this sublattice')}>
-          {trans.__('Open its run')}
+          {trans.__('Open Its Run')}
         </Button>
       )}
     </div>
@@ -188,13 +200,13 @@ function FetchCode({ row }: { row: ElectronRow }): JSX.Element | null {
   if (row.status !== 'COMPLETED') {
     return null;
   }
-  const code = `ct.get_result("${row.dispatch_id}").electrons[${row.node}].value`;
+  const code = valueCell(row.dispatch_id, row.node);
   return (
     <div className="cv-buttons">
-      <CopyButton text={code}>{trans.__('Copy fetch code')}</CopyButton>
+      <CopyButton text={code}>{trans.__('Copy Fetch Code')}</CopyButton>
       {insertCell && (
         <Button onClick={() => insertCell(code)} title={code}>
-          {trans.__('Insert fetch code')}
+          {trans.__('Insert Fetch Code')}
         </Button>
       )}
     </div>
@@ -410,6 +422,10 @@ export function Captured({ captured }: { captured: Record<string, string> }): JS
       <Pairs pairs={pairs} />
     </>
   );
+}
+
+function tail(path: string): string {
+  return path.split('/').pop() ?? '';
 }
 
 function isEmpty(value: unknown): boolean {

@@ -1,18 +1,18 @@
 import * as React from 'react';
 
 import { DispatchModel } from '../dispatch';
-import { Preview } from '../types';
 import { useTrans } from './context';
 import { Details } from './details';
 import { ElectronTable, TableView, USUAL_VIEW } from './electrons';
 import { Errors } from './errors';
 import { isEnded, Trans } from '../states';
-import { Chosen, GraphView } from './graph/graph';
+import { Chosen, GraphState, GraphView } from './graph/graph';
 import { Header } from './header';
-import { isCovered, useAnswer, useModel } from './hooks';
+import { isCovered, useModel } from './hooks';
 import { Logs } from './logs';
 import { Empty } from './parts';
-import { PreviewView } from './preview';
+import { StartButton } from './pending';
+import { ResultLine } from './result';
 import { Sources } from './sources';
 import { Tab, TabPanel, Tabs } from './tabs';
 import { Timeline } from './timeline';
@@ -28,17 +28,30 @@ export interface PageState {
   chosen: Chosen | null;
 }
 
+/** How somebody has arranged his pages, whichever dispatch they show. */
+export interface Layout {
+  /** Of the details, in px. */
+  width: number;
+  /** Of the table of electrons. */
+  columns: string[];
+}
+
+export const USUAL_LAYOUT: Layout = { width: 340, columns: USUAL_VIEW.columns };
+
 interface Props {
   model: DispatchModel;
   state: PageState;
   onState: (state: PageState) => void;
+  layout: Layout;
+  onLayout: (part: Partial<Layout>) => void;
 }
 
 /** The whole page of a dispatch: header, tabs, and the details of the chosen electron, which all tabs share. */
-export function DispatchView({ model, state, onState }: Props): JSX.Element {
+export function DispatchView({ model, state, onState, layout, onLayout }: Props): JSX.Element {
   useModel(model);
   const trans = useTrans();
-  const [table, setTable] = React.useState<TableView>(USUAL_VIEW);
+  const [view, setView] = React.useState<TableView>(USUAL_VIEW);
+  const graph = React.useRef<GraphState | null>(null);
   const prefix = React.useMemo(() => `cv-${Math.random().toString(36).slice(2)}`, []);
   const body = React.useRef<HTMLDivElement>(null);
   const { row } = model;
@@ -49,6 +62,13 @@ export function DispatchView({ model, state, onState }: Props): JSX.Element {
   const chosen = state.chosen && state.chosen.dispatch === '' ? { ...state.chosen, dispatch: model.id } : state.chosen;
   const own = chosen && chosen.dispatch === model.id ? chosen.node : null;
   const choose = (next: Chosen | null) => onState({ ...state, chosen: next });
+  const table = { ...view, columns: layout.columns };
+  const setTable = (next: TableView) => {
+    setView(next);
+    if (next.columns !== layout.columns) {
+      onLayout({ columns: next.columns });
+    }
+  };
   const chooseNode = (node: number) => choose({ dispatch: model.id, node });
   return (
     <div className="jp-CovalentView cv-page">
@@ -64,7 +84,7 @@ export function DispatchView({ model, state, onState }: Props): JSX.Element {
       />
       <div className="cv-body" ref={body}>
         <TabPanel prefix={prefix} chosen={tab}>
-          {tab === 'graph' && <GraphView model={model} chosen={chosen} onChoose={choose} />}
+          {tab === 'graph' && <GraphView model={model} chosen={chosen} onChoose={choose} kept={graph} />}
           {tab === 'electrons' && (
             <ElectronTable model={model} chosen={own} onChoose={chooseNode} view={table} onView={setTable} />
           )}
@@ -76,7 +96,9 @@ export function DispatchView({ model, state, onState }: Props): JSX.Element {
           {tab === 'source' && <Sources model={model} chosen={own} />}
           {tab === 'versions' && <Versions model={model} />}
         </TabPanel>
-        {chosen && <Side model={model} chosen={chosen} onChoose={choose} />}
+        {chosen && (
+          <Side model={model} chosen={chosen} onChoose={choose} width={layout.width} onWidth={width => onLayout({ width })} />
+        )}
       </div>
     </div>
   );
@@ -95,8 +117,29 @@ function tabsOf(model: DispatchModel, trans: Trans): Tab[] {
   ];
 }
 
+interface SideProps {
+  model: DispatchModel;
+  chosen: Chosen;
+  onChoose: (next: Chosen | null) => void;
+  width: number;
+  onWidth: (width: number) => void;
+}
+
 /** Details of an electron, also of one inside an opened sublattice: that one has a model of its own. */
-function Side({ model, chosen, onChoose }: { model: DispatchModel; chosen: Chosen; onChoose: (next: Chosen | null) => void }): JSX.Element {
+function Side({ model, chosen, onChoose, width, onWidth }: SideProps): JSX.Element {
+  const box = React.useRef<HTMLDivElement>(null);
+  /** What had the focus before the details took it. */
+  const origin = React.useRef<HTMLElement | null>(null);
+  const onFocus = ({ relatedTarget }: React.FocusEvent) => {
+    if (relatedTarget instanceof HTMLElement && !box.current?.contains(relatedTarget)) {
+      origin.current = relatedTarget;
+    }
+  };
+  const close = () => {
+    const tab = box.current?.closest('.cv-page')?.querySelector<HTMLElement>('[role=tab][aria-selected=true]');
+    onChoose(null);
+    (origin.current?.isConnected ? origin.current : tab)?.focus();
+  };
   const foreign = chosen.dispatch !== model.id;
   const [other, setOther] = React.useState<DispatchModel | null>(null);
   React.useEffect(() => {
@@ -110,16 +153,15 @@ function Side({ model, chosen, onChoose }: { model: DispatchModel; chosen: Chose
     return () => made.dispose();
   }, [foreign, chosen.dispatch, model]);
   const shown = foreign ? other : model;
-  const [width, setWidth] = React.useState(340);
   return (
-    <div className="cv-side" style={{ width }}>
-      <Splitter width={width} onWidth={setWidth} />
+    <div className="cv-side" style={{ width }} ref={box} onFocus={onFocus}>
+      <Splitter width={width} onWidth={onWidth} />
       {shown && (
         <Details
           key={`${chosen.dispatch} ${chosen.node}`}
           model={shown}
           node={chosen.node}
-          onClose={() => onChoose(null)}
+          onClose={close}
           onChoose={node => onChoose({ dispatch: chosen.dispatch, node })}
         />
       )}
@@ -157,58 +199,6 @@ function Splitter({ width, onWidth }: { width: number; onWidth: (width: number) 
   );
 }
 
-interface ResultPart {
-  node: number;
-  name: string;
-  path: string;
-  preview: Preview | null;
-}
-
-/** The value of a dispatch that has completed, in one line; what is larger opens. */
-function ResultLine({ model, onChoose }: { model: DispatchModel; onChoose: (node: number) => void }): JSX.Element | null {
-  const trans = useTrans();
-  const status = model.row?.status;
-  const { data } = useAnswer<{ parts: ResultPart[]; total: number } | null>(
-    async () => (status === 'COMPLETED' ? model.source.request(`dispatches/${model.id}/result`) : null),
-    [model, model.id, status]
-  );
-  const parts = data?.parts.filter(part => part.preview) ?? [];
-  if (status !== 'COMPLETED' || !data || parts.length === 0) {
-    return null;
-  }
-  const short = parts
-    .slice(0, 6)
-    .map(({ path, preview }) => `${path && `${path}: `}${preview!.repr.split('\n')[0].slice(0, parts.length > 1 ? 40 : 160)}`)
-    .join(', ');
-  const line = (
-    <>
-      <span className="cv-mute">{trans.__('Result')}</span>{' '}
-      <span className="cv-mono">
-        {short}
-        {data.total > 6 && ` … ${data.total}`}
-      </span>
-    </>
-  );
-  const large = short.length > 100 || parts.some(({ preview }) => preview!.mime || preview!.repr.includes('\n'));
-  return large ? (
-    <details className="cv-result">
-      <summary>{line}</summary>
-      <div className="cv-resultParts">
-        {parts.map((part, i) => (
-          <div key={i}>
-            <button className="cv-link" onClick={() => onChoose(part.node)}>
-              {part.path} {part.name} {part.node}
-            </button>
-            <PreviewView preview={part.preview!} />
-          </div>
-        ))}
-      </div>
-    </details>
-  ) : (
-    <div className="cv-result">{line}</div>
-  );
-}
-
 /** What stands above everything while something is not as it should be. */
 function Warnings({ model }: { model: DispatchModel }): JSX.Element | null {
   const trans = useTrans();
@@ -219,16 +209,35 @@ function Warnings({ model }: { model: DispatchModel }): JSX.Element | null {
       </div>
     );
   }
-  if (model.link !== 'online' && model.link !== 'loading' && model.row && !isEnded(model.row.status)) {
-    return (
-      <div className="cv-banner cv-warn" role="status">
-        {model.link === 'starting'
-          ? trans.__('The service is starting; what is shown may be old.')
-          : trans.__('The server does not answer; what is shown may be old. The dispatch goes on without it.')}
-      </div>
-    );
+  const words = lostWords(model, trans);
+  return words === '' ? null : (
+    <div className="cv-lost" role="status">
+      <span>{words}</span>
+      {model.link === 'stopped' && <StartButton />}
+    </div>
+  );
+}
+
+/** What a page says whose data may be old, for that the service or the server is not there. */
+export function lostWords({ link, row, problem }: Pick<DispatchModel, 'link' | 'row' | 'problem'>, trans: Trans): string {
+  const under = row !== null && !isEnded(row.status);
+  switch (link) {
+    case 'stopped':
+      return under
+        ? trans.__('The service is stopped. What runs goes on; what waits starts when the service runs again.')
+        : trans.__('The service is stopped. Logs and details are read when it runs again.');
+    case 'starting':
+      return trans.__('The service is starting; what is shown may be old.');
+    case 'unreachable':
+      return under
+        ? trans.__('The Jupyter server does not answer; what is shown may be old. The dispatch goes on without it.')
+        : trans.__('The Jupyter server does not answer.');
+    case 'missing':
+    case 'refused':
+      return problem || trans.__('The Jupyter server does not answer.');
+    default:
+      return '';
   }
-  return null;
 }
 
 /** While there is no row: loading, unknown, offline. */
@@ -243,6 +252,11 @@ function Absent({ model }: { model: DispatchModel }): JSX.Element {
             <p>{trans.__('There is no dispatch %1 here. It may have been deleted, or belong to another store.', model.id)}</p>
             <p>{model.problem}</p>
             <p className="cv-mute">{trans.__('What is there is in the Covalent sidebar. This page can be closed.')}</p>
+          </>
+        ) : model.link === 'stopped' ? (
+          <>
+            <p>{trans.__('The service is stopped.')}</p>
+            <StartButton />
           </>
         ) : model.link === 'unreachable' || model.link === 'missing' ? (
           <>

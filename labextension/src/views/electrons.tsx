@@ -2,7 +2,7 @@ import * as React from 'react';
 
 import { DispatchModel, MOST_ROWS } from '../dispatch';
 import { ElectronRow, Status } from '../types';
-import { Column, columnsOf, sorted, Sorting, USUAL } from './columns';
+import { Column, columnsOf, lengthsOf, sorted, Sorting, USUAL } from './columns';
 import { Trans, useTrans } from './context';
 import { isEnded } from '../states';
 import { useClock, useModel } from './hooks';
@@ -56,8 +56,10 @@ export function ElectronTable({ model, chosen, onChoose, view, onView }: Props):
   const [own, setOwn] = React.useState<TableView>(USUAL_VIEW);
   const shown = view ?? own;
   const change = (part: Partial<TableView>) => (onView ?? setOwn)({ ...shown, ...part });
-  const inputs = (node: number) => model.inputsOf(node);
-  const all = React.useMemo(() => columnsOf(trans, inputs), [trans, model]);
+  const all = React.useMemo(() => {
+    const inputs = (node: number) => model.inputsOf(node);
+    return columnsOf(trans, inputs, node => model.givenOf(node), lengthsOf(model.graph, inputs));
+  }, [trans, model, model.graph]);
   const columns = all.filter(column => shown.columns.includes(column.id));
   const now = useClock(() => model.now(), !!model.row && !isEnded(model.row.status));
   const [hovered, setHovered] = React.useState(false);
@@ -123,7 +125,7 @@ function tells(row: ElectronRow, wanted: string, model: DispatchModel): boolean 
   return (
     row.name.toLowerCase().includes(wanted) ||
     String(row.node) === wanted ||
-    model.inputsOf(row.node).toLowerCase().includes(wanted) ||
+    model.givenOf(row.node).toLowerCase().includes(wanted) ||
     (row.error !== null && `${row.error.type}: ${row.error.message}`.toLowerCase().includes(wanted))
   );
 }

@@ -1,9 +1,10 @@
 import * as React from 'react';
 
 import { DispatchModel } from '../dispatch';
+import { duration } from '../format';
 import { ElectronError, ElectronRow, Frame } from '../types';
 import { useActions, useTrans } from './context';
-import { duration, spent } from './figures';
+import { spent } from './figures';
 import { electronState, Trans } from '../states';
 import { useModel } from './hooks';
 import { Button, Code, CopyButton, Empty, Sign } from './parts';
@@ -49,7 +50,7 @@ export function Errors({ model, chosen, onChoose }: Props): JSX.Element {
             <span className="cv-mute cv-plain">{describe(row, model, trans)}</span>
             {row.child && open && (
               <Button onClick={() => open(row.child!)} quiet>
-                {trans.__('Open its run')}
+                {trans.__('Open Its Run')}
               </Button>
             )}
           </h2>
@@ -84,6 +85,7 @@ export function ErrorView({ error }: { error: ElectronError }): JSX.Element {
       <pre className="cv-code cv-errorMessage" tabIndex={0}>
         <b>{error.type}</b>
         {error.message && `: ${error.message}`}
+        {error.behind?.map(line => `\n    ${line}`)}
       </pre>
       {shown.length > 0 && (
         <ol className="cv-frames">
@@ -112,7 +114,7 @@ export function ErrorView({ error }: { error: ElectronError }): JSX.Element {
 }
 
 /** The name of a file; of what a kernel makes of a cell, which nobody has ever seen, what it is. */
-function fileName(file: string, trans: Trans): string {
+export function fileName(file: string, trans: Trans): string {
   return /ipykernel_|^<ipython-input/.test(file) ? trans.__('a notebook’s cell') : (file.split('/').pop() ?? file);
 }
 

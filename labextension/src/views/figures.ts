@@ -1,23 +1,5 @@
-import { elapsed } from '../format';
 import { isEnded, Trans } from '../states';
 import { Counts, DispatchRow, ElectronRow } from '../types';
-
-/** 0.0004 -> "<1 ms", 0.012 -> "12 ms", 0.84 -> "0.84 s", 31.2 -> "31 s", 190 -> "3:10". */
-export function duration(seconds: number | null | undefined): string {
-  if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) {
-    return '';
-  }
-  if (seconds < 0.001) {
-    return '<1 ms';
-  }
-  if (seconds < 0.1) {
-    return `${Math.round(seconds * 1000)} ms`;
-  }
-  if (seconds < 10) {
-    return `${seconds.toFixed(seconds < 1 ? 2 : 1)} s`;
-  }
-  return seconds < 60 ? `${Math.round(seconds)} s` : elapsed(seconds);
-}
 
 /** 1536 -> "1.5 kB". */
 export function bytes(count: number): string {
@@ -38,7 +20,8 @@ export function clockSeconds(seconds: number): string {
 /** Seconds that an electron has run, or runs. */
 export function spent(row: ElectronRow, now: number): number | null {
   if (row.ended !== null) {
-    return row.duration ?? (row.started === null ? null : row.ended - row.started);
+    const whole = row.started === null ? null : row.ended - row.started;
+    return row.child ? whole : (row.duration ?? whole); // the function of a sublattice only builds it
   }
   return row.started === null ? null : Math.max(0, now - row.started);
 }
@@ -75,4 +58,9 @@ export function sweptLattice(row: DispatchRow): string | null {
 
 export function nameOf(row: DispatchRow): string {
   return row.label || row.name || row.lattice;
+}
+
+/** At most so many characters of a text. */
+export function shortened(text: string, most: number): string {
+  return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
 }

@@ -1,11 +1,12 @@
 import * as React from 'react';
 
+import { resultCell } from '../cells';
 import { DispatchModel } from '../dispatch';
-import { dateAndTime, elapsed, firstLine } from '../format';
+import { dateAndTime, elapsed, firstLine, lasted, moment, shownTags } from '../format';
 import { DispatchRow } from '../types';
 import { useActions, useTrans } from './context';
-import { clockSeconds, nameOf, progressWords, secondsLeft, sweptLattice } from './figures';
-import { dispatchState, isEnded, Trans } from '../states';
+import { nameOf, progressWords, secondsLeft, sweptLattice } from './figures';
+import { dispatchState, isEnded, restWords, Trans } from '../states';
 import { useClock, useModel } from './hooks';
 import { Bar, Button, IdButton, MenuButton, Sign } from './parts';
 import { Waiting } from './waiting';
@@ -39,7 +40,7 @@ export function Header({ model, place }: Props): JSX.Element | null {
         )}
         <IdButton id={row.dispatch_id} />
         {place === 'notebook' && <span className="cv-mute cv-figures">{figures(row, now, trans)}</span>}
-        {row.tags.filter(tag => !tag.startsWith('sweep:')).map(tag => (
+        {shownTags(row).map(tag => (
           <span key={tag} className="cv-tag">
             #{tag}
           </span>
@@ -79,8 +80,7 @@ function Notices({ notices }: { notices: readonly string[] }): JSX.Element | nul
 
 /** "18 of 34 · 0:42 · about 0:30 left" */
 function figures(row: DispatchRow, now: number, trans: Trans): string {
-  const began = row.started ?? row.created;
-  const parts = [progressWords(row, trans), elapsed((row.ended ?? now) - began)];
+  const parts = [progressWords(row, trans), lasted(row, now)];
   const left = secondsLeft(row, now);
   if (left !== null) {
     parts.push(trans.__('about %1 left', elapsed(left)));
@@ -97,55 +97,46 @@ function HeaderActions({ row, place }: { row: DispatchRow; place: Props['place']
   const swept = sweptLattice(row);
   const again = redispatch
     ? [
-        { label: trans.__('Run again'), title: trans.__('Everything anew'), run: () => redispatch(id, 'none') },
+        { label: trans.__('Run Again'), title: trans.__('Everything anew'), run: () => redispatch(id, 'none') },
         {
-          label: trans.__('Run again, reuse what is there'),
+          label: trans.__('Run Again, Reuse What Is There'),
           title: trans.__('Electrons with the same code and inputs keep their values'),
           run: () => redispatch(id, 'changed')
-        },
-        ...(ended && row.status !== 'COMPLETED'
-          ? [
-              {
-                label: trans.__('Run what did not complete'),
-                title: trans.__('Every completed electron keeps its value'),
-                run: () => redispatch(id, 'failed')
-              }
-            ]
-          : [])
+        }
       ]
     : [];
   const more = [
     ...(actions.rename ? [{ label: trans.__('Rename…'), run: () => actions.rename!(id) }] : []),
-    ...(actions.tag ? [{ label: trans.__('Tags…'), run: () => actions.tag!(id) }] : []),
+    ...(actions.tag ? [{ label: trans.__('Tag…'), run: () => actions.tag!(id) }] : []),
     ...(actions.note ? [{ label: trans.__('Note…'), run: () => actions.note!(id) }] : []),
     ...(actions.compare
-      ? [{ label: trans.__('All runs of %1', swept ?? row.lattice), run: () => actions.compare!([id]) }]
+      ? [{ label: trans.__('All Runs of %1', swept ?? row.lattice), run: () => actions.compare!([id]) }]
       : []),
     ...(actions.compare && row.redispatch_of
       ? [
           {
-            label: trans.__('Compare with %1, which it repeats', row.redispatch_of.slice(0, 4)),
+            label: trans.__('Compare with %1, Which It Repeats', row.redispatch_of.slice(0, 4)),
             run: () => actions.compare!([row.redispatch_of!, id])
           }
         ]
       : []),
-    ...(actions.copy ? [{ label: trans.__('Copy id'), run: () => actions.copy!(id) }] : []),
-    ...(actions.copy && link ? [{ label: trans.__('Copy link'), run: () => actions.copy!(link(id)) }] : []),
+    ...(actions.copy ? [{ label: trans.__('Copy Id'), run: () => actions.copy!(id) }] : []),
+    ...(actions.copy && link ? [{ label: trans.__('Copy Link'), run: () => actions.copy!(link(id)) }] : []),
     ...(actions.insertCell
-      ? [{ label: trans.__('Insert code that fetches the result'), run: () => actions.insertCell!(fetchResult(id)) }]
+      ? [{ label: trans.__('Insert Code That Fetches the Result'), run: () => actions.insertCell!(resultCell(id)) }]
       : []),
     ...(actions.remove && ended ? [{ label: trans.__('Delete…'), run: () => actions.remove!(id) }] : [])
   ];
   return (
     <span className="cv-actions">
       {actions.cancel && !ended && <Button onClick={() => actions.cancel!(id)}>{trans.__('Cancel')}</Button>}
-      {place === 'notebook' && redispatch && ended && row.status !== 'COMPLETED' && (
+      {redispatch && ended && row.status !== 'COMPLETED' && (
         <Button onClick={() => redispatch(id, 'failed')} title={trans.__('Every completed electron keeps its value')}>
-          {trans.__('Run failed again')}
+          {restWords([row], trans)}
         </Button>
       )}
       {place === 'notebook' && ended && (
-        <MenuButton label={<>{trans.__('Redispatch')} ▾</>} title={trans.__('Redispatch')} items={again} />
+        <MenuButton label={<>{trans.__('Run Again')} ▾</>} title={trans.__('Run Again')} items={again} />
       )}
       {place === 'notebook' && actions.open && (
         <Button onClick={() => actions.open!(id)} title={trans.__('Open the page of this dispatch')}>
@@ -158,15 +149,11 @@ function HeaderActions({ row, place }: { row: DispatchRow; place: Props['place']
         </Button>
       )}
       {place === 'page' && (
-        <MenuButton label={<>{trans.__('Redispatch')} ▾</>} title={trans.__('Redispatch')} items={again} />
+        <MenuButton label={<>{trans.__('Run Again')} ▾</>} title={trans.__('Run Again')} items={again} />
       )}
       <MenuButton label="⋯" title={trans.__('More actions')} items={more} />
     </span>
   );
-}
-
-export function fetchResult(id: string): string {
-  return `result = ct.get_result("${id}")\nresult.value`;
 }
 
 function Facts({ row, now }: { row: DispatchRow; now: number }): JSX.Element {
@@ -182,15 +169,15 @@ function Facts({ row, now }: { row: DispatchRow; now: number }): JSX.Element {
   return (
     <div className="cv-facts">
       <span className={`cv-${state.colour}`}>
-        {firstUpper(state.word)} <b title={trans.__('Seconds since the start')}>{elapsed((row.ended ?? now) - began)}</b>
+        {firstUpper(state.word)} <b title={row.ended === null ? trans.__('Since it started') : trans.__('From start to end')}>{lasted(row, now)}</b>
         {left !== null && <span className="cv-mute">, {trans.__('about %1 left', elapsed(left))}</span>}
       </span>
       <span title={dateAndTime(began)}>
-        {trans.__('Started')} <b>{clockSeconds(began)}</b>
+        {trans.__('Started')} <b>{moment(began, now, { seconds: true })}</b>
       </span>
       {row.ended !== null && (
         <span title={dateAndTime(row.ended)}>
-          {trans.__('Ended')} <b>{clockSeconds(row.ended)}</b>
+          {trans.__('Ended')} <b>{moment(row.ended, now, { seconds: true })}</b>
         </span>
       )}
       {inputs && (
@@ -215,7 +202,7 @@ function Facts({ row, now }: { row: DispatchRow; now: number }): JSX.Element {
       )}
       {row.redispatch_of && open && (
         <button className="cv-link" onClick={() => open(row.redispatch_of!)}>
-          {trans.__('redispatch of %1', row.redispatch_of.slice(0, 4))}
+          {trans.__('repeats %1', row.redispatch_of.slice(0, 4))}
         </button>
       )}
     </div>

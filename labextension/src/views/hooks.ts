@@ -1,6 +1,8 @@
 import { ISignal } from '@lumino/signaling';
 import * as React from 'react';
 
+import { useSurroundings } from './context';
+
 interface Changing {
   changed: ISignal<any, any>;
 }
@@ -67,8 +69,21 @@ export function useSize(element: React.RefObject<HTMLElement>): Size {
   return size;
 }
 
-/** What a promise gave, and why it failed; asked anew when `keys` change. What was there stays until the new is. */
-export function useAnswer<T>(ask: () => Promise<T>, keys: unknown[]): { data: T | null; problem: string } {
+export interface Answer<T> {
+  data: T | null;
+  /** Why it could not be had; "" while all is well. */
+  problem: string;
+  /** Asks once more. */
+  again: () => void;
+}
+
+/**
+ * What a promise gave, and why it failed; asked anew when `keys` change, and after a failure when the service is there again.
+ * What was there stays until the new is.
+ */
+export function useAnswer<T>(ask: () => Promise<T>, keys: unknown[]): Answer<T> {
+  const { source } = useSurroundings();
+  const [round, again] = React.useReducer((n: number) => n + 1, 0);
   const [answer, setAnswer] = React.useState<{ data: T | null; problem: string }>({ data: null, problem: '' });
   React.useEffect(() => {
     let wanted = true;
@@ -79,8 +94,17 @@ export function useAnswer<T>(ask: () => Promise<T>, keys: unknown[]): { data: T 
     return () => {
       wanted = false;
     };
-  }, keys);
-  return answer;
+  }, [...keys, round]);
+  const failed = answer.problem !== '';
+  React.useEffect(() => {
+    if (!failed) {
+      return;
+    }
+    const look = () => void (source.link === 'online' && again());
+    source.linkChanged.connect(look);
+    return () => void source.linkChanged.disconnect(look);
+  }, [source, failed]);
+  return { ...answer, again };
 }
 
 /** Whether the pane at the side of a body lies over all of it, as in little room. */

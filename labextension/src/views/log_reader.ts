@@ -40,6 +40,11 @@ export class LogReader {
     return this._problem;
   }
 
+  /** Whether something that was printed is on its way. */
+  get busy(): boolean {
+    return this.due.size > 0;
+  }
+
   dispose(): void {
     this.disposed = true;
     this.model.changed.disconnect(this.look, this);

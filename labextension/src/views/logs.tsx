@@ -7,6 +7,8 @@ import { useModel } from './hooks';
 import { LogReader } from './log_reader';
 import { LogLine, Stream } from './logbook';
 import { Button, Empty } from './parts';
+import { Pending } from './pending';
+import { isEnded } from '../states';
 import { VirtualHandle, VirtualList } from './virtual';
 
 const LINE = 18;
@@ -65,7 +67,7 @@ export function Logs({ model, chosen, onChoose }: Props): JSX.Element {
         )}
       </div>
       {lines.length === 0 ? (
-        <Empty>{trans.__('Nothing was printed.')}</Empty>
+        <NoLines model={model} reader={reader} />
       ) : (
         <Lines
           lines={lines}
@@ -75,6 +77,25 @@ export function Logs({ model, chosen, onChoose }: Props): JSX.Element {
         />
       )}
     </div>
+  );
+}
+
+/** In the place of lines: that they come, why they do not, or that there are none. */
+function NoLines({ model, reader }: { model: DispatchModel; reader: LogReader | null }): JSX.Element {
+  const trans = useTrans();
+  if (!reader || reader.problem || reader.busy || !model.complete) {
+    return (
+      <Pending model={model} problem={reader?.problem}>
+        {trans.__('Loading logs…')}
+      </Pending>
+    );
+  }
+  const inner = [...model.electrons.values()].some(row => row.child);
+  return (
+    <Empty>
+      <p>{model.row && !isEnded(model.row.status) ? trans.__('Nothing was printed yet.') : trans.__('Nothing was printed.')}</p>
+      {inner && <p>{trans.__('What runs of sublattices print is on their own pages: open one from its details.')}</p>}
+    </Empty>
   );
 }
 

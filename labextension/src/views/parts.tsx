@@ -13,6 +13,9 @@ export function Sign({ state }: { state: State }): JSX.Element {
   );
 }
 
+/** Of a segment of a bar, in px: few of very many are seen too. */
+const LEAST = 4;
+
 /** Segments completed, running, failed; the rest is empty. Where there are no electrons there is no bar, but its room. */
 export function Bar({ counts }: { counts: Counts }): JSX.Element {
   const trans = useTrans();
@@ -23,7 +26,7 @@ export function Bar({ counts }: { counts: Counts }): JSX.Element {
   const completed = counts.completed ?? 0;
   const running = counts.running ?? 0;
   const failed = counts.failed ?? 0;
-  const width = (n: number) => ({ width: `${(100 * n) / total}%` });
+  const width = (n: number) => ({ width: `${(100 * n) / total}%`, minWidth: n > 0 ? LEAST : 0 });
   return (
     <div
       className="cv-bar"
@@ -179,7 +182,10 @@ export function MenuButton({ label, title, items }: { label: React.ReactNode; ti
   };
   const onKeyDown = (event: React.KeyboardEvent) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (event.key === 'Escape') {
+    if (event.key === 'Tab') {
+      setOpen(false);
+      return;
+    } else if (event.key === 'Escape') {
       close();
     } else if (step) {
       const all = [...(box.current?.querySelectorAll<HTMLElement>('[role=menuitem]') ?? [])];

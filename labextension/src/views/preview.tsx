@@ -42,7 +42,7 @@ function Body({ preview }: { preview: Preview }): JSX.Element {
   if (tree && preview.repr.length > 30) {
     return (
       <div className="cv-tree">
-        <Tree value={tree} open={true} />
+        <Tree value={tree} open={true} total={itemsOf(preview)} />
       </div>
     );
   }
@@ -54,7 +54,21 @@ function Html({ html }: { html: string }): JSX.Element {
   return <div className="cv-html jp-RenderedHTMLCommon" dangerouslySetInnerHTML={{ __html: html }} />;
 }
 
-function Tree({ name, value, open }: { name?: string; value: Literal; open: boolean }): JSX.Element {
+/** "400 items" */
+function itemsOf({ shape }: Preview): number | undefined {
+  const [, count] = /^(\d+) items?$/.exec(shape ?? '') ?? [];
+  return count === undefined ? undefined : Number(count);
+}
+
+interface TreeProps {
+  name?: string;
+  value: Literal;
+  open: boolean;
+  /** Items that there are, in the text or not, where that is known. */
+  total?: number;
+}
+
+function Tree({ name, value, open, total }: TreeProps): JSX.Element {
   const trans = useTrans();
   const [all, setAll] = React.useState(false);
   const label = name !== undefined && <span className="cv-key">{name}: </span>;
@@ -78,7 +92,8 @@ function Tree({ name, value, open }: { name?: string; value: Literal; open: bool
         {label}
         <span className="cv-mute">
           {opening}
-          {pairs.length}
+          {total ?? pairs.length}
+          {total === undefined && value.more && '+'}
           {closing}
         </span>
       </summary>
@@ -90,6 +105,11 @@ function Tree({ name, value, open }: { name?: string; value: Literal; open: bool
           <button className="cv-link" onClick={() => setAll(true)}>
             {trans.__('%1 more', pairs.length - shown.length)}
           </button>
+        )}
+        {value.more && shown.length === pairs.length && (
+          <div className="cv-leaf cv-mute">
+            {total === undefined ? trans.__('… more') : trans.__('… %1 more', total - pairs.length)}
+          </div>
         )}
       </div>
     </details>

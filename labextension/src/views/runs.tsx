@@ -1,14 +1,14 @@
 import * as React from 'react';
 
-import { dateAndTime } from '../format';
+import { dateAndTime, duration, moment } from '../format';
 import { Status } from '../types';
 import { useActions, useSurroundings, useTrans } from './context';
 import { range, short } from './curves';
-import { duration } from './figures';
 import { stateFor, Trans } from '../states';
-import { useAnswer } from './hooks';
+import { useAnswer, useSize } from './hooks';
 import { Button, Empty, IdButton, Sign } from './parts';
 import { tickStep } from './lanes';
+import { Unanswered } from './pending';
 import { VirtualList } from './virtual';
 
 type Scalar = string | number | boolean | null;
@@ -50,10 +50,9 @@ export function Runs({ lattice, sweep = '' }: Props): JSX.Element {
   const trans = useTrans();
   const { source } = useSurroundings();
   const { compare } = useActions();
-  const [again, reload] = React.useReducer((n: number) => n + 1, 0);
-  const { data, problem } = useAnswer<RunPage>(
+  const { data, problem, again } = useAnswer<RunPage>(
     () => source.request<RunPage>('runs', { lattice, limit: MOST, ...(sweep ? { parent: sweep } : {}) }),
-    [lattice, sweep, again]
+    [lattice, sweep]
   );
   const [picked, setPicked] = React.useState<ReadonlySet<string>>(new Set());
   const [sorting, setSorting] = React.useState({ column: 'started', descending: true });
@@ -63,13 +62,15 @@ export function Runs({ lattice, sweep = '' }: Props): JSX.Element {
   if (!data) {
     return (
       <div className="jp-CovalentView cv-page">
-        <Empty>{problem || trans.__('Loading the runs of %1…', lattice)}</Empty>
+        <Unanswered problem={problem} again={again}>
+          {trans.__('Loading the runs of %1…', lattice)}
+        </Unanswered>
       </div>
     );
   }
   const numeric = columns.filter(column => data.runs.some(run => typeof column.value(run) === 'number'));
   const x = axes.x ?? numeric.find(column => column.id.startsWith('input '))?.id ?? 'started';
-  const y = axes.y ?? numeric.find(column => column.id.startsWith('result '))?.id ?? 'duration';
+  const y = axes.y ?? (numeric.find(column => column.id.startsWith('result ')) ?? numeric.find(column => column.id === 'duration'))?.id ?? 'started';
   const toggle = (id: string) => {
     const next = new Set(picked);
     if (!next.delete(id)) {
@@ -98,10 +99,15 @@ export function Runs({ lattice, sweep = '' }: Props): JSX.Element {
             ? trans.__('the newest %1 of %2 runs', data.runs.length, data.total)
             : trans._n('%1 run', '%1 runs', data.total)}
         </span>
+        {problem && (
+          <span className="cv-failed" role="status">
+            {problem}
+          </span>
+        )}
         <span className="cv-space" />
         {numeric.length > 0 && choice(trans.__('Plot'), y, id => setAxes({ ...axes, y: id }))}
         {numeric.length > 0 && choice(trans.__('against'), x, id => setAxes({ ...axes, x: id }))}
-        <Button onClick={reload}>{trans.__('Refresh')}</Button>
+        <Button onClick={again}>{trans.__('Refresh')}</Button>
         {compare && (
           <Button disabled={picked.size < 2} onClick={() => compare([...picked])} title={trans.__('Tick two or more runs')}>
             {trans.__('Compare %1', picked.size || '')}
@@ -126,23 +132,32 @@ interface Column {
   label: string;
   value: (run: Run) => Scalar | undefined;
   text: (run: Run) => string;
+  /** What pointing at it tells, where that is more than its text. */
+  title?: (run: Run) => string;
+}
+
+/** Whether a column holds numbers alone, which stand at the right, below one another. */
+function isNumeric(column: Column, runs: readonly Run[]): boolean {
+  const values = runs.map(run => column.value(run)).filter(value => value !== undefined && value !== null);
+  return column.id !== 'started' && values.length > 0 && values.every(value => typeof value === 'number');
 }
 
 function columnsOf(data: RunPage, trans: Trans): Column[] {
-  const scalar = (kind: 'input' | 'result', name: string): Column => {
+  const scalar = (kind: 'input' | 'result', name: string, label = name): Column => {
     const value = (run: Run) => run[`${kind}s`][name];
-    return { id: `${kind} ${name}`, label: name, value, text: run => told(value(run)) };
+    return { id: `${kind} ${name}`, label, value, text: run => told(value(run)) };
   };
   const columns: Column[] = [
     {
       id: 'started',
       label: trans.__('Started'),
       value: run => run.started ?? run.created,
-      text: run => dateAndTime(run.started ?? run.created)
+      text: run => moment(run.started ?? run.created, Date.now() / 1000, { seconds: true }),
+      title: run => dateAndTime(run.started ?? run.created)
     },
     { id: 'duration', label: trans.__('Duration'), value: run => run.duration, text: run => duration(run.duration) },
     ...data.inputs.map(name => scalar('input', name)),
-    ...data.results.map(name => scalar('result', name)),
+    ...data.results.map(name => scalar('result', name, data.inputs.includes(name) ? trans.__('%1 (result)', name) : name)),
     { id: 'error', label: trans.__('Error'), value: run => run.error || undefined, text: run => run.error.split('\n')[0] }
   ];
   return columns.filter(column => column.id !== 'error' || data.runs.some(run => run.error));
@@ -177,8 +192,12 @@ interface TableProps {
 function RunTable({ runs, columns, sorting, onSort, picked, onPick }: TableProps): JSX.Element {
   const trans = useTrans();
   const { open } = useActions();
+  const numeric = React.useMemo(
+    () => new Set(columns.filter(column => isNumeric(column, runs)).map(({ id }) => id)),
+    [columns, runs]
+  );
   const tracks = `26px minmax(150px, 1.2fr) ${columns
-    .map(({ id }) => (id === 'started' ? '168px' : id === 'duration' ? '80px' : id === 'error' ? 'minmax(160px, 2fr)' : 'minmax(86px, 1fr)'))
+    .map(({ id }) => (id === 'started' ? '132px' : id === 'duration' ? '76px' : id === 'error' ? 'minmax(260px, 3fr)' : 'minmax(76px, 1fr)'))
     .join(' ')}`;
   const header = (
     <div className="cv-row cv-headRow" role="row" style={{ gridTemplateColumns: tracks }}>
@@ -194,7 +213,7 @@ function RunTable({ runs, columns, sorting, onSort, picked, onPick }: TableProps
           <span
             key={column.id}
             role="columnheader"
-            className="cv-cell"
+            className={`cv-cell ${numeric.has(column.id) ? 'cv-number' : ''}`}
             aria-sort={mine ? (sorting.descending ? 'descending' : 'ascending') : 'none'}
           >
             <button onClick={() => onSort({ column: column.id, descending: mine && !sorting.descending })}>
@@ -242,8 +261,8 @@ function RunTable({ runs, columns, sorting, onSort, picked, onPick }: TableProps
               <span
                 key={column.id}
                 role="gridcell"
-                className={`cv-cell ${column.id === 'error' ? 'cv-failed' : 'cv-figure'}`}
-                title={column.text(run)}
+                className={`cv-cell ${column.id === 'error' ? 'cv-failed' : numeric.has(column.id) ? 'cv-number' : 'cv-figure'}`}
+                title={(column.title ?? column.text)(run)}
               >
                 {column.text(run)}
               </span>
@@ -255,10 +274,10 @@ function RunTable({ runs, columns, sorting, onSort, picked, onPick }: TableProps
   );
 }
 
-const WIDTH = 640;
-const HEIGHT = 200;
+const HEIGHT = 220;
 const LEFT = 64;
-const BOTTOM = 26;
+const TOP = 24;
+const BOTTOM = 40;
 
 interface PlotProps {
   runs: readonly Run[];
@@ -272,6 +291,8 @@ interface PlotProps {
 /** A point per run. */
 function Plot({ runs, columns, x, y, picked, onPick }: PlotProps): JSX.Element {
   const trans = useTrans();
+  const box = React.useRef<HTMLElement>(null);
+  const { width } = useSize(box);
   const [across, up] = [columns.find(c => c.id === x), columns.find(c => c.id === y)];
   const points = runs.flatMap(run => {
     const [u, v] = [across?.value(run), up?.value(run)];
@@ -279,30 +300,37 @@ function Plot({ runs, columns, x, y, picked, onPick }: PlotProps): JSX.Element {
   });
   const [left, right] = padded(range(points.map(({ u }) => u)), x);
   const [low, high] = padded(range(points.map(({ v }) => v)), y);
-  const px = (u: number) => LEFT + ((u - left) / (right - left)) * (WIDTH - LEFT - 12);
-  const py = (v: number) => HEIGHT - BOTTOM - ((v - low) / (high - low)) * (HEIGHT - BOTTOM - 12);
+  const px = (u: number) => LEFT + ((u - left) / (right - left)) * Math.max(1, width - LEFT - 12);
+  const py = (v: number) => HEIGHT - BOTTOM - ((v - low) / (high - low)) * (HEIGHT - BOTTOM - TOP);
   const label = (id: string, value: number) =>
-    id === 'started' ? moment(value, right - left) : short(value);
+    id === 'started' ? timeMark(value, right - left) : short(value);
   return (
-    <figure className="cv-plot">
+    <figure className="cv-plot" ref={box}>
       <svg
-        viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+        width={width}
+        height={HEIGHT}
         role="img"
         aria-label={trans.__('%1 against %2, %3 runs', up?.label ?? '', across?.label ?? '', points.length)}
       >
         {ticks(low, high, 4).map(v => (
           <g key={v}>
-            <line className="cv-grid" x1={LEFT} x2={WIDTH - 8} y1={py(v)} y2={py(v)} />
+            <line className="cv-grid" x1={LEFT} x2={Math.max(LEFT, width - 8)} y1={py(v)} y2={py(v)} />
             <text x={LEFT - 8} y={py(v) + 4} textAnchor="end">
               {label(y, v)}
             </text>
           </g>
         ))}
-        {ticks(left, right, 7).map(u => (
-          <text key={u} x={px(u)} y={HEIGHT - 8} textAnchor="middle">
+        {ticks(left, right, Math.max(2, Math.min(7, Math.floor(width / 90)))).map(u => (
+          <text key={u} x={px(u)} y={HEIGHT - 22} textAnchor="middle">
             {label(x, u)}
           </text>
         ))}
+        <text className="cv-axis" x={0} y={12}>
+          {up?.label}
+        </text>
+        <text className="cv-axis" x={width - 8} y={HEIGHT - 5} textAnchor="end">
+          {across?.label}
+        </text>
         {points.map(({ run, u, v }) => (
           <circle
             key={run.dispatch_id}
@@ -322,7 +350,7 @@ function Plot({ runs, columns, x, y, picked, onPick }: PlotProps): JSX.Element {
 }
 
 /** A moment on a scale of so many seconds. */
-function moment(seconds: number, length: number): string {
+function timeMark(seconds: number, length: number): string {
   const date = new Date(seconds * 1000);
   return length < 2 * 86400
     ? date.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', ...(length < 600 ? { second: '2-digit' } : {}) })

@@ -3,8 +3,10 @@ import * as React from 'react';
 import { DispatchModel } from '../dispatch';
 import { useSurroundings, useTrans } from './context';
 import { Captured } from './details';
-import { useAnswer, useModel } from './hooks';
-import { CopyButton, Empty } from './parts';
+import { fileName } from './errors';
+import { Answer, useAnswer, useModel } from './hooks';
+import { CopyButton } from './parts';
+import { Pending } from './pending';
 import { Source } from './preview';
 
 interface Recorded {
@@ -12,6 +14,8 @@ interface Recorded {
   source?: string;
   file?: string;
   line?: number;
+  /** What people call the file, where that is a notebook's cell: "Cell In[5]". */
+  place?: string;
   signature?: string;
   doc?: string;
   captured?: Record<string, string>;
@@ -43,7 +47,7 @@ export interface Environment {
 }
 
 /** The manifest of a dispatch; it never changes. */
-export function useManifest(model: DispatchModel): { data: Manifest | null; problem: string } {
+export function useManifest(model: DispatchModel): Answer<Manifest> {
   const { source } = useSurroundings();
   return useAnswer<Manifest>(() => source.request<Manifest>(`dispatches/${model.id}/manifest`), [model, model.id]);
 }
@@ -52,14 +56,18 @@ export function useManifest(model: DispatchModel): { data: Manifest | null; prob
 export function Sources({ model, chosen }: { model: DispatchModel; chosen: number | null }): JSX.Element {
   useModel(model);
   const trans = useTrans();
-  const { data, problem } = useManifest(model);
+  const { data, problem, again } = useManifest(model);
   const box = React.useRef<HTMLDivElement>(null);
   const mine = data && chosen !== null ? data.nodes[chosen]?.function : undefined;
   React.useEffect(() => {
     box.current?.querySelector('.cv-chosen')?.scrollIntoView({ block: 'nearest' });
   }, [mine]);
   if (!data) {
-    return <Empty>{problem || trans.__('Loading the source…')}</Empty>;
+    return (
+      <Pending model={model} problem={problem} again={again}>
+        {trans.__('Loading the source…')}
+      </Pending>
+    );
   }
   const uses = new Map<number, number>();
   data.nodes.forEach(node => uses.set(node.function, (uses.get(node.function) ?? 0) + 1));
@@ -83,7 +91,7 @@ export function Sources({ model, chosen }: { model: DispatchModel; chosen: numbe
 
 function FunctionView({ recorded, note, chosen }: { recorded: Recorded; note: string; chosen: boolean }): JSX.Element {
   const trans = useTrans();
-  const { name, source = '', file, line, captured = {} } = recorded;
+  const { name, source = '', file, line, place, captured = {} } = recorded;
   return (
     <section className={`cv-function ${chosen ? 'cv-chosen' : ''}`} aria-label={name}>
       <h2>
@@ -91,7 +99,7 @@ function FunctionView({ recorded, note, chosen }: { recorded: Recorded; note: st
         <span className="cv-space" />
         {file && (
           <span className="cv-mute cv-plain" title={file}>
-            {trans.__('%1, line %2', file.split('/').pop(), line ?? 0)}
+            {trans.__('%1, line %2', place || fileName(file, trans), line ?? 0)}
           </span>
         )}
         {source && <CopyButton text={source} />}

@@ -1,17 +1,17 @@
 import * as React from 'react';
 
 import { DispatchModel } from '../dispatch';
-import { elapsed } from '../format';
+import { duration, elapsed } from '../format';
 import { Status } from '../types';
 import { useTrans } from './context';
-import { clockSeconds, duration } from './figures';
+import { clockSeconds } from './figures';
 import { isEnded, stateFor, Trans } from '../states';
 import { usePalette } from './graph/palette';
 import { useClock, useModel, useSize } from './hooks';
 import { Attempt, Lanes, lanesOf, Span, ticksOf } from './lanes';
 import { Button, Empty } from './parts';
 import { Pending } from './pending';
-import { drawLabels, drawSpans, drawTicks, LABEL, LANE, lineAt, Range, useChart } from './timeline_drawing';
+import { drawLabels, drawSpans, drawTicks, LABEL, labelTexts, LANE, lineAt, onlyOnes, Range, useChart } from './timeline_drawing';
 import { useAttempts } from './use_attempts';
 
 const AXIS = 24;
@@ -25,7 +25,7 @@ interface Props {
 /** When each attempt waited and ran, by worker. */
 export function Timeline({ model, chosen, onChoose }: Props): JSX.Element {
   useModel(model);
-  React.useEffect(() => model.want('electrons'), [model]);
+  React.useEffect(() => model.want('electrons', 'graph'), [model]);
   const trans = useTrans();
   const { attempts, problem } = useAttempts(model);
   const running = !!model.row && !isEnded(model.row.status);
@@ -42,9 +42,16 @@ export function Timeline({ model, chosen, onChoose }: Props): JSX.Element {
     );
   }
   if (lanes.spans.length === 0) {
-    return <Empty>{trans.__('No electron has begun yet.')}</Empty>;
+    return <Empty>{nothingBegan(model, trans)}</Empty>;
   }
   return <Chart lanes={lanes} chosen={chosen} onChoose={onChoose} model={model} />;
+}
+
+function nothingBegan({ row }: DispatchModel, trans: Trans): string {
+  if (row?.counts.total === 0) {
+    return trans.__('This dispatch has no electrons.');
+  }
+  return row && isEnded(row.status) ? trans.__('No electron began.') : trans.__('No electron has begun yet.');
 }
 
 /** What a sublattice's attempt took beside its building is its run, not the travel of values. */
@@ -77,6 +84,8 @@ function Chart({ lanes, chosen, onChoose, model }: ChartProps): JSX.Element {
   const height = lanes.lanes.length * LANE + 8;
   const workers = new Set(lanes.lanes.map(lane => lane.worker)).size;
   const nameOf = (attempt: Attempt) => attempt.name || model.electrons.get(attempt.node)?.name || '';
+  const alone = React.useMemo(() => onlyOnes(lanes.spans.map(({ attempt }) => [nameOf(attempt), attempt.node])), [lanes]);
+  const labelsOf = (attempt: Attempt) => labelTexts(nameOf(attempt), model.inputsOf(attempt.node), alone.has(nameOf(attempt)));
 
   const zoom = (factor: number, x: number) => {
     const at = range.from + (x - LABEL) / perSecond;
@@ -130,7 +139,7 @@ function Chart({ lanes, chosen, onChoose, model }: ChartProps): JSX.Element {
   };
   const canvas = useChart(size.width, height, context => {
     drawTicks(context, ticks.map(tick => px(lanes.began + tick)), height, palette);
-    drawSpans(context, lanes.spans, px, palette, chosen, over?.span ?? null, size.width, range, trans, nameOf);
+    drawSpans(context, lanes.spans, px, palette, chosen, over?.span ?? null, size.width, range, trans, labelsOf);
     drawLabels(context, lanes, palette);
   });
   return (
@@ -209,7 +218,7 @@ function Chart({ lanes, chosen, onChoose, model }: ChartProps): JSX.Element {
       {over && (
         <div className="cv-tip" style={{ left: Math.min(over.x + 12, size.width - 240), top: over.y + AXIS + 56 }} role="tooltip">
           <b>{nameOf(over.span.attempt)}</b> <span className="cv-mono cv-mute">{over.span.attempt.node}</span>
-          <div>{model.inputsOf(over.span.attempt.node)}</div>
+          <div>{model.givenOf(over.span.attempt.node)}</div>
           <div className="cv-mute">{words(over.span.attempt, '', trans)}</div>
         </div>
       )}

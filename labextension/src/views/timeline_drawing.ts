@@ -1,5 +1,6 @@
 import * as React from 'react';
 
+import { partsOf } from '../telling';
 import { Status } from '../types';
 import { stateFor, Trans } from '../states';
 import { usePalette } from './graph/palette';
@@ -63,9 +64,12 @@ export function drawSpans(
   width: number,
   range: Range,
   trans: Trans,
-  nameOf: (attempt: Attempt) => string
+  labelsOf: (attempt: Attempt) => string[]
 ): void {
   const few = spans.length <= 400;
+  const next = nextOf(spans);
+  context.font = `11px ${palette.font}`;
+  context.textBaseline = 'middle';
   context.save();
   context.beginPath();
   context.rect(LABEL, 0, width - LABEL, spans.length * LANE + LANE);
@@ -98,19 +102,87 @@ export function drawSpans(
       context.lineWidth = 1.5;
       context.strokeRect(x - 1, y - 1, wide + 2, LANE - 6);
     }
-    if (wide > 46) {
+    const after = next.get(span);
+    const free = few ? Math.min(width, after ? px(after.from) : width) : x + wide;
+    const bar = { from: Math.max(x, LABEL), worked: Math.min(x + worked, width), to: x + wide, free };
+    const label = labelOf(bar, labelsOf(attempt), text => context.measureText(text).width);
+    if (label) {
       context.save();
       context.beginPath();
-      context.rect(x, y, wide - 3, LANE);
+      context.rect(label.x, y - 2, label.room, LANE - 4);
       context.clip();
-      context.fillStyle = palette.text;
-      context.font = `11px ${palette.font}`;
-      context.textBaseline = 'middle';
-      context.fillText(nameOf(attempt), Math.max(x, LABEL) + 4, y + 7.5);
+      context.fillStyle = label.x >= bar.to ? palette.mute : palette.text;
+      context.fillText(label.text, label.x, y + 7.5);
       context.restore();
     }
   }
   context.restore();
+}
+
+/** What comes behind each in its lane. */
+function nextOf(spans: readonly Span[]): Map<Span, Span> {
+  const found = new Map<Span, Span>();
+  const last = new Map<number, Span>();
+  for (const span of [...spans].sort((a, b) => a.from - b.from)) {
+    const before = last.get(span.lane);
+    if (before) {
+      found.set(before, span);
+    }
+    last.set(span.lane, span);
+  }
+  return found;
+}
+
+/** A bar in pixels: where it begins, where its full height and where it ends, and up to where its lane is free behind it. */
+export interface Bar {
+  from: number;
+  worked: number;
+  to: number;
+  free: number;
+}
+
+/** Pixels around a label, and those that a bar needs to bear a part of one. */
+const AROUND = 4;
+const READABLE = 46;
+
+/** Names that one node alone has. */
+export function onlyOnes(named: readonly [string, number][]): Set<string> {
+  const nodes = new Map<string, number>();
+  const several = new Set<string>();
+  for (const [name, node] of named) {
+    if (nodes.has(name) && nodes.get(name) !== node) {
+      several.add(name);
+    }
+    nodes.set(name, node);
+  }
+  return new Set([...nodes.keys()].filter(name => !several.has(name)));
+}
+
+/** What a bar says, and what it says in less and less room: one that is alone its name, others what tells them apart. */
+export function labelTexts(name: string, inputs: string, alone: boolean): string[] {
+  if (!inputs) {
+    return [name];
+  }
+  const values = partsOf(inputs).map(([, value]) => value);
+  return alone ? [`${name}  ${inputs}`, name] : [`${name}  ${inputs}`, inputs, values.join(', ')];
+}
+
+/** The first of these texts that has its place: in the bar's full height, else behind the bar; else the beginning of the last. */
+export function labelOf(
+  { from, worked, to, free }: Bar,
+  texts: readonly string[],
+  widthOf: (text: string) => number
+): { text: string; x: number; room: number } | null {
+  const inside = { x: from + AROUND, room: worked - from - 2 * AROUND + 1 };
+  const behind = { x: to + AROUND + 1, room: free - to - 2 * AROUND - 1 };
+  for (const text of texts) {
+    const place = [inside, behind].find(({ room }) => room > AROUND && widthOf(text) <= room);
+    if (place && text) {
+      return { text, ...place };
+    }
+  }
+  const last = texts[texts.length - 1];
+  return last && worked - from > READABLE ? { text: last, ...inside } : null;
 }
 
 export function drawLabels(context: CanvasRenderingContext2D, lanes: Lanes, palette: Palette): void {

@@ -6,7 +6,7 @@ import { DispatchRow } from '../types';
 import { useSurroundings, useTrans } from './context';
 import { Pairs, Section } from './details';
 import { useAnswer, useModel } from './hooks';
-import { Empty } from './parts';
+import { Pending } from './pending';
 import { Environment, Manifest, useManifest } from './sources';
 
 /** With what it ran: Python, packages, machines; and what differs from the dispatch that it repeats. */
@@ -14,18 +14,22 @@ export function Versions({ model }: { model: DispatchModel }): JSX.Element {
   useModel(model);
   const trans = useTrans();
   const { source } = useSurroundings();
-  const { data, problem } = useManifest(model);
+  const { data, problem, again } = useManifest(model);
   const rootId = model.row?.root_id ?? model.id;
   const foreign = data && !data.environment && rootId !== model.id;
   const root = useAnswer<Manifest | null>(
     async () => (foreign ? source.request<Manifest>(`dispatches/${rootId}/manifest`) : null),
-    [foreign, rootId]
+    [foreign, rootId, data]
   );
   const before = useBefore(model.row);
   const [text, setText] = React.useState('');
   const environment = data?.environment ?? root.data?.environment ?? null;
   if (!environment) {
-    return <Empty>{problem || root.problem || trans.__('Loading versions…')}</Empty>;
+    return (
+      <Pending model={model} problem={problem || root.problem} again={again}>
+        {trans.__('Loading versions…')}
+      </Pending>
+    );
   }
   const packages = Object.entries(environment.packages ?? {}).sort(([a], [b]) => (a.toLowerCase() < b.toLowerCase() ? -1 : 1));
   const shown = packages.filter(([name]) => name.toLowerCase().includes(text.trim().toLowerCase()));

@@ -28,9 +28,14 @@ const MOST_APART = 6;
 /**
  * Equal siblings become one group: electrons of the same name and kind whose ancestors, and whose descendants, look alike.
  *
- * Those for which `apart` holds (failed ones) step out of their stack. What was named alike but is fed differently stays apart.
+ * Those for which `apart` holds (failed ones) step out of their stack, up to a number; those for which `alone` holds (opened
+ * sublattices) always do. What was named alike but is fed differently stays apart.
  */
-export function collapse(graph: Graph, apart: (node: number) => boolean): Collapsed {
+export function collapse(
+  graph: Graph,
+  apart: (node: number) => boolean,
+  alone: (node: number) => boolean = () => false
+): Collapsed {
   const topology = new Topology(graph);
   const classes = topology.classes();
   const members = new Map<number, number[]>();
@@ -55,8 +60,11 @@ export function collapse(graph: Graph, apart: (node: number) => boolean): Collap
       add(`n${first}`, all);
       continue;
     }
-    const out = all.filter(index => apart(graph.nodes[index][0]));
-    const rest = out.length > 0 ? all.filter(index => !apart(graph.nodes[index][0])) : all;
+    const [single, out, rest]: number[][] = [[], [], []];
+    for (const index of all) {
+      const [node] = graph.nodes[index];
+      (alone(node) ? single : apart(node) ? out : rest).push(index);
+    }
     if (rest.length > 0) {
       add(rest.length === 1 ? `n${graph.nodes[rest[0]][0]}` : `s${first}`, rest);
     }
@@ -65,35 +73,40 @@ export function collapse(graph: Graph, apart: (node: number) => boolean): Collap
     } else {
       out.forEach(index => add(`n${graph.nodes[index][0]}`, [index]));
     }
+    single.forEach(index => add(`n${graph.nodes[index][0]}`, [index]));
   }
   return { groups, edges: joined(topology, groupOf) };
 }
 
 /** One edge between two groups, with the names of its parameters where the consumer tells several apart. */
 function joined(topology: Topology, groupOf: Int32Array): GroupEdge[] {
-  const found = new Map<number, { edge: GroupEdge; labels: Set<string> }>();
-  const parameters = new Map<number, Set<string>>();
+  const found = new Map<number, { from: number; to: number; labels: Set<string> }>();
   topology.edges.forEach(([from, to, label]) => {
     const [a, b] = [groupOf[from], groupOf[to]];
     const key = a * groupOf.length + b;
     let known = found.get(key);
     if (!known) {
-      known = { edge: { from: a, to: b, label: '' }, labels: new Set() };
+      known = { from: a, to: b, labels: new Set() };
       found.set(key, known);
     }
     if (label) {
       known.labels.add(label);
-      const names = parameters.get(b);
-      if (names) {
-        names.add(label);
-      } else {
-        parameters.set(b, new Set([label]));
-      }
     }
   });
-  return [...found.values()].map(({ edge, labels }) =>
-    (parameters.get(edge.to)?.size ?? 0) > 1 ? { ...edge, label: [...labels].join(', ') } : edge
-  );
+  const edges = [...found.values()].map(({ from, to, labels }) => ({ from, to, label: named(labels) }));
+  const names = new Map<number, Set<string>>();
+  edges.forEach(({ to, label }) => label && names.set(to, (names.get(to) ?? new Set()).add(label)));
+  return edges.map(edge => ((names.get(edge.to)?.size ?? 0) > 1 || edge.label.includes(', ') ? edge : { ...edge, label: '' }));
+}
+
+/** Several of `*args` bear its name, one of them its number too. */
+function named(labels: ReadonlySet<string>): string {
+  return [...(labels.size > 1 ? new Set([...labels].map(argumentOf)) : labels)].join(', ');
+}
+
+/** "xs" for "xs[3]", what `*xs` got in this place: a place makes no other parameter of it. */
+function argumentOf(label: string): string {
+  return label.replace(/\[\d+\]$/, '');
 }
 
 /** The graph with nodes by index, parents before children. */
@@ -131,12 +144,12 @@ class Topology {
     const down = new Array<number>(order.length).fill(-1);
     for (const i of order) {
       const [, name, kind] = this.graph.nodes[i];
-      const seen = this.parents[i].map(e => `${up[this.edges[e][0]]}:${this.edges[e][2]}`);
+      const seen = this.parents[i].map(e => `${up[this.edges[e][0]]}:${argumentOf(this.edges[e][2])}`);
       up[i] = number(`u\u0000${name}\u0000${kind}\u0000${counted(seen)}`);
     }
     for (let at = order.length - 1; at >= 0; at--) {
       const i = order[at];
-      const seen = this.children[i].map(e => `${down[this.edges[e][1]]}:${this.edges[e][2]}`);
+      const seen = this.children[i].map(e => `${down[this.edges[e][1]]}:${argumentOf(this.edges[e][2])}`);
       down[i] = number(`d\u0000${this.graph.nodes[i][1]}\u0000${counted(seen)}`);
     }
     return up.map((u, i) => number(`c${u},${down[i]}`));

@@ -7,23 +7,37 @@ import { useClock, useModel, useSize } from '../hooks';
 import { Empty } from '../parts';
 import { Pending } from '../pending';
 import { Faces } from './faces';
+import { find } from './find';
 import { Direction } from './layout';
 import { Listing } from './listing';
 import { Minimap } from './minimap';
+import { View } from './paint';
 import { usePalette } from './palette';
-import { middle, neighbour, Scene, Shape, shapeFor } from './scene';
+import { middle, neighbour, openingOf, Shape, shapeFor, shapeLike, TITLE } from './scene';
 import { Legend, Tools } from './tools';
+import { useFind } from './use_find';
 import { usePainting } from './use_painting';
 import { usePointer, useWheel } from './use_pointer';
 import { Children, useScene } from './use_scene';
-import { LEAST, MOST, useView } from './use_view';
+import { isTooLarge, LEAST, MOST, useView } from './use_view';
 
-/** Pixels at a box's right end that open and close it. */
+/** What opens and closes a box, and a cell, at its right end. */
 const MARK = 26;
+const CELL_MARK = 18;
 
 export interface Chosen {
   dispatch: string;
   node: number;
+}
+
+/** How somebody has arranged a graph: what is open, where it lies, what is searched for. */
+export interface GraphState {
+  dispatch: string;
+  open: ReadonlySet<string>;
+  direction: Direction;
+  search: string | null;
+  /** Null while it fits. */
+  view: View | null;
 }
 
 interface Props {
@@ -32,6 +46,8 @@ interface Props {
   onChoose: (chosen: Chosen | null) => void;
   /** Whether the wheel zooms by itself; where the page around it scrolls, it zooms with Ctrl alone. */
   wheelZooms?: boolean;
+  /** Where the state is kept while the graph is not shown. */
+  kept?: React.MutableRefObject<GraphState | null>;
 }
 
 /** The transport graph, live: pan, zoom, search; stacks and sublattices open in place. */
@@ -49,44 +65,56 @@ export function GraphView(props: Props): JSX.Element {
   return <Drawing key={model.id} {...props} />;
 }
 
-function Drawing({ model, chosen, onChoose, wheelZooms = true }: Props): JSX.Element {
+function Drawing({ model, chosen, onChoose, wheelZooms = true, kept }: Props): JSX.Element {
   const trans = useTrans();
   const [, draw] = React.useReducer((n: number) => n + 1, 0);
   const children = React.useMemo(() => new Children(model, draw), [model]);
   React.useEffect(() => () => children.dispose(), [children]);
-  const [open, setOpen] = React.useState<ReadonlySet<string>>(new Set());
-  const [direction, setDirection] = React.useState<Direction>('right');
-  const [search, setSearch] = React.useState<string | null>(null);
-  const [focused, setFocused] = React.useState<string | null>(null);
+  const start = kept?.current?.dispatch === model.id ? kept.current : null;
+  const [open, setOpen] = React.useState<ReadonlySet<string>>(start?.open ?? new Set());
+  const [direction, setDirection] = React.useState<Direction>(start?.direction ?? 'right');
+  const [search, setSearch] = React.useState<string | null>(start?.search ?? null);
+  const [focusedLike, setFocused] = React.useState<Shape | null>(null);
   const scene = useScene(model, children, open, direction);
   const faces = React.useMemo(() => new Faces(children.of, trans), [children, trans]);
   const box = React.useRef<HTMLDivElement>(null);
   const size = useSize(box);
-  const { view, setView, fit, anchor } = useView(scene, size);
+  const legend = React.useRef<HTMLDivElement>(null);
+  const room = { ...size, legend: useSize(legend).height };
+  const chosenShape = scene && chosen ? shapeFor(scene, chosen.dispatch, chosen.node) : null;
+  const { view, setView, fit, anchor, turn, isMoved } = useView(scene, room, start?.view ?? null, chosenShape);
+  React.useEffect(() => {
+    if (kept) {
+      kept.current = { dispatch: model.id, open, direction, search, view: isMoved() ? view : null };
+    }
+  });
   const ticking = !!model.row && !isEnded(model.row.status);
   const second = Math.floor(useClock(() => model.now(), ticking));
   const stamp = `${children.revision} ${ticking ? second : 0}`;
   faces.renew(stamp);
   const palette = usePalette(box);
-  const found = React.useMemo(() => matches(scene, search, faces, model), [scene, search, stamp]);
-  const chosenShape = scene && chosen ? shapeFor(scene, chosen.dispatch, chosen.node) : null;
+  const found = React.useMemo(() => find(scene, search, faces, children.of, trans), [scene, search, stamp]);
+  const focusedShape = scene && focusedLike && shapeLike(scene, focusedLike);
+  const focused = focusedShape?.id ?? null;
   const canvas = usePainting({
     scene, view, size, palette, faces, stamp,
-    emphasis: { chosen: chosenShape?.id ?? null, focused, found }
+    emphasis: { chosen: chosenShape?.id ?? null, focused, found: found?.shapes ?? null }
   });
 
   const toggle = (shape: Shape) => {
-    if (shape.role === 'cell' || (shape.nodes.length === 1 && !shape.child)) {
-      return;
+    const opening = openingOf(shape);
+    if (opening === null) {
+      return false;
     }
     anchor(shape);
     setOpen(known => {
       const next = new Set(known);
-      if (!next.delete(shape.id)) {
-        next.add(shape.id);
+      if (!next.delete(opening)) {
+        next.add(opening);
       }
       return next;
     });
+    return true;
   };
   const centre = (shape: Shape) => {
     const [x, y] = middle(shape);
@@ -108,21 +136,27 @@ function Drawing({ model, chosen, onChoose, wheelZooms = true }: Props): JSX.Ele
     });
   const click = (shape: Shape | null, x: number, y: number) => {
     if (!shape) {
-      return;
-    }
-    const onMark = shape.child !== null && shape.role !== 'cell' && x > shape.x + shape.width - MARK;
-    const onTitle = y < shape.y + 26;
-    if (shape.role === 'stack' || (shape.role === 'grid' && onTitle) || onMark) {
-      toggle(shape);
-    } else if (shape.nodes.length === 1 && (shape.role !== 'frame' || onTitle)) {
-      onChoose({ dispatch: shape.dispatch, node: shape.nodes[0] });
+      return false;
     }
     setFocused(null);
+    const onTitle = y < shape.y + TITLE;
+    const onMark = shape.child !== null && x > shape.x + shape.width - (shape.role === 'cell' ? CELL_MARK : MARK);
+    if (shape.role === 'stack' || (shape.role === 'grid' && onTitle) || (onMark && (shape.role !== 'frame' || onTitle))) {
+      return toggle(shape);
+    }
+    if (shape.nodes.length === 1 && (shape.role !== 'frame' || onTitle)) {
+      onChoose({ dispatch: shape.dispatch, node: shape.nodes[0] });
+    }
+    return false;
   };
-  const pointer = usePointer(scene, view, setView, click, shape => toggle(shape));
+  const double = (shape: Shape) => {
+    if (shape.role === 'box' || shape.role === 'cell') {
+      toggle(shape);
+    }
+  };
+  const pointer = usePointer(scene, view, setView, click, double);
   useWheel(box, zoom, setView, wheelZooms);
 
-  const focusedShape = scene?.shapes.find(shape => shape.id === focused) ?? null;
   const onKeyDown = (event: React.KeyboardEvent) => {
     if (!scene || event.target !== event.currentTarget) {
       return;
@@ -131,7 +165,7 @@ function Drawing({ model, chosen, onChoose, wheelZooms = true }: Props): JSX.Ele
     if (event.key.startsWith('Arrow') && from) {
       const next = focused || chosenShape ? neighbour(scene, from, event.key) : from;
       if (next) {
-        setFocused(next.id);
+        setFocused(next);
         reveal(next);
       }
     } else if (event.key === 'Enter' && focusedShape) {
@@ -156,11 +190,15 @@ function Drawing({ model, chosen, onChoose, wheelZooms = true }: Props): JSX.Ele
     event.preventDefault();
     event.stopPropagation();
   };
+  const next = useFind(scene, found, toggle, shape => {
+    setFocused(shape);
+    centre(shape);
+  });
   const listing = React.useMemo(
     () => <Listing scene={scene} faces={faces} focused={focused} chosen={chosenShape} />,
     [scene, stamp, focused, chosenShape]
   );
-  const tooLarge = scene && (scene.width * view.scale > size.width * 1.02 || scene.height * view.scale > size.height * 1.02);
+  const tooLarge = scene && isTooLarge(scene, size, view.scale);
   return (
     <div className="cv-graph">
       <div
@@ -185,20 +223,17 @@ function Drawing({ model, chosen, onChoose, wheelZooms = true }: Props): JSX.Ele
       <Tools
         zoom={zoom}
         fit={fit}
-        turn={() => setDirection(direction === 'right' ? 'down' : 'right')}
+        turn={() => {
+          turn(focusedShape ?? chosenShape);
+          setDirection(direction === 'right' ? 'down' : 'right');
+        }}
         search={search}
         setSearch={setSearch}
-        found={found}
-        next={() => {
-          const all = scene?.shapes.filter(shape => found?.has(shape.id)) ?? [];
-          const next = all[(all.findIndex(shape => shape.id === focused) + 1) % (all.length || 1)];
-          if (next) {
-            setFocused(next.id);
-            centre(next);
-          }
-        }}
+        found={found?.count ?? null}
+        next={next}
+        leave={() => box.current?.focus()}
       />
-      <Legend />
+      <Legend box={legend} beside={!!tooLarge} />
       {scene && tooLarge && (
         <Minimap
           scene={scene}
@@ -215,23 +250,5 @@ function Drawing({ model, chosen, onChoose, wheelZooms = true }: Props): JSX.Ele
       )}
       {!scene && <div className="cv-graphBusy">{trans.__('Laying out %1 electrons…', model.graph!.nodes.length)}</div>}
     </div>
-  );
-}
-
-/** Shapes that tell of what is searched for: by name, input, state, error, number. */
-function matches(scene: Scene | null, search: string | null, faces: Faces, model: DispatchModel): Set<string> | null {
-  const wanted = search?.trim().toLowerCase() ?? '';
-  if (!scene || wanted === '') {
-    return null;
-  }
-  const own = (shape: Shape) => (shape.dispatch === model.id ? shape.nodes : shape.nodes.slice(0, 1));
-  return new Set(
-    scene.shapes
-      .filter(
-        shape =>
-          faces.words(shape).toLowerCase().includes(wanted) ||
-          own(shape).some(node => String(node) === wanted || model.inputsOf(node).toLowerCase().includes(wanted))
-      )
-      .map(shape => shape.id)
   );
 }

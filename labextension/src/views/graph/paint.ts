@@ -28,6 +28,13 @@ export interface Palette {
   font: string;
 }
 
+interface Region {
+  left: number;
+  top: number;
+  right: number;
+  bottom: number;
+}
+
 export interface Emphasis {
   /** Id of the chosen shape. */
   chosen: string | null;
@@ -62,6 +69,13 @@ export function paletteOf(element: Element): Palette {
   };
 }
 
+/** Where a text that is too long loses something: titles at the end; of details the end tells as much as the beginning. */
+type Cut = 'end' | 'middle';
+
+/** How much of its colour a box has, and one that is too small for words: its colour is all that it says. */
+const TINTED = 0.11;
+const FILLED = 0.7;
+
 /** Texts whose length is remembered: measuring is slow. */
 const MOST_LENGTHS = 20_000;
 
@@ -84,12 +98,10 @@ export class Painter {
       right: (width - view.x) / view.scale,
       bottom: (height - view.y) / view.scale
     };
-    const inView = (shape: Shape) =>
-      shape.x < seen.right && shape.x + shape.width > seen.left && shape.y < seen.bottom && shape.y + shape.height > seen.top;
-    const shapes = scene.shapes.filter(inView);
+    const shapes = scene.shapes.filter(shape => overlaps(shape, seen));
     // frames lie below the lines, so that those inside of them can be seen
     shapes.filter(isFrame).forEach(shape => this.frame(shape, face(shape), view.scale, emphasis));
-    this.lines(scene, seen, view.scale);
+    this.lines(scene, seen, view.scale, shapes.filter(shape => !isFrame(shape)));
     if (view.scale * 44 < 11) {
       this.dots(shapes, face, emphasis);
     } else {
@@ -98,7 +110,7 @@ export class Painter {
     context.restore();
   }
 
-  private lines(scene: Scene, seen: { left: number; top: number; right: number; bottom: number }, scale: number): void {
+  private lines(scene: Scene, seen: Region, scale: number, boxes: readonly Shape[]): void {
     const { context, palette } = this;
     const near = scene.lines.filter(line => touches(line, seen));
     const simple = scale < 0.25 || near.length > 3000;
@@ -110,7 +122,7 @@ export class Painter {
     context.stroke();
     context.globalAlpha = 1;
     if (scale > 0.55) {
-      near.forEach(line => line.label && this.label(line, scene.direction === 'right'));
+      near.forEach(line => line.label && this.label(line, scene.direction === 'right', boxes));
     }
   }
 
@@ -132,8 +144,8 @@ export class Painter {
     }
   }
 
-  /** Where edges have not come together yet. */
-  private label({ from, to, label, bends }: Line, right: boolean): void {
+  /** Where edges have not come together yet; none where a box would cover a part of it. */
+  private label({ from, to, label, bends }: Line, right: boolean, boxes: readonly Shape[]): void {
     const { context, palette } = this;
     const end = entryOf(to, right);
     const start = bends[bends.length - 1] ?? exitOf(from, right);
@@ -144,6 +156,9 @@ export class Painter {
     context.textBaseline = 'middle';
     const text = this.clipped(label, 90);
     const half = context.measureText(text).width / 2 + 2;
+    if (boxes.some(box => overlaps(box, { left: x - half, right: x + half, top: y - 7, bottom: y + 6 }))) {
+      return;
+    }
     context.fillStyle = palette.ground;
     context.fillRect(x - half, y - 7, 2 * half, 13);
     context.fillStyle = palette.mute;
@@ -164,7 +179,7 @@ export class Painter {
       this.text(`${state.sign} ${title} ${mark}`, shape.x + 10, shape.y + 13, shape.width - 20, 12, palette.text);
       const used = context.measureText(`${state.sign} ${title} ${mark}`).width + 24;
       if (detail && shape.width - used > 60) {
-        this.text(detail, shape.x + used, shape.y + 13, shape.width - used - 8, 10, palette.mute);
+        this.text(detail, shape.x + used, shape.y + 13, shape.width - used - 8, 10, palette.mute, 'middle');
       }
     }
   }
@@ -183,15 +198,23 @@ export class Painter {
       }
     }
     this.outline(front, shape.role === 'cell' ? 3 : 4);
-    this.fill(state, colour);
+    const wordless = shape.role === 'cell' && scale * CELL.height < 11;
+    this.fill(state, colour, wordless ? FILLED : TINTED);
     this.border(shape, colour, state, emphasis, 1.2);
-    if (shape.role === 'cell') {
-      if (scale * CELL.height >= 11) {
-        this.signed(state, colour, detail || title, front.x + 5, front.y + 10.5, front.width - 9, 10);
+    if (wordless) {
+      context.globalAlpha = 1;
+      if (shape.id === emphasis.chosen) {
+        this.ring(shape);
       }
+      return;
+    }
+    if (shape.role === 'cell') {
+      const room = front.width - 9 - (mark ? 14 : 0);
+      this.signed(state, colour, detail || title, front.x + 5, front.y + 10.5, room, 10, 'middle');
+      this.text(mark, front.x + front.width - 14, front.y + 10.5, 14, 10, palette.mute);
     } else if (scale * 44 >= 24) {
       this.signed(state, colour, `${title}${mark && ` ${mark}`}`, front.x + 10, front.y + 16, front.width - 18, 12);
-      this.text(detail, front.x + 25, front.y + 32, front.width - 32, 10, palette.mute);
+      this.text(detail, front.x + 25, front.y + 32, front.width - 32, 10, palette.mute, 'middle');
     } else {
       this.signed(state, colour, title, front.x + 10, front.y + front.height / 2 + 1, front.width - 16, 18);
     }
@@ -241,14 +264,14 @@ export class Painter {
     this.context.roundRect(x, y, width, height, radius);
   }
 
-  private fill(state: State, colour: string): void {
+  private fill(state: State, colour: string, strength = TINTED): void {
     const { context, palette } = this;
     const alpha = context.globalAlpha;
     context.fillStyle = palette.ground;
     context.fill();
     if (state.colour !== 'waiting' && state.colour !== 'skipped') {
       context.fillStyle = colour;
-      context.globalAlpha = alpha * 0.11;
+      context.globalAlpha = alpha * strength;
       context.fill();
       context.globalAlpha = alpha;
     }
@@ -270,28 +293,28 @@ export class Painter {
     }
   }
 
-  private signed(state: State, colour: string, text: string, x: number, y: number, room: number, size: number): void {
+  private signed(state: State, colour: string, text: string, x: number, y: number, room: number, size: number, cut: Cut = 'end'): void {
     const { context, palette } = this;
     context.font = `bold ${size}px ${palette.font}`;
     context.textBaseline = 'middle';
     context.fillStyle = colour;
     context.fillText(state.sign, x, y);
     const wide = size * 1.25;
-    this.text(text, x + wide, y, room - wide, size, palette.text);
+    this.text(text, x + wide, y, room - wide, size, palette.text, cut);
   }
 
-  private text(text: string, x: number, y: number, room: number, size: number, colour: string): void {
+  private text(text: string, x: number, y: number, room: number, size: number, colour: string, cut: Cut = 'end'): void {
     const { context, palette } = this;
     context.font = `${size}px ${palette.font}`;
     context.textBaseline = 'middle';
     context.fillStyle = colour;
-    context.fillText(this.clipped(text, room), x, y);
+    context.fillText(this.clipped(text, room, cut), x, y);
   }
 
-  /** The text with an ellipsis where the room ends. */
-  private clipped(text: string, room: number): string {
+  /** The text with an ellipsis where the room ends, or in its middle. */
+  private clipped(text: string, room: number, cut: Cut = 'end'): string {
     const { context, lengths } = this;
-    const key = `${context.font}\u0000${Math.round(room)}\u0000${text}`;
+    const key = `${context.font}\u0000${cut}${Math.round(room)}\u0000${text}`;
     const known = lengths.get(key);
     if (known !== undefined) {
       return known;
@@ -301,13 +324,13 @@ export class Painter {
       let [low, high] = [0, shown.length];
       while (low < high) {
         const half = Math.ceil((low + high) / 2);
-        if (context.measureText(`${shown.slice(0, half)}…`).width <= room) {
+        if (context.measureText(cutText(shown, half, cut)).width <= room) {
           low = half;
         } else {
           high = half - 1;
         }
       }
-      shown = low > 0 ? `${shown.slice(0, low)}…` : '';
+      shown = low > 0 ? cutText(shown, low, cut) : '';
     }
     if (lengths.size > MOST_LENGTHS) {
       lengths.clear();
@@ -319,6 +342,12 @@ export class Painter {
   private readonly lengths = new Map<string, string>();
 }
 
+/** This many characters of a text, and an ellipsis for the others. */
+function cutText(text: string, count: number, cut: Cut): string {
+  const end = cut === 'middle' ? Math.floor(count / 2) : 0;
+  return `${text.slice(0, count - end)}…${text.slice(text.length - end)}`;
+}
+
 function isFrame(shape: Shape): boolean {
   return shape.role === 'frame' || shape.role === 'grid';
 }
@@ -327,7 +356,11 @@ function eased(t: number): number {
   return t * t * (3 - 2 * t);
 }
 
-function touches({ from, to }: Line, seen: { left: number; top: number; right: number; bottom: number }): boolean {
+function overlaps({ x, y, width, height }: Shape, { left, top, right, bottom }: Region): boolean {
+  return x < right && x + width > left && y < bottom && y + height > top;
+}
+
+function touches({ from, to }: Line, seen: Region): boolean {
   return (
     Math.min(from.x, to.x) < seen.right &&
     Math.max(from.x + from.width, to.x + to.width) > seen.left &&

@@ -7,8 +7,9 @@ export interface Part {
   dispatch: string;
   graph: Graph;
   apart: (node: number) => boolean;
-  /** What tells an electron from its siblings: it should fit into its box. */
+  /** What tells an electron from its siblings, and the type of its error: they should fit into its box. */
   inputsOf: (node: number) => string;
+  errorOf: (node: number) => string;
   /** Changes when another layout is due. */
   stamp: string;
 }
@@ -54,26 +55,45 @@ export interface Opened {
 
 const HEIGHT = 44;
 const STACK = 6;
-const TITLE = 26;
+/** Height of the line at the top of what is open. */
+export const TITLE = 26;
 const PADDING = 12;
-export const CELL = { width: 96, height: 20, gap: 4 };
+export const CELL = { width: 72, height: 20, gap: 4 };
+const MOST_CELL = 170;
 const LEAST = 116;
 const MOST = 260;
 /** A detail makes a box no wider than this. */
-const DETAILED = 190;
-/** Characters of a duration or an error's type behind the inputs. */
-const DURATION = 11;
+const DETAILED = 240;
+/** Characters of a duration, and of what stands before the inputs of a sublattice. */
+const DURATION = 9;
+const LATTICE = 10;
+/** Pixels of a character of the line below a name, and in a cell. */
+const CHARACTER = 5.6;
+
+/** The id of the box, or frame, of one electron. */
+export function electronId(dispatch: string, node: number): string {
+  return `${dispatch}/n${node}`;
+}
+
+/** What opens and closes with a shape: its stack, or the sublattice of its electron; null: nothing does. */
+export function openingOf({ id, role, dispatch, nodes, child }: Shape): string | null {
+  if (role === 'stack' || role === 'grid') {
+    return id;
+  }
+  return child === null ? null : electronId(dispatch, nodes[0]);
+}
 
 /** Everything in its place; `next()` does a part of the work. */
 export function* sceneSteps(part: Part, opened: Opened, direction: Direction, depth = 0): Generator<void, Scene> {
-  const { groups, edges } = collapse(part.graph, part.apart);
+  const { groups, edges } = collapse(part.graph, part.apart, node => opened.open.has(electronId(part.dispatch, node)));
   yield;
   const insides = new Map<number, Scene>();
   const boxes: Box[] = [];
   const shapes: Shape[] = [];
   const children = new Map(part.graph.nodes.map(([node, , , , child]) => [node, child]));
+  const childOf = (node: number) => opened.childOf(part.dispatch, node) ?? children.get(node) ?? null;
   for (const [index, group] of groups.entries()) {
-    const shape = shapeOf(part, group, children, opened);
+    const shape = shapeOf(part, group, childOf, opened.open);
     shapes.push(shape);
     const inside = shape.role === 'frame' && depth < 20 ? opened.part(shape.child!) : null;
     if (inside) {
@@ -99,7 +119,7 @@ export function* sceneSteps(part: Part, opened: Opened, direction: Direction, de
       inside.lines.forEach(line => line.bends.forEach(bend => Object.assign(bend, { x: bend.x + dx, y: bend.y + dy })));
       lines.push(...inside.lines);
     } else if (shape.role === 'grid') {
-      cellsOf(shape, children).forEach(cell => all.push(cell));
+      cellsOf(part, groups[index], shape, childOf).forEach(cell => all.push(cell));
     }
   });
   edges.forEach(({ from, to, label }, index) => {
@@ -109,15 +129,16 @@ export function* sceneSteps(part: Part, opened: Opened, direction: Direction, de
 }
 
 function shapeOf(
-  { dispatch, inputsOf }: Part,
+  part: Part,
   group: Group,
-  children: ReadonlyMap<number, string | null>,
-  { open, childOf }: Opened
+  childOf: (node: number) => string | null,
+  open: ReadonlySet<string>
 ): Shape {
+  const { dispatch } = part;
   const id = `${dispatch}/${group.key}`;
   const [first] = group.nodes;
   const single = group.nodes.length === 1;
-  const child = single ? (childOf(dispatch, first) ?? children.get(first) ?? null) : null;
+  const child = single ? childOf(first) : null;
   const shape: Shape = {
     id,
     dispatch,
@@ -128,7 +149,7 @@ function shapeOf(
     child,
     x: 0,
     y: 0,
-    width: widthOf(group.name.length + (single ? 0 : 5), single ? inputsOf(first).length + DURATION : 0),
+    width: widthOf(group.name.length + (single ? 0 : 5), single ? detailLength(part, first, group.kind) : 0),
     height: HEIGHT
   };
   if (shape.role === 'stack') {
@@ -136,9 +157,10 @@ function shapeOf(
     shape.width += STACK;
   }
   if (shape.role === 'grid') {
-    const columns = columnsOf(group.nodes.length);
+    const wide = cellWidth(part, group);
+    const columns = columnsOf(group.nodes.length, wide);
     const rows = Math.ceil(group.nodes.length / columns);
-    shape.width = Math.max(LEAST, columns * (CELL.width + CELL.gap) + 2 * PADDING - CELL.gap);
+    shape.width = Math.max(LEAST, columns * (wide + CELL.gap) + 2 * PADDING - CELL.gap);
     shape.height = TITLE + rows * (CELL.height + CELL.gap) + PADDING - CELL.gap;
   }
   return shape;
@@ -146,16 +168,29 @@ function shapeOf(
 
 /** A width at which the name, and if possible the line below it, is whole. */
 function widthOf(name: number, detail: number): number {
-  return Math.max(LEAST, Math.min(MOST, 54 + 7 * name), Math.min(DETAILED, 38 + 5.6 * detail));
+  return Math.max(LEAST, Math.min(MOST, 54 + 7 * name), Math.min(DETAILED, 38 + CHARACTER * detail));
+}
+
+/** Characters of the line below the name. */
+function detailLength({ inputsOf, errorOf }: Part, node: number, kind: string): number {
+  const [inputs, error] = [inputsOf(node).length, errorOf(node).length];
+  return (kind === 'sublattice' ? LATTICE : 0) + (inputs && inputs + 3) + (error || DURATION);
+}
+
+/** A width at which the cells' texts, within reason, are whole. */
+function cellWidth({ inputsOf }: Part, { nodes, kind }: Group): number {
+  const longest = nodes.reduce((most, node) => Math.max(most, inputsOf(node).length), 0);
+  return Math.min(MOST_CELL, Math.max(CELL.width, 26 + CHARACTER * longest + (kind === 'sublattice' ? 14 : 0)));
 }
 
 /** Columns with which a grid has about the shape of a screen. */
-function columnsOf(count: number): number {
-  return Math.max(1, Math.round(Math.sqrt((1.4 * count * CELL.height) / CELL.width)));
+function columnsOf(count: number, wide: number): number {
+  return Math.max(1, Math.round(Math.sqrt((1.6 * count * CELL.height) / wide)));
 }
 
-function cellsOf(grid: Shape, children: ReadonlyMap<number, string | null>): Shape[] {
-  const columns = columnsOf(grid.nodes.length);
+function cellsOf(part: Part, group: Group, grid: Shape, childOf: (node: number) => string | null): Shape[] {
+  const wide = cellWidth(part, group);
+  const columns = columnsOf(grid.nodes.length, wide);
   return grid.nodes.map((node, i) => ({
     id: `${grid.dispatch}/c${node}`,
     dispatch: grid.dispatch,
@@ -163,10 +198,10 @@ function cellsOf(grid: Shape, children: ReadonlyMap<number, string | null>): Sha
     name: grid.name,
     kind: grid.kind,
     role: 'cell',
-    child: children.get(node) ?? null,
-    x: grid.x + PADDING + (i % columns) * (CELL.width + CELL.gap),
+    child: childOf(node),
+    x: grid.x + PADDING + (i % columns) * (wide + CELL.gap),
     y: grid.y + TITLE + Math.floor(i / columns) * (CELL.height + CELL.gap),
-    width: CELL.width,
+    width: wide,
     height: CELL.height
   }));
 }
@@ -183,6 +218,11 @@ export function shapeFor(scene: Scene, dispatch: string, node: number): Shape | 
     }
   }
   return stack;
+}
+
+/** What stands in this scene for a shape of another one. */
+export function shapeLike(scene: Scene, shape: Shape): Shape | null {
+  return scene.shapes.find(({ id }) => id === shape.id) ?? shapeFor(scene, shape.dispatch, shape.nodes[0]);
 }
 
 /** What lies under a point; what is drawn last counts. */

@@ -9,12 +9,15 @@ interface ToolsProps {
   turn: () => void;
   search: string | null;
   setSearch: (text: string | null) => void;
-  found: ReadonlySet<string> | null;
+  /** Electrons that match. */
+  found: number | null;
   next: () => void;
+  /** Back to the graph, for the keyboard. */
+  leave: () => void;
 }
 
 /** Zoom, direction and search. */
-export function Tools({ zoom, fit, turn, search, setSearch, found, next }: ToolsProps): JSX.Element {
+export function Tools({ zoom, fit, turn, search, setSearch, found, next, leave }: ToolsProps): JSX.Element {
   const trans = useTrans();
   const tool = (sign: string, label: string, run: () => void) => (
     <button className="cv-button" title={label} aria-label={label} onClick={run}>
@@ -25,9 +28,9 @@ export function Tools({ zoom, fit, turn, search, setSearch, found, next }: Tools
     <div className="cv-tools" role="toolbar" aria-label={trans.__('Graph')}>
       {search !== null && (
         <>
-          {found && (
+          {found !== null && (
             <span className="cv-mute" aria-live="polite">
-              {found.size === 1 ? trans.__('1 found') : trans.__('%1 found', found.size)}
+              {trans.__('%1 found', found)}
             </span>
           )}
           <input
@@ -43,6 +46,7 @@ export function Tools({ zoom, fit, turn, search, setSearch, found, next }: Tools
                 next();
               } else if (event.key === 'Escape') {
                 setSearch(null);
+                leave();
               }
             }}
           />
@@ -64,8 +68,14 @@ export function Tools({ zoom, fit, turn, search, setSearch, found, next }: Tools
   );
 }
 
+interface LegendProps {
+  box: React.RefObject<HTMLDivElement>;
+  /** Whether the overview lies beside it. */
+  beside: boolean;
+}
+
 /** Which sign and colour is which state. */
-export function Legend(): JSX.Element {
+export function Legend({ box, beside }: LegendProps): JSX.Element {
   const trans = useTrans();
   const states = [
     stateFor('COMPLETED', false, trans),
@@ -77,7 +87,7 @@ export function Legend(): JSX.Element {
     stateFor('COMPLETED', true, trans)
   ];
   return (
-    <div className="cv-legend" aria-hidden="true">
+    <div className={beside ? 'cv-legend cv-beside' : 'cv-legend'} aria-hidden="true" ref={box}>
       {states.map(({ sign, word, colour }) => (
         <span key={word} className={`cv-${colour}`}>
           {sign} {word}

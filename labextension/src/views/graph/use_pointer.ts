@@ -3,19 +3,22 @@ import * as React from 'react';
 import { View } from './paint';
 import { Scene, Shape, shapeAt } from './scene';
 
-/** Pixels that the pointer may move in a click. */
+/** Pixels that the pointer may move in a click, and milliseconds between the two of a double click. */
 const STILL = 4;
+const TWICE = 400;
 
-/** Dragging moves the scene; a click is told with its place in the scene. */
+/** Dragging moves the scene; a click is told with its place in the scene, and says whether it has opened or closed something. */
 export function usePointer(
   scene: Scene | null,
   view: View,
   setView: (next: (view: View) => View) => void,
-  click: (shape: Shape | null, x: number, y: number) => void,
+  click: (shape: Shape | null, x: number, y: number) => boolean,
   double: (shape: Shape) => void
 ) {
   const [over, setOver] = React.useState<Shape | null>(null);
   const drag = React.useRef<{ x: number; y: number; far: number } | null>(null);
+  // what the first click does may move the scene: the second one means what was there then
+  const first = React.useRef<{ shape: Shape | null; x: number; y: number; time: number } | null>(null);
   const place = (event: React.MouseEvent): [number, number] => {
     const box = event.currentTarget.getBoundingClientRect();
     return [(event.clientX - box.left - view.x) / view.scale, (event.clientY - box.top - view.y) / view.scale];
@@ -43,21 +46,27 @@ export function usePointer(
     onPointerUp: (event: React.PointerEvent) => {
       const still = drag.current !== null && drag.current.far <= STILL;
       drag.current = null;
-      if (still && scene) {
-        const [x, y] = place(event);
-        click(shapeAt(scene, x, y), x, y);
+      if (!still || !scene) {
+        return;
       }
+      const known = first.current;
+      const far = known && Math.abs(known.x - event.clientX) + Math.abs(known.y - event.clientY);
+      if (known && far! <= STILL && event.timeStamp - known.time < TWICE) {
+        first.current = null;
+        if (known.shape) {
+          double(known.shape);
+        }
+        return;
+      }
+      const [x, y] = place(event);
+      const shape = shapeAt(scene, x, y);
+      const opened = click(shape, x, y);
+      first.current = { shape: opened ? null : shape, x: event.clientX, y: event.clientY, time: event.timeStamp };
     },
     onPointerCancel: () => {
       drag.current = null;
     },
-    onPointerLeave: () => setOver(null),
-    onDoubleClick: (event: React.MouseEvent) => {
-      const shape = scene && shapeAt(scene, ...place(event));
-      if (shape?.role === 'box' && shape.child) {
-        double(shape);
-      }
-    }
+    onPointerLeave: () => setOver(null)
   };
   return { over, handlers };
 }

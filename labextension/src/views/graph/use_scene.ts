@@ -2,7 +2,7 @@ import * as React from 'react';
 
 import { DispatchModel } from '../../dispatch';
 import { Direction } from './layout';
-import { Part, Scene, sceneSteps } from './scene';
+import { electronId, Part, Scene, sceneSteps } from './scene';
 import { runSliced } from './slices';
 
 /** Models of the opened sublattices, made when they are first asked for, gone with the view. */
@@ -87,7 +87,7 @@ function collect(model: DispatchModel, children: Children, open: ReadonlySet<str
       }
       const child = kind === 'sublattice' ? each.electrons.get(node)?.child : null;
       begun += child ? 1 : 0;
-      if (child && open.has(`${dispatch}/n${node}`)) {
+      if (child && open.has(electronId(dispatch, node))) {
         runs.push(child);
       }
     }
@@ -96,6 +96,7 @@ function collect(model: DispatchModel, children: Children, open: ReadonlySet<str
       graph: each.graph,
       apart: node => failed.has(node),
       inputsOf: node => each.inputsOf(node),
+      errorOf: node => each.electrons.get(node)?.error?.type ?? '',
       stamp: stampOf(each, failed, begun)
     });
     runs.forEach(child => {
@@ -107,10 +108,11 @@ function collect(model: DispatchModel, children: Children, open: ReadonlySet<str
   return parts;
 }
 
-/** Changes when another layout is due: with the graph, with what failed, with the runs of sublattices. */
+/** Changes when another layout is due: with the graph, with what failed and of what, with the runs of sublattices. */
 function stampOf(model: DispatchModel, failed: ReadonlySet<number>, begun: number): string {
   const { nodes, edges } = model.graph!;
-  return `${nodes.length}:${edges.length}:${[...failed].sort((a, b) => a - b).join(',')}:${begun}`;
+  const told = [...failed].filter(node => model.electrons.get(node)?.error).length;
+  return `${nodes.length}:${edges.length}:${[...failed].sort((a, b) => a - b).join(',')}:${told}:${begun}`;
 }
 
 function shapeOf(parts: ReadonlyMap<string, Part>): string {
