@@ -10,6 +10,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from .lab import Lab
 from .page import LabPage, shots_folder
+from .runs import Runs
 
 CHROMIUM_FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -37,14 +38,11 @@ def chromium() -> str:
     pytest.skip(message)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """One JupyterLab for the tests that do not need one of their own."""
-    server = Lab(tmp_path_factory.mktemp("lab"))
-    try:
-        yield server.wait()
-    finally:
-        server.stop()
+    with Lab(tmp_path_factory.mktemp("lab")) as server:
+        yield server
 
 
 @pytest.fixture
@@ -70,3 +68,8 @@ def browse(chromium: str, tmp_path: Path) -> Iterator[Callable[..., LabPage]]:
         page.lab.leave.clear()
         assert page.elsewhere == []
         assert page.complaints == []
+
+
+@pytest.fixture(scope="module")
+def runs(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    yield Runs(lab, tmp_path_factory.mktemp("lattices"))

@@ -55,6 +55,16 @@ class Lab:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, env=self.env, cwd=self.root, stdout=log, stderr=subprocess.STDOUT)
 
+    def __enter__(self) -> Lab:
+        try:
+            return self.wait()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}{self.prefix}"

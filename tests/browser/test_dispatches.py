@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -70,6 +70,13 @@ None
 STARTED = 90_000  # ms: the first dispatch starts service, host and cluster
 
 
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A JupyterLab in which nobody has dispatched before."""
+    with Lab(tmp_path_factory.mktemp("lab")) as own:
+        yield own
+
+
 def figures(row: Locator) -> Locator:
     return row.locator(".jp-Covalent-figures")
 
@@ -101,7 +108,7 @@ def test_a_failure_says_why_in_its_row(lab: Lab, browse: Browse) -> None:
     expect(page.rows).to_have_count(1)
     page.panel.get_by_role("searchbox").fill("no such thing")
     expect(page.panel).to_contain_text("No dispatch matches")
-    page.panel.get_by_role("button", name="Show all").click()
+    page.panel.get_by_role("button", name="Show All").click()
     expect(page.row("doomed")).to_be_visible()
 
 

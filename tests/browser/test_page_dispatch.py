@@ -4,183 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import expect
 
 from .lab import Lab
 from .page import LabPage
+from .runs import STARTED, Runs, boxes, click_box, open_dispatch, tab
 
 Browse = Callable[..., LabPage]
-
-STARTED = 120_000  # ms: the first dispatch starts service, host and cluster
-
-LATTICES = r"""
-import sys, time, pathlib
-import covalent_jupyter as ct
-
-@ct.electron
-def load(n):
-    print("loading", n)
-    return list(range(n))
-
-@ct.electron
-def train(data, c):
-    print(f"\x1b[31mfitting\x1b[0m c={c} <script>window.hit = 1</script>")
-    for step in range(5):
-        ct.report(step=step, loss=1 / (1 + step))
-    if c == 3:
-        raise ValueError("<img src=x onerror='window.hit = 1'> c must not be 3")
-    return {"c": c, "score": c / 10}
-
-@ct.electron
-def best(models, note):
-    return max(models, key=lambda m: m["score"])
-
-@ct.lattice
-def experiment(start):
-    data = load(20)
-    return best([train(data, c) for c in range(start, start + 5)], "x")
-
-@ct.electron
-def double(x):
-    return 2 * x
-
-@ct.electron
-@ct.lattice
-def inner(n):
-    return [double(i) for i in range(n)]
-
-@ct.electron
-def total(xs):
-    return sum(xs)
-
-@ct.lattice
-def nested():
-    return total(inner(3))
-
-@ct.electron
-def until(path):
-    print("waiting", flush=True)
-    while not pathlib.Path(path).exists():
-        time.sleep(0.05)
-    print("going on", flush=True)
-    return 1
-
-@ct.lattice
-def patient(path):
-    return double(until(path))
-
-@ct.electron
-def hostile(x):
-    return x
-
-@ct.lattice
-def names():
-    return [hostile.options(name=n)(1) for n in ("<b>bold</b>", "\u202ereversed", "x" * 200, "a\nb")]
-
-@ct.lattice
-def squares(n):
-    return total([double(i) for i in range(n)])
-
-@ct.electron
-def frame(n):
-    import pandas as pd
-    return pd.DataFrame({"<i>a</i>": range(n)})
-
-@ct.lattice
-def table():
-    return frame(5)
-
-@ct.electron
-def step(a, b):
-    return a + b
-
-@ct.lattice
-def mesh(layers, wide):
-    row = [double.options(name=f"start {i}")(i) for i in range(wide)]
-    for k in range(1, layers):
-        row = [step.options(name=f"step {k}.{i}")(row[i], row[(i * 7 + 3) % wide]) for i in range(wide)]
-    return row[0]
-"""
-
-
-class Runs:
-    """Dispatches from scripts of the Lab's user."""
-
-    def __init__(self, lab: Lab, folder: Path) -> None:
-        self.lab = lab
-        self.folder = folder
-        (folder / "lattices.py").write_text(LATTICES)
-        self.known: dict[str, str] = {}
-
-    def start(self, call: str, *, wait: bool = True) -> str:
-        """The id of ``ct.dispatch`` of this call, such as ``"experiment", 1``; each call once."""
-        if call not in self.known:
-            lattice, _, arguments = call.partition(" ")
-            ending = "ct.get_result(i, wait=True)" if wait else ""
-            script = f"from lattices import *; i = ct.dispatch({lattice})({arguments}); print(i); {ending}"
-            done = subprocess.run(
-                [sys.executable, "-c", script],
-                env=self.lab.env,
-                cwd=self.folder,
-                capture_output=True,
-                text=True,
-                timeout=240,
-            )
-            assert done.returncode == 0, done.stderr
-            self.known[call] = done.stdout.split()[-1]
-        return self.known[call]
-
-    def ask(self, method: str, path: str) -> Any:
-        request = urllib.request.Request(
-            f"{self.lab.url}/covalent/{path}", method=method, headers={"Authorization": f"token {self.lab.token}"}
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
-
-
-@pytest.fixture(scope="module")
-def runs(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
-    yield Runs(lab, tmp_path_factory.mktemp("lattices"))
-
-
-def open_dispatch(page: LabPage, dispatch: str, **query: object) -> Locator:
-    """Follow the link to a dispatch; its page."""
-    page.page.set_default_timeout(120_000)
-    rest = "".join(f"&{name}={value}" for name, value in query.items())
-    page.page.goto(f"{page.lab.url}/lab/workspaces/{page.workspace}?token={page.lab.token}&covalent={dispatch}{rest}")
-    page.wait_for_lab()
-    view = page.page.locator(".jp-CovalentPage:visible")
-    view.wait_for()
-    return view
-
-
-def tab(view: Locator, name: str) -> None:
-    view.get_by_role("tab", name=re.compile(f"^{name}")).click()
-
-
-def boxes(view: Locator) -> list[str]:
-    """What the boxes of the graph say."""
-    expect(view.locator(".cv-canvas [role=option]").first).to_be_attached(timeout=60_000)
-    return [text.strip() for text in view.locator(".cv-canvas [role=option]").all_text_contents()]
-
-
-def click_box(view: Locator, text: str) -> None:
-    """Click where the box that says this is drawn."""
-    place = view.locator(".cv-canvas [role=option]").filter(has_text=text).first.get_attribute("data-place")
-    assert place is not None
-    x, y, width, height = map(float, place.split())
-    canvas = view.locator(".cv-canvas")
-    scale, left, top = (float(canvas.get_attribute(f"data-{name}") or 0) for name in ("scale", "left", "top"))
-    position = {"x": (x + width / 3) * scale + left, "y": (y + height / 2) * scale + top}
-    canvas.click(position=position)  # type: ignore[arg-type]
 
 
 @pytest.mark.timeout(600)
@@ -268,9 +102,9 @@ def test_one_electron_can_be_cancelled(lab: Lab, runs: Runs, browse: Browse, tmp
     view = open_dispatch(browse(lab), dispatch, node=0)
     details = view.get_by_role("complementary")
     expect(details.locator(".cv-stateLine")).to_contain_text("running", timeout=STARTED)
-    details.get_by_role("button", name="Cancel electron").click()
+    details.get_by_role("button", name="Cancel Electron").click()
     expect(details.locator(".cv-stateLine")).to_contain_text("cancelled", timeout=60_000)
-    expect(details.get_by_role("button", name="Cancel electron")).to_have_count(0)
+    expect(details.get_by_role("button", name="Cancel Electron")).to_have_count(0)
 
 
 @pytest.mark.timeout(600)
@@ -326,7 +160,7 @@ def test_unknown_and_deleted_dispatches_say_so(lab: Lab, runs: Runs, browse: Bro
     runs.ask("DELETE", f"dispatches/{other}")
     del runs.known["experiment 6"]
     expect(view.get_by_role("alert")).to_contain_text("was deleted", timeout=60_000)
-    expect(view.get_by_role("button", name="Redispatch")).to_have_count(0)
+    expect(view.get_by_role("button", name="Run Again")).to_have_count(0)
     tab(view, "Timeline")  # never looked at before
     expect(view.get_by_role("tabpanel")).to_contain_text("deleted with the dispatch")
 
@@ -338,7 +172,7 @@ def test_runs_of_a_lattice_are_plotted_and_compared(lab: Lab, runs: Runs, browse
     view = open_dispatch(page, first)
     expect(view.get_by_role("heading", name="experiment")).to_be_visible(timeout=STARTED)
     view.get_by_role("button", name="More actions").click()
-    view.get_by_role("menuitem", name="All runs of experiment").click()
+    view.get_by_role("menuitem", name="All Runs of experiment").click()
     table = view.page.locator(".cv-runs")
     expect(table.get_by_role("heading", name="Runs of experiment")).to_be_visible(timeout=60_000)
     expect(table.locator(f"[data-run='{first}']")).to_contain_text("10")
@@ -356,6 +190,25 @@ def test_runs_of_a_lattice_are_plotted_and_compared(lab: Lab, runs: Runs, browse
     assert page.barriers(".cv-compare") == []
     comparison.get_by_label("also what is the same").check()
     expect(comparison.get_by_role("row", name=re.compile("^duckdb"))).to_be_visible()
+
+
+@pytest.mark.timeout(600)
+def test_tabs_keep_their_names_through_a_reload(lab: Lab, runs: Runs, browse: Browse) -> None:
+    first, second = runs.start("experiment 10"), runs.start("experiment 20")
+    page = browse(lab)
+    view = open_dispatch(page, first)
+    names = [f"experiment {dispatch[:4]}" for dispatch in (first, second)] + ["Runs of experiment"]
+    tabs = page.page.locator("#jp-main-dock-panel").get_by_role("tab")
+    expect(tabs.filter(has_text=names[0])).to_be_visible(timeout=STARTED)
+    view.get_by_role("button", name="More actions").click()
+    view.get_by_role("menuitem", name="All Runs of experiment").click()
+    page.page.locator(f"[data-run='{second}']").get_by_role("button", name="experiment", exact=True).click()
+    for name in names:
+        expect(tabs.filter(has_text=name)).to_be_visible(timeout=60_000)
+    page.page.wait_for_timeout(1500)  # Lab saves its layout with a delay
+    page.reload()
+    for name in names:  # the first two are not looked at
+        expect(tabs.filter(has_text=name)).to_be_visible(timeout=60_000)
 
 
 FRAMES = """

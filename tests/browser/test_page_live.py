@@ -67,6 +67,8 @@ def test_reports_are_drawn_live_and_cells_are_inserted(lab: Lab, browse: Browse,
     page.run_all_cells()
     expect(page.page.locator(".cv-notebookPanel")).to_have_attribute("data-status", "RUNNING", timeout=STARTED)
     dispatch = page.page.locator(".cv-notebookPanel").get_attribute("data-dispatch")
+    told = page.page.locator(".cv-notebookPanel").get_by_role("progressbar", name=re.compile("Progress of learn"))
+    expect(told).to_have_count(2, timeout=STARTED)
     assert page.barriers(".cv-notebookPanel") == []
     view = open_page(page)
     details = choose_electron(view, 1)
@@ -76,28 +78,32 @@ def test_reports_are_drawn_live_and_cells_are_inserted(lab: Lab, browse: Browse,
     curve = details.locator(".cv-curve")
     expect(curve).to_contain_text("loss", timeout=SOON)
     expect(details.locator(".cv-stateLine")).to_contain_text("running")
+    assert page.barriers(".jp-CovalentPage:not(.lm-mod-hidden)") == []
     page.shot("reports-running")
     (tmp_path / "go").touch()
     expect(details.locator(".cv-stateLine")).to_contain_text("failed", timeout=SOON)
     expect(bar).to_have_attribute("aria-valuenow", "40", timeout=SOON)
     expect(curve).to_contain_text("loss")
+    assert page.barriers(".jp-CovalentPage:not(.lm-mod-hidden)") == []
     page.shot("reports-failed")
 
     def active(press: str, node: int, code: str) -> None:
         page.page.locator(".lm-TabBar-tab").filter(has_text="lessons " + str(dispatch)[:4]).first.click()
         choose_electron(view, node).get_by_role("button", name=press).click()
         cell = page.page.locator(".jp-NotebookPanel:visible .jp-Cell.jp-mod-active")
+        expect(cell).to_contain_text("import covalent_jupyter as ct", timeout=SOON)
         expect(cell).to_contain_text(code, timeout=SOON)
 
-    active("with my current code", 1, f'ct.redispatch("{dispatch}", code="current", rerun="failed")()')
-    active("Debug in notebook", 1, f'ct.debug("{dispatch}", 1)')
-    active("Insert fetch code", 0, f'ct.get_result("{dispatch}").electrons[0].value')
+    short = str(dispatch)[:8]
+    active("Run Failed Again with Current Code", 1, f'ct.redispatch("{short}", code="current", rerun="failed")()')
+    active("Debug in Notebook", 1, f'ct.debug("{short}", 1)')
+    active("Insert Fetch Code", 0, f'ct.get_result("{short}").electrons[0].value')
     page.page.keyboard.press("Shift+Enter")  # the notebook has the focus, and its kernel knows the way
     expect(page.page.locator(".jp-NotebookPanel:visible .jp-OutputArea-output").last).to_have_text("30", timeout=SOON)
 
     page.page.locator(".lm-TabBar-tab").filter(has_text="lessons " + str(dispatch)[:4]).first.click()
-    choose_electron(view, 1).get_by_role("button", name="Run failed again (recorded code)").click()
-    expect(view.locator(".cv-facts")).to_contain_text(f"redispatch of {str(dispatch)[:4]}", timeout=SOON)
+    choose_electron(view, 1).get_by_role("button", name="Run Failed Again", exact=True).click()
+    expect(view.locator(".cv-facts")).to_contain_text(f"repeats {str(dispatch)[:4]}", timeout=SOON)
     expect(view.locator(".cv-row[data-node='0']").or_(view.locator(".cv-canvas"))).to_be_visible(timeout=SOON)
     expect(view.locator(".cv-facts")).to_contain_text("Failed", timeout=SOON)
 

@@ -129,7 +129,7 @@ def test_search_and_states(history: Lab, browse: Browse) -> None:
     expect(page.row("relax_structure")).to_be_visible()
     search.fill("no such thing")
     expect(page.panel).to_contain_text("No dispatch matches", timeout=SOON)
-    page.panel.get_by_role("button", name="Show all").click()
+    page.panel.get_by_role("button", name="Show All").click()
     expect(search).to_have_value("")
     page.panel.get_by_role("button", name=re.compile("^Failed")).click()
     expect(page.rows).to_have_count(1, timeout=SOON)
@@ -215,6 +215,12 @@ def test_the_service_is_stopped_started_and_survives_its_death(browse: Browse, t
         page.shot("stopped-light")
         page.panel.get_by_role("button", name="Start", exact=True).click()
         expect(page.health).to_have_text("service", timeout=60_000)
+        before = lab.get("covalent/health")["pid"]  # type: ignore[index]
+        page.panel.get_by_role("button", name="Service, cluster, settings").click()
+        page.choose("Restart Service")
+        gone(before)
+        expect(page.health).to_have_text("service", timeout=60_000)
+        assert lab.get("covalent/health")["pid"] != before  # type: ignore[index]
         dispatch_id = page.row("relax_structure").get_attribute("data-dispatch")
         lab.post("covalent/purge", {"dispatch_ids": [dispatch_id]})
         expect(page.row("relax_structure")).to_have_count(0, timeout=SOON)

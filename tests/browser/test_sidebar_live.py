@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,6 +64,14 @@ def test_a_run_from_its_start_to_its_end(browse: Browse, tmp_path: Path) -> None
         page.reload()
         expect(row).to_have_attribute("data-status", "RUNNING", timeout=SOON)
         expect(row.locator(".jp-Covalent-figures")).to_contain_text("2 of 4", timeout=SOON)
+        page.panel.get_by_role("button", name="Service, cluster, settings").click()
+        page.choose("Restart Cluster")
+        asks = page.page.locator(".jp-Dialog")
+        expect(asks).to_contain_text("Electrons that run on it are run again.")
+        asks.get_by_role("button", name="Restart").click()
+        wait_for_attempts(lab, row.get_attribute("data-dispatch") or "", [1, 1, 2, 2])
+        expect(page.panel.get_by_title(re.compile("dask: ready"))).to_be_visible(timeout=SOON)
+        expect(row.locator(".jp-Covalent-figures")).to_contain_text("2 of 4", timeout=SOON)
         page.panel.get_by_role("button", name="This notebook").click(timeout=SOON)
         expect(row).to_be_visible(timeout=SOON)
 
@@ -102,3 +111,14 @@ def test_a_run_from_its_start_to_its_end(browse: Browse, tmp_path: Path) -> None
         page.shot("completed-light")
     finally:
         lab.stop()
+
+
+def wait_for_attempts(lab: Lab, dispatch_id: str, attempts: list[int]) -> None:
+    """Until the electrons run, or have completed, at these attempts."""
+    deadline = time.monotonic() + SOON / 1000
+    while True:
+        rows = lab.get(f"covalent/dispatches/{dispatch_id}/electrons")["electrons"]  # type: ignore[index]
+        if sorted(r["attempt"] for r in rows if r["status"] in ("RUNNING", "COMPLETED")) == attempts:
+            return
+        assert time.monotonic() < deadline, [(r["name"], r["status"], r["attempt"]) for r in rows]
+        time.sleep(0.1)
