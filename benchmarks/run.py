@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -140,6 +141,56 @@ def chain(bench: Bench) -> list[Figure]:
             f"{a * 1e3:.0f} ms, raw Dask {b * 1e3:.0f} ms",
         )
     ]
+
+
+def added(*values: int) -> int:
+    return sum(values) + 1
+
+
+def added_slowly(*values: int) -> int:
+    time.sleep(0.02)
+    return sum(values) + 1
+
+
+def tree(call: Callable[..., Any]) -> Any:
+    """256 values, added in pairs."""
+    row = [call() for _ in range(256)]
+    while len(row) > 1:
+        row = [call(row[i], row[i + 1]) for i in range(0, len(row), 2)]
+    return row[0]
+
+
+def mesh(call: Callable[..., Any]) -> Any:
+    """300 values, each of up to three of the 20 before it."""
+    draw, values = random.Random(3), []
+    for _ in range(300):
+        values.append(call(*draw.sample(values[-20:], min(len(values), draw.choice((0, 1, 2, 3))))))
+    return values
+
+
+def mixed(bench: Bench) -> list[Figure]:
+    """Graphs that are neither wide nor a chain."""
+    import covalent_jupyter as ct
+
+    found = []
+    for function, words in ((added, "that do nothing"), (added_slowly, "of 20 ms")):
+        for shape, name in ((tree, "a tree of 511 electrons"), (mesh, "a mesh of 300 electrons")):
+            electron = ct.electron(function)
+            lattice = ct.lattice(lambda electron=electron, shape=shape: shape(electron))
+
+            def ours(lattice: Any = lattice) -> None:
+                result = ct.dispatch_sync(lattice)()
+                assert str(result.status) == "COMPLETED" and result.value is not None, result.error
+
+            def raw(function: Any = function, shape: Any = shape) -> None:
+                values = shape(lambda *needs: bench.client.submit(function, *needs, pure=False))
+                bench.client.gather(values)
+
+            ours()
+            a, b, ratio = bench.paired(ours, raw)
+            details = f"{a * 1e3:.0f} ms, raw Dask {b * 1e3:.0f} ms"
+            found.append(Figure(f"{name} {words}", f"{ratio:.2f}x faster", "-", True, details))
+    return found
 
 
 def make_array(i: int) -> Any:
@@ -538,8 +589,8 @@ def cold(bench: Bench) -> list[Figure]:
 
 
 BENCHES: dict[str, Callable[[Bench], list[Figure]]] = {
-    "import": imports, "cold": cold, "latency": latency, "wide": wide, "chain": chain, "arrays": arrays, "scale": scale,
-    "store": store, "lag": lag, "graphs": graphs,
+    "import": imports, "cold": cold, "latency": latency, "wide": wide, "chain": chain, "mixed": mixed, "arrays": arrays,
+    "scale": scale, "store": store, "lag": lag, "graphs": graphs,
 }  # fmt: skip
 
 

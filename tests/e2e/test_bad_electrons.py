@@ -204,6 +204,36 @@ def test_cancel_stops_code_that_runs(executor: str, tmp_path: Path) -> None:
     assert beat.read_text() == last, "it still runs after CANCELLED"
 
 
+def test_on_a_user_s_executor_a_killer_is_named_and_its_neighbour_completes(tmp_path: Path) -> None:
+    class InMyProcess(ct.executor.BaseExecutor):
+        def run(self, function: Any, args: Any, kwargs: Any, task_metadata: Any) -> Any:
+            return function(*args, **kwargs)
+
+    def waits_and_dies(folder: str) -> None:
+        with open(Path(folder, "runs"), "a") as file:
+            file.write("x")
+        while not Path(folder, "beside").exists():
+            time.sleep(0.01)
+        os._exit(9)
+
+    def goes_on(folder: str) -> str:
+        Path(folder, "beside").touch()
+        time.sleep(0.3)
+        return "fine"
+
+    mine = InMyProcess()
+    killer, neighbour = ct.electron(waits_and_dies, executor=mine), ct.electron(goes_on, executor=mine)
+
+    @ct.lattice
+    def pair(folder: str) -> Any:
+        return killer(folder), neighbour(folder)
+
+    result = ct.get_result(ct.dispatch(pair)(str(tmp_path)), wait=True, timeout=120)
+    assert result.electrons[1].value == "fine"
+    assert "ElectronCrashed" in str(result.error) and "exit code 9" in str(result.error)
+    assert Path(tmp_path, "runs").read_text() == "xx"  # once beside the other, once alone
+
+
 def test_every_attempt_is_recorded_with_its_output(executor: str, tmp_path: Path) -> None:
     def flaky(folder: str) -> str:
         attempt = ct.get_context().attempt

@@ -21,7 +21,7 @@ from covalent_jupyter.workflow.options import ELECTRON_OPTIONS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = ("electrons", "values", "results", "running", "runs")
+PAGES = ("electrons", "values", "results", "running", "runs", "covalent")
 
 pytestmark = pytest.mark.timeout(300)
 

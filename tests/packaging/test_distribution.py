@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -59,6 +60,15 @@ def test_the_wheel_holds_the_bundle_once(names: list[str]) -> None:
     assert [n for n in bundle if re.fullmatch(r"static/remoteEntry\.[0-9a-f]+\.js", n)]
     assert "schemas/covalent-jupyter/plugin.json" in bundle
     assert not [n for n in names if n.startswith("covalent_jupyter/labextension")]
+
+
+def test_the_bundle_is_small(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        scripts = [name for name in archive.namelist() if SHARE + "static/" in name and name.endswith(".js")]
+        gzipped = {name.rpartition("/")[2]: len(gzip.compress(archive.read(name))) for name in scripts}
+    assert 50_000 < sum(gzipped.values()) < 1_000_000, gzipped
+    (entry,) = (size for name, size in gzipped.items() if name.startswith("remoteEntry"))
+    assert entry < 20_000, "what JupyterLab loads when it starts names what is loaded later"
 
 
 def test_the_wheel_enables_the_server_extension(wheel: Path) -> None:

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 
+from ..bytecode import compile_the_package
 from . import cluster, crashes, damage, disk, ends, graphs, kills, soak, upgrade
 from .report import Report
 
@@ -41,6 +42,7 @@ def main(argv: list[str]) -> int:
         parser.error(f"there is no harness {sorted(unknown)[0]!r}; there are {', '.join(HARNESSES)}")
     seed = random.SystemRandom().randrange(1 << 30) if options.seed is None else options.seed
     failed = 0
+    compile_the_package()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what a harness has started ends with it
     for name in options.names or HARNESSES:
         run, long, short = HARNESSES[name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ import covalent_jupyter as ct
 from covalent_jupyter import launch
 from covalent_jupyter.client.rest import connect
 from covalent_jupyter.errors import CovalentError, NotFound
-from covalent_jupyter.store import Store, opening
+from covalent_jupyter.store import Batch, Store, opening
 
 from . import invariants
 from .place import Place, place, wait_for
@@ -159,6 +160,7 @@ STORE_POINTS = {
     "migration.begun": "migrate", "migration.checkpointed": "migrate", "migration.saved": "migrate",
     "migration.written": "migrate", "migration.applied": "migrate", "migration.done": "migrate",
     "repair.copied": "repair", "repair.cut": "repair", "reopen.closed": "reopen",
+    "log.read": "fold", "log.folded": "fold",
 }  # fmt: skip
 
 
@@ -174,7 +176,7 @@ def run(
     )
     plan = [point for point in chosen for _ in range(times)]
     rng.shuffle(plan)
-    with place(executor) as here:
+    with place(executor, armed=True) as here:
         here.start()
         kernel = Kernel(here.marks, rng)
         for point in plan:
@@ -288,18 +290,23 @@ def _store_trial(folder: Path, action: str, point: str, rng: random.Random, wron
         for i in range(committed):
             opened.append(_record(i)).result(20)
         expected = [data for _, _, data in opened.events("a")]
-        if action == "repair":  # copied by another process while it is open
-            subprocess.run(["cp", "-r", str(store), str(folder / "torn")], check=True)
-    migrations = ""
+        if action == "fold":
+            for _ in range(30):
+                opened.append(Batch(events=[("b", "x", rng.randbytes(100_000))])).result(20)
+        if action in ("repair", "fold"):  # copied by another process while it is open
+            subprocess.run(["cp", "-r", str(store), str(folder / "unclean")], check=True)
+            store = folder / "unclean"
+    migrations, delay = "", 0.0
     if action == "repair":
-        store = folder / "torn"
         _tear(store / "store.duckdb.wal", rng)
+    elif action == "fold":
+        delay = rng.choice((0.0, 0.003, 0.01, 0.03))  # before the checkpoint, in the middle of it, after it
     elif action == "migrate":
         migrations = str(_next_schema(folder / "migrations"))
-    here.arm(point)
+    here.arm(point, 1, delay)
     command = [sys.executable, "-m", "tests.reliability.storework", action, str(store), str(here.crash), migrations]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if not here.fired():
+    if not here.fired() or done.returncode != -signal.SIGKILL:
         wrong.append(f"it was not passed: {done.stderr[-500:]}")
         return
     row.fired += 1
@@ -320,7 +327,6 @@ def _store_trial(folder: Path, action: str, point: str, rng: random.Random, wron
 
 
 def _record(i: int):  # type: ignore[no-untyped-def]
-    from covalent_jupyter.store import Batch
     from tests.store.records import dispatch, electron
 
     return Batch(

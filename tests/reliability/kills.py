@@ -28,7 +28,10 @@ from .report import Report, Row
 from .workload import Kernel, Sent
 
 ROOT = Path(__file__).parents[2]
-DASK_WORKER = "multiprocessing"  # in the command line of a nanny's child
+#: Of a Jupyter server. The others only make its start long, and what they start would count as ours.
+EXTENSIONS = {"covalent_jupyter": True} | dict.fromkeys(
+    ("jupyter_lsp", "jupyter_server_terminals", "jupyterlab", "notebook", "notebook_shim"), False
+)
 TOKEN = secrets.token_hex(16)  # made anew: what stands in a source travels with the electrons defined beside it
 
 
@@ -92,8 +95,7 @@ class Jupyter:
         command = [
             sys.executable, "-m", "jupyter_server", "--no-browser", "--port=0", "--allow-root",
             f"--ServerApp.root_dir={self._here.root / 'home'}", f"--IdentityProvider.token={TOKEN}",
-            "--ServerApp.jpserver_extensions={'covalent_jupyter': True}",
-            "--LanguageServerManager.autodetect=False",  # it asks npm: a process of Jupyter's own that would count as ours
+            f"--ServerApp.jpserver_extensions={EXTENSIONS}",
         ]  # fmt: skip
         with open(self._here.root / "jupyter.log", "ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)

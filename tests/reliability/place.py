@@ -186,8 +186,11 @@ def _command(process: psutil.Process) -> str:
 
 
 @contextmanager
-def place(executor: str = "local", *, store: Path | None = None, **variables: str) -> Iterator[Place]:
-    """A place in a temporary folder, as the environment of this process; everything of it is gone afterwards."""
+def place(
+    executor: str = "local", *, store: Path | None = None, armed: bool = False, **variables: str
+) -> Iterator[Place]:
+    """A place in a temporary folder, as the environment of this process; everything of it is gone afterwards. ``armed``: its
+    processes look at every crash point whether it is theirs."""
     folder = Path(tempfile.mkdtemp(prefix="covalent-reliability-"))
     here = Place(folder, store)
     with pytest.MonkeyPatch.context() as patch:
@@ -199,7 +202,8 @@ def place(executor: str = "local", *, store: Path | None = None, **variables: st
         patch.setenv("COVALENT_EXECUTOR", executor)
         patch.setenv("COVALENT_NICE", "0")  # what is measured is not to wait for what else the machine does
         patch.setenv("COVALENT_IDLE_TIMEOUT", "600")
-        patch.setenv(VARIABLE, str(here.crash))
+        if armed:
+            patch.setenv(VARIABLE, str(here.crash))
         for name, value in variables.items():
             patch.setenv(name, value)
         for name in [n for n in os.environ if n.startswith(("JPY_", "JUPYTERHUB_", "COVALENT_JUPYTER"))]:

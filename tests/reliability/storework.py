@@ -1,6 +1,6 @@
 """A process that opens a store and may be killed at any point: ``storework ACTION FOLDER CRASH [MIGRATIONS]``.
 
-``migrate`` and ``repair`` open it, ``reopen`` also writes and opens it anew again and again, ``read`` prints what is in it.
+``migrate``, ``repair`` and ``fold`` open it (the last waits to be killed), ``reopen`` also writes and opens it anew again and again, ``read`` prints what is in it.
 Numbers of records are printed once they are acknowledged.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 
 
@@ -31,6 +32,8 @@ def main(action: str, folder: str, crash: str, migrations: str = "") -> None:
             os.write(1, b"%d\n" % i)
             if i > 1005:
                 store._database.reset(store._database.generation)
+        if action == "fold":
+            time.sleep(20)
 
 
 if __name__ == "__main__":

@@ -14,4 +14,4 @@ def test_however_an_electron_ends_it_is_named_and_hurts_nobody(seed: int) -> Non
 
 @pytest.mark.timeout(300)
 def test_what_is_cancelled_is_gone(seed: int) -> None:
-    ends.run_cancels(seed, 12).check()
+    ends.run_cancels(seed, 30).check()

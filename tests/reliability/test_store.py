@@ -14,4 +14,4 @@ def test_killed_inside_its_own_repair_it_loses_nothing(seed: int) -> None:
 
 @pytest.mark.timeout(300)
 def test_damaged_it_gives_the_committed_prefix_or_says_what_to_do(seed: int) -> None:
-    damage.run(seed, 56).check()
+    damage.run(seed, 100).check()

@@ -10,6 +10,9 @@ WORDS = {
     "ct.triggers.TimeTrigger(5)": "once=True",
     "ct.stop_triggers('x')": "once=True",
     "ct.qelectron(print)": "run circuits inside plain electrons",
+    "ct.sync('x')": "ct.get_result(dispatch_id, wait=True)",
+    "ct.electron(print).metadata": "f.options(executor=...)",
+    "ct.lattice(results_dir='x')": "ct.get_result has them",
     "ct.sublattice": "ct.electron(ct.lattice(f))",
     "ct.electorn": "did you mean 'electron'?",
     "ct.executor.SlurmExecutor(username='me')": "dask_jobqueue.SLURMCluster",
@@ -19,7 +22,7 @@ WORDS = {
     "ct.dispatch(ct.lattice(ct.electron(lambda: 1, executor='slurm')))()": "dask_jobqueue.SLURMCluster",
     "ct.get_config('executors.local')": "there is no setting 'executors.local'",
     "__import__('covalent.triggers')": "no module covalent.triggers: let cron",
-    "__import__('covalent._results_manager.results_manager')": "the names of `import covalent as ct`",
+    "__import__('covalent._results_manager.results_manager')": "ct.get_result, ct.cancel, ct.Result",
 }
 
 for code, words in WORDS.items():
