@@ -204,7 +204,7 @@ def test_cancel_stops_code_that_runs(executor: str, tmp_path: Path) -> None:
     assert beat.read_text() == last, "it still runs after CANCELLED"
 
 
-def test_on_a_user_s_executor_a_killer_is_named_and_its_neighbour_completes(tmp_path: Path) -> None:
+def test_on_a_user_s_executor_a_killer_is_named_and_its_neighbour_completes(place: Path, tmp_path: Path) -> None:
     class InMyProcess(ct.executor.BaseExecutor):
         def run(self, function: Any, args: Any, kwargs: Any, task_metadata: Any) -> Any:
             return function(*args, **kwargs)
