@@ -116,6 +116,8 @@ class Ledger:
             run.superseded.clear()
             if run.ended is not None:
                 self._leave(run)
+        # Whoever waits for an end reads it at once; who follows what goes on reads a moment later.
+        unread = not (self.bus.attached and any(run.ended is not None for run in self.touched.values()))
         self.touched, self._new = {}, set()
         patient = patient and not self._awaited
         self._batch, self._actions, self._awaited = Batch(), [], False
@@ -126,7 +128,7 @@ class Ledger:
             for action in actions:
                 action()
             return None
-        future = self.store.append(batch, patient=patient)
+        future = self.store.append(batch, patient=patient, unread=unread)
         self._under_way.append(actions)
         loop = asyncio.get_running_loop()
         future.add_done_callback(lambda f: loop.call_soon_threadsafe(self._committed, f, actions))

@@ -263,7 +263,7 @@ def resolve(store: Store, given: str) -> str:
     """The full id of a dispatch; NotFound names the newest, Conflict the candidates."""
     text = given.strip().lower()
     if _ID.fullmatch(text):
-        if len(text) == _FULL_ID and store.dispatch(text) is not None:
+        if len(text) == _FULL_ID and store.has_rows_of(text):
             return text
         found = store.find(text, 100)
         if len(found) == 1:

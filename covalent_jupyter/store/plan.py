@@ -105,6 +105,33 @@ class Plan:
             self.electrons.setdefault(dispatch_id, {}).update(nodes)
         return last
 
+    def take(self, later: Plan) -> None:
+        """From now on it leaves the tables as it would have done, and then ``later``, which stays as it is."""
+        self.last = later.last
+        for dispatch_id in later.deletes:
+            self._forget(dispatch_id)
+        self.deletes.update(later.deletes)
+        self.events += later.events
+        self.dispatches.update(later.dispatches)
+        for dispatch_id, nodes in later.electrons.items():
+            self.electrons.setdefault(dispatch_id, {}).update(nodes)
+        for dispatch_id, fresh in later.fresh.items():
+            self.fresh.setdefault(dispatch_id, set()).update(fresh)
+        self.manifests.update(later.manifests)
+        self.values.update(later.values)
+        for pair in later.dereferences:
+            self.references.pop(pair, None)
+        self.dereferences += later.dereferences
+        self.references.update(later.references)
+        self.settings.update(later.settings)
+        self.attempts += later.attempts
+        self.metrics += later.metrics
+        self.inputs += later.inputs
+
+    def ids(self) -> set[str]:
+        """The dispatches that it writes something of."""
+        return {*self.dispatches, *self.electrons, *self.manifests}
+
     def _forget(self, dispatch_id: str) -> None:
         """Drop what earlier batches of this transaction say about a dispatch that is deleted now."""
         self.dispatches.pop(dispatch_id, None)

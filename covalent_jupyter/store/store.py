@@ -6,12 +6,12 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
 from types import EllipsisType
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 
@@ -20,13 +20,14 @@ from ..errors import StoreError
 from ..model.graph import Digest
 from ..model.status import Status
 from ..model.views import AttemptRow, DispatchRow, ElectronRow
-from . import queries, sql, upkeep
+from . import journal, queries, sql, upkeep
 from .batch import Batch, Changes, Summary, Table
 from .database import Database
 from .opening import FolderLock, make_folder
 from .tables import Tables
 from .writer import Writer
 
+T = TypeVar("T")
 Statuses = str | Status | Collection[str | Status]
 
 
@@ -109,11 +110,28 @@ class Store:
         """Number of the last committed event."""
         return self._writer.last_seq
 
-    def append(self, batch: Batch, *, patient: bool = False) -> Future[int]:
+    def append(self, batch: Batch, *, patient: bool = False, unread: bool = False) -> Future[int]:
         """Queue the batch. The future gives the number of its last event once it is durable; it fails only if the
         batch itself is wrong, or the store is closed while it cannot be written. ``patient``: nobody waits for it, so it
-        may be kept for some hundredths of a second, to share a transaction."""
-        return self._writer.append(batch, patient=patient)
+        may be kept for some hundredths of a second, to share a transaction. ``unread``: nobody is about to read it, so that
+        it may lie in the journal, which is cheaper; whoever reads finds it all the same."""
+        return self._writer.append(batch, patient=patient, unread=unread)
+
+    def _read(self, query: Callable[[duckdb.DuckDBPyConnection], T], *, at_once: bool = False) -> T:
+        """Run the query over everything that was committed; ``at_once`` as of one moment."""
+        if self._writer.settle():
+            return self._database.read(query, at_once=at_once)
+
+        def over_all(cursor: duckdb.DuckDBPyConnection) -> T:
+            plan = journal.kept(cursor)
+            if plan is not None:
+                Tables.load(cursor).write(cursor, plan)
+            return query(cursor)
+
+        # The tables cannot be written at present (a full disk): what the journal keeps is put into them for the time of the
+        # query, in a transaction that is never committed. Nothing else may write meanwhile, or both would change the same rows.
+        with self._writer.turn:
+            return self._database.read(over_all, at_once=True)
 
     def close(self, timeout: float = 30.0) -> None:
         """Write what is queued, then close and unlock."""
@@ -134,15 +152,15 @@ class Store:
         return self._writer.has_rows_of(dispatch_id)
 
     def dispatch(self, dispatch_id: str) -> DispatchRow | None:
-        return self._database.read(lambda c: queries.dispatch(c, dispatch_id))
+        return self._read(lambda c: queries.dispatch(c, dispatch_id))
 
     def find(self, prefix: str, limit: int = 10) -> list[str]:
         """Ids that start with ``prefix``, newest first."""
-        return self._database.read(lambda c: queries.find(c, prefix, limit))
+        return self._read(lambda c: queries.find(c, prefix, limit))
 
     def newest(self, n: int = 5) -> list[str]:
         """Ids of the newest dispatches."""
-        return self._database.read(lambda c: queries.newest(c, n))
+        return self._read(lambda c: queries.newest(c, n))
 
     def dispatches(
         self,
@@ -165,7 +183,7 @@ class Store:
         before; ``parent`` None means: only roots; ``text`` is looked for in ids, names, labels, tags, notes, inputs,
         errors; a ``notebook`` without a leading slash is the end of a path; ``name`` is looked for in names alone.
         ``since`` and ``until`` are times of dispatching, in seconds since the epoch."""
-        return self._database.read(
+        return self._read(
             lambda c: queries.dispatches(
                 c, limit=limit, before=before, status=status, text=text, lattice=lattice, notebook=notebook, tag=tag,
                 parent=parent, root=root, name=name, tags=tags, since=since, until=until,
@@ -174,7 +192,7 @@ class Store:
 
     def children(self, ids: Collection[str]) -> dict[str, int]:
         """How many runs of sublattices these dispatches have; those that have none are left out."""
-        return self._database.read(lambda c: queries.children(c, ids)) if ids else {}
+        return self._read(lambda c: queries.children(c, ids)) if ids else {}
 
     def summary(
         self,
@@ -190,7 +208,7 @@ class Store:
         root: str | None = None,
     ) -> Summary:
         """Counts of the dispatches that :meth:`dispatches` would list; ``by`` "lattice" or "notebook" groups them."""
-        return self._database.read(
+        return self._read(
             lambda c: queries.summary(
                 c, by, most, status=status, text=text, lattice=lattice, notebook=notebook, tag=tag, parent=parent,
                 root=root,
@@ -208,20 +226,20 @@ class Store:
         nodes: Iterable[int] | None = None,
     ) -> tuple[list[ElectronRow], int]:
         """A page in the order of nodes, and how many match in all. Values inside have no bytes."""
-        return self._database.read(
+        return self._read(
             lambda c: queries.electrons(
                 c, dispatch_id, offset=offset, limit=limit, status=status, name=name, nodes=nodes
             )
         )
 
     def electron(self, dispatch_id: str, node: int) -> ElectronRow | None:
-        return self._database.read(lambda c: queries.electron(c, dispatch_id, node))
+        return self._read(lambda c: queries.electron(c, dispatch_id, node))
 
     def attempts(
         self, dispatch_id: str, *, node: int | None = None, offset: int = 0, limit: int = 1000
     ) -> tuple[list[AttemptRow], int]:
         """A page of attempts (of one node, or of all), in the order of nodes and attempts, and how many there are."""
-        return self._database.read(lambda c: queries.attempts(c, dispatch_id, node=node, offset=offset, limit=limit))
+        return self._read(lambda c: queries.attempts(c, dispatch_id, node=node, offset=offset, limit=limit))
 
     def metrics(
         self,
@@ -233,13 +251,13 @@ class Store:
         points: int = 500,
     ) -> list[tuple[int, int, str, int, float, float]]:
         """(node, attempt, name, step, time, value) of numbers that electrons reported, at most ``points`` a series."""
-        return self._database.read(
+        return self._read(
             lambda c: queries.metrics(c, dispatch_id, node=node, attempt=attempt, after=after, points=points)
         )
 
     def reports(self, dispatch_id: str) -> dict[int, tuple[int, int]]:
         """Node -> (latest attempt that reported anything, how many reports of it)."""
-        return self._database.read(lambda c: queries.reports(c, dispatch_id))
+        return self._read(lambda c: queries.reports(c, dispatch_id))
 
     def changes(
         self,
@@ -252,27 +270,25 @@ class Store:
         """The last state of what has changed after number ``after`` (at least 1000 electrons a portion).
         ``electrons_of``: the dispatches whose electrons are wanted; by default those of all."""
         upto = self.last_seq
-        return self._database.read(
-            lambda c: queries.changes(c, after, upto, dispatch_id, limit, electrons_of), at_once=True
-        )
+        return self._read(lambda c: queries.changes(c, after, upto, dispatch_id, limit, electrons_of), at_once=True)
 
     def events(self, dispatch_id: str) -> list[tuple[int, str, bytes]]:
         """The log of one dispatch: (seq, kind, JSON)."""
-        return self._database.read(lambda c: queries.events(c, dispatch_id))
+        return self._read(lambda c: queries.events(c, dispatch_id))
 
     def unfinished(self) -> list[str]:
         """Dispatches, children included, that have not ended; oldest first."""
-        return self._database.read(queries.unfinished)
+        return self._read(queries.unfinished)
 
     def lookup_key(self, key: str, statuses: Collection[str | Status]) -> str | None:
         """The newest dispatch with this manifest key in one of these states."""
-        return self._database.read(lambda c: queries.lookup_key(c, key, statuses))
+        return self._read(lambda c: queries.lookup_key(c, key, statuses))
 
     # Values
 
     def manifest(self, dispatch_id: str) -> bytes | None:
         """JSON of the manifest. StoreDamaged if its file is gone or changed."""
-        found = self._database.read(lambda c: queries.manifest(c, dispatch_id))
+        found = self._read(lambda c: queries.manifest(c, dispatch_id))
         if found is None:
             return None
         digest, data = found
@@ -290,7 +306,7 @@ class Store:
     def values(self, digests: Iterable[Digest]) -> dict[Digest, bytes]:
         """The inline values among these digests."""
         wanted = [d for d in digests if is_digest(d)]
-        return self._database.read(lambda c: queries.values(c, wanted)) if wanted else {}
+        return self._read(lambda c: queries.values(c, wanted)) if wanted else {}
 
     def missing(self, digests: Iterable[Digest], blobs: str | os.PathLike[str] | None = None) -> list[Digest]:
         """Those that are neither inline values nor files under ``blobs`` (the store's own root by default).
@@ -303,33 +319,35 @@ class Store:
         asked = [d for d in rest if is_digest(d)]
         if asked:
             self._promised.add(asked)
-            inline = self._database.read(lambda c: queries.present(c, asked))
+            inline = self._read(lambda c: queries.present(c, asked))
             rest = [d for d in rest if d not in inline]
         return rest
 
     def references(self, dispatch_id: str) -> list[Digest]:
         """What the dispatch keeps alive."""
-        return self._database.read(lambda c: queries.references(c, dispatch_id))
+        return self._read(lambda c: queries.references(c, dispatch_id))
 
     def sole_references(self, ids: Collection[str]) -> list[tuple[Digest, int]]:
         """What nothing but these dispatches keeps alive: digest, and size in bytes where it is an inline value."""
-        return self._database.read(lambda c: queries.sole_references(c, ids)) if ids else []
+        return self._read(lambda c: queries.sole_references(c, ids)) if ids else []
 
     def unreferenced(self, digests: Iterable[Digest]) -> list[Digest]:
         """Those that no dispatch refers to."""
         wanted = list(dict.fromkeys(digests))
-        held = self._database.read(lambda c: queries.referenced(c, wanted))
+        held = self._read(lambda c: queries.referenced(c, wanted))
         return [d for d in wanted if d not in held]
 
     def setting(self, key: str) -> str | None:
-        return self._database.read(lambda c: queries.setting(c, key))
+        return self._read(lambda c: queries.setting(c, key))
 
     def settings(self, prefix: str) -> dict[str, str]:
         """All settings whose names start with ``prefix``."""
-        return self._database.read(lambda c: queries.settings(c, prefix))
+        return self._read(lambda c: queries.settings(c, prefix))
 
     def sql(self, query: str, *, max_rows: int = 1000, timeout: float = 30.0) -> Table:
         """One SELECT over the views of ``views.py``. InvalidRequest says what is wrong."""
+        if not self._writer.settle():
+            raise StoreError(self.problem or f"the store {self.folder} is closed")
         return sql.run(self._database, query, max_rows=max_rows, timeout=timeout)
 
     # Upkeep
@@ -378,7 +396,7 @@ class Store:
             return upkeep.collect_values(cursor, tables, keep, older_than)
 
         count, freed = self._writer.submit(values).result()  # whatever was queued before is committed now
-        held = self._database.read(queries.referenced) | keep
+        held = self._read(queries.referenced) | keep
         files, size = upkeep.remove_blobs(self.blob_root, candidates, held, older_than)
         return count + files, freed + size
 
@@ -390,4 +408,4 @@ class Store:
     def disk(self) -> dict[str, Any]:
         """Bytes by kind (``database, log, blobs, inline, logs, total, free``), and the largest ``dispatches`` (root
         dispatches with all below them) and ``lattices``."""
-        return self._database.read(lambda c: upkeep.disk(self.folder, self.blob_root, c))
+        return self._read(lambda c: upkeep.disk(self.folder, self.blob_root, c))

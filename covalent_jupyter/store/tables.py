@@ -14,7 +14,7 @@ from .plan import Plan
 Cursor = duckdb.DuckDBPyConnection
 _COLUMNS = {
     "event": 4, "dispatch": 11, "electron": 18, "manifest": 4, "value": 5, "reference": 2, "tombstone": 2, "setting": 2,
-    "attempt": 15, "metric": 8, "recent": 2,
+    "attempt": 15, "metric": 8, "recent": 2, "journal": 2,
 }  # fmt: skip
 #: What goes with a dispatch.
 _OWNED = ("dispatch", "electron", "event", "manifest", "reference", "attempt", "metric", "input", "recent")
@@ -26,15 +26,15 @@ def last_seq(cursor: Cursor) -> int:
     """The highest number ever given, deleted and compacted ones included."""
     row = cursor.execute(
         "SELECT greatest((SELECT max(seq) FROM event), (SELECT max(seq) FROM dispatch), "
-        "(SELECT max(seq) FROM electron), (SELECT max(seq) FROM tombstone), "
+        "(SELECT max(seq) FROM electron), (SELECT max(seq) FROM tombstone), (SELECT max(seq) FROM journal), "
         "(SELECT max(value::BIGINT) FROM setting WHERE name = 'highest_seq'), 0)"
     ).fetchone()
     return int(row[0]) if row else 0
 
 
 class Tables:
-    """Used by the writer's thread alone; others may ask whether ``known`` has an id. ``known`` are dispatches that have rows: the others need no deleting before
-    they are inserted. ``recent`` are values that were written lately, and need not be written again."""
+    """Used by the writer's thread alone; others may ask whether ``known`` has an id. ``known`` are dispatches that have rows: the
+    others need no deleting before they are inserted. ``recent`` are values that were written lately, and need not be written again."""
 
     def __init__(self, known: set[str]) -> None:
         self.known = known
@@ -70,6 +70,14 @@ class Tables:
             self._execute(cursor, "DELETE FROM setting WHERE name = ?", [name])
             if value is not None:
                 self._insert(cursor, "setting", [(name, value)])
+
+    def note(self, cursor: Cursor, seq: int, entry: bytes) -> None:
+        """An entry of the journal, inside the open transaction."""
+        self._insert(cursor, "journal", [(seq, entry)])
+
+    def empty_journal(self, cursor: Cursor) -> None:
+        """What it held stands in the tables now."""
+        self._execute(cursor, "DELETE FROM journal", [])
 
     def committed(self, plan: Plan) -> None:
         """What is known once the plan is durable."""

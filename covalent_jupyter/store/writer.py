@@ -21,6 +21,7 @@ import duckdb
 from ..blobs import write_blob
 from ..crashpoint import crashpoint
 from ..errors import StoreError
+from . import journal
 from .batch import Batch
 from .database import Database, spoils
 from .opening import damaged, is_damage
@@ -33,6 +34,9 @@ GROUP = 20_000  # electrons and events that one transaction takes, unless a sing
 #: A commit costs much the same whatever is in it. So after one, what nobody waits for is left to gather for so many times
 #: as long as it took, at most so many seconds.
 REST = (2.0, 0.05)
+#: What the journal keeps goes into the tables when nothing has been written for so many seconds, when its oldest entry is of
+#: so many seconds ago, when it has so many bytes, and whenever somebody reads.
+IDLE, AGE, MOST = 0.1, 2.0, 12_000_000
 BACKOFF = (0.05, 2.0)  # seconds: first and longest wait between two attempts
 #: Work of its own transaction: gets the cursor, the tables, and the number of the last event.
 Job = Callable[[duckdb.DuckDBPyConnection, Tables, int], Any]
@@ -55,12 +59,13 @@ def environmental(error: BaseException) -> bool:
 class _Item:
     """Something to do in a transaction: write a batch, or carry out a job of its own."""
 
-    __slots__ = ("batch", "future", "job", "patient", "prepared", "weight")
+    __slots__ = ("batch", "future", "job", "patient", "prepared", "unread", "weight")
 
-    def __init__(self, batch: Batch | None, job: Job | None, *, patient: bool = False) -> None:
+    def __init__(self, batch: Batch | None, job: Job | None, *, patient: bool = False, unread: bool = False) -> None:
         self.batch = batch
         self.job = job
         self.patient = patient
+        self.unread = unread
         self.future: Future[Any] = Future()
         self.future.set_running_or_notify_cancel()  # what was accepted is done, whoever still waits
         self.prepared: Prepared | None = None
@@ -77,12 +82,21 @@ class Writer:
         self._queue: deque[_Item] = deque()
         self._wake = threading.Condition()
         self._closing = False
+        self._ended = False
         self._abandoned = threading.Event()
         self._busy = 0
         self._hurried = 0  # items of the queue that somebody waits for
         self._rests_until = 0.0
         self._doubtful = 0  # last number of an attempt that failed, and may have been committed
+        self._doubtful_entry = False  # whether that was one to the journal
         self.last_seq = database.read(last_seq)
+        self.turn = threading.Lock()  # held while a transaction is under way
+        self._kept = database.read(journal.kept)  # what the journal holds
+        self._kept_ids = self._kept.ids() if self._kept is not None else set()
+        self._kept_size = 0  # bytes
+        self._kept_since = 0.0
+        self._wrote = 0.0
+        self._asked: Future[bool] | None = None  # somebody waits for the tables to have it all
         self.problem: str | None = None
         self._thread = threading.Thread(target=self._run, name="covalent-store-writer", daemon=True)
         self._thread.start()
@@ -94,12 +108,33 @@ class Writer:
 
     def has_rows_of(self, dispatch_id: str) -> bool:
         """Whether anything that was committed belongs to the dispatch. From any thread."""
-        return dispatch_id in self._tables.known
+        return dispatch_id in self._tables.known or dispatch_id in self._kept_ids
 
-    def append(self, batch: Batch, *, patient: bool = False) -> Future[int]:
+    def append(self, batch: Batch, *, patient: bool = False, unread: bool = False) -> Future[int]:
         """The future gives the number of the batch's last event, after the commit. A ``patient`` batch, which nobody waits
-        for, may be kept for a moment, so that others share its transaction."""
-        return self._enqueue(_Item(batch, None, patient=patient))
+        for, may be kept for a moment, so that others share its transaction. An ``unread`` one, which nobody is about to read,
+        may lie in the journal for a while."""
+        return self._enqueue(_Item(batch, None, patient=patient, unread=unread))
+
+    def settle(self) -> bool:
+        """Bring what the journal keeps into the tables; False if that cannot be done at present (``problem`` says why)."""
+        with self._wake:
+            if self._kept is None:
+                return True
+            if self.problem is not None or self._ended:
+                return False
+            if self._asked is None:
+                self._asked = Future()
+            asked = self._asked
+            self._wake.notify()
+        return asked.result()
+
+    def _answer(self, settled: bool) -> None:
+        """To those who wait in :meth:`settle`."""
+        with self._wake:
+            asked, self._asked = self._asked, None
+        if asked is not None:
+            asked.set_result(settled)
 
     def submit(self, job: Job) -> Future[Any]:
         """Carry out the job in a transaction of its own, in its turn; it may be called again after a failure."""
@@ -124,20 +159,23 @@ class Writer:
         self._thread.join()
 
     def _run(self) -> None:
-        while True:
-            group = self._take()
-            if not group:
-                return
+        while (group := self._take()) is not None:
             began = time.monotonic()
             self._commit(group)
             self._busy = 0
-            ended = time.monotonic()
-            self._rests_until = ended + min(REST[0] * (ended - began), REST[1])
+            self._wrote = time.monotonic()
+            self._rests_until = self._wrote + min(REST[0] * (self._wrote - began), REST[1])
+        with self._wake:
+            self._ended = True
+        self._answer(self._kept is None)
 
-    def _take(self) -> list[_Item]:
+    def _take(self) -> list[_Item] | None:
+        """What comes next; nothing, if it is time for what the journal keeps; None at the end."""
         with self._wake:
             while not self._closing and (pause := self._pause()) != 0:
                 self._wake.wait(pause)
+            if self._closing and not self._queue and (self._kept is None or self._abandoned.is_set()):
+                return None
             group: list[_Item] = []
             weight = 0
             while self._queue and (not group or weight + self._queue[0].weight <= GROUP):
@@ -151,9 +189,20 @@ class Writer:
 
     def _pause(self) -> float | None:
         """Seconds until the next transaction; None: until something comes."""
-        if not self._queue:
-            return None
-        return 0 if self._hurried else max(0.0, self._rests_until - time.monotonic())
+        if self._hurried or self._asked is not None:
+            return 0
+        due = [self._rests_until] if self._queue else []
+        if self._kept is not None:
+            due.append(min(self._wrote + IDLE, self._kept_since + AGE))
+        return max(0.0, min(due) - time.monotonic()) if due else None
+
+    def _for_the_journal(self, group: Sequence[_Item]) -> bool:
+        """Whether the group can do with an entry of the journal."""
+        if not group or not all(item.unread for item in group):
+            return False
+        if self._asked is not None or self.problem is not None or self._closing:
+            return False
+        return self._kept is None or (self._kept_size < MOST and time.monotonic() < self._kept_since + AGE)
 
     def _commit(self, group: Sequence[_Item]) -> None:
         """Write the group, whatever it takes. Every future of it is done afterwards."""
@@ -161,17 +210,23 @@ class Writer:
         while True:
             try:
                 group = [item for item in group if self._prepare(item)]
+                if self._kept is not None and (not group or group[0].job is not None):
+                    self._write([])
                 if group:
                     self._write(group)
                 self.problem = None
+                if self._kept is None:
+                    self._answer(True)
                 return
             except duckdb.InterruptException:  # the database is being opened again: nobody else interrupts a writer
                 continue
             except Exception as e:  # border: an error of the machine is waited out, one of a batch is its own
-                if not environmental(e):
+                if group and not environmental(e):
+                    self._commit([])  # without it: what was kept had been found to be right
                     self._isolate(group, e)
                     return
                 self.problem = self._explain(e)
+                self._answer(False)
             if self._abandoned.wait(wait):
                 for item in group:
                     item.future.set_exception(StoreError(self.problem))
@@ -220,44 +275,80 @@ class Writer:
         return dispatch_id, digest, size, None
 
     def _write(self, group: Sequence[_Item]) -> None:
-        """One transaction; afterwards every future of the group is done."""
+        """One transaction: of the group, to the journal, or to the tables with all that the journal keeps. Afterwards every
+        future of the group is done."""
         plan = Plan([item.prepared for item in group if item.prepared is not None], self.last_seq)
-        job = group[0].job
+        job = group[0].job if group else None
+        again = self._doubtful == plan.last and self._doubtful_entry  # or its outcome could not be told
+        entry = journal.entry(plan) if again or self._for_the_journal(group) else None
+        if entry is None and self._kept is not None:
+            whole = Plan((), 0)
+            whole.take(self._kept)
+            whole.take(plan)
+            plan = whole
         generation = self._database.generation
         result: Any = None
-        if not self._happened(plan):
+        if not self._happened(plan, entry):
             try:
                 self._database.check_file()
-                result = self._transact(plan, job)
+                with self.turn:
+                    result = self._transact(plan, job, entry)
             except Exception as e:
-                self._doubtful = plan.last if environmental(e) and plan.last > self.last_seq else 0
+                doubtful = environmental(e) and (plan.last > self.last_seq or self._kept is not None)
+                self._doubtful, self._doubtful_entry = plan.last if doubtful else 0, entry is not None
                 if spoils(e):
                     self._database.reset(generation)
                 raise
         self._doubtful = 0
         self._database.make_private()
-        self._tables.committed(plan)
+        self._written(plan, entry)
         self.last_seq = plan.last
         for item in group:
             item.future.set_result(result if item.prepared is None else item.prepared.last)
 
-    def _happened(self, plan: Plan) -> bool:
+    def _written(self, plan: Plan, entry: bytes | None) -> None:
+        """What is known after the commit."""
+        if entry is None:
+            self._tables.committed(plan)
+            self._kept, self._kept_ids, self._kept_size = None, set(), 0
+            return
+        if self._kept is None:
+            self._kept_since = time.monotonic()
+        kept = self._kept or Plan((), 0)
+        kept.take(plan)
+        self._kept_ids |= plan.ids()
+        self._kept_size += len(entry)
+        self._kept = kept
+
+    def _happened(self, plan: Plan, entry: bytes | None) -> bool:
         """Whether the attempt before, which ended with an error, was committed all the same. The plan of a second
         attempt has the numbers of the first."""
-        return self._doubtful > 0 and self._database.read(last_seq) >= self._doubtful == plan.last
+        if not self._doubtful or self._doubtful != plan.last:
+            return False
+        if entry is None and self._kept is not None:  # the journal is emptied in the same transaction
+            return self._database.read(journal.is_empty)
+        return self._database.read(last_seq) >= self._doubtful
 
-    def _transact(self, plan: Plan, job: Job | None) -> Any:
+    def _transact(self, plan: Plan, job: Job | None, entry: bytes | None) -> Any:
         with self._database.cursor() as cursor:
             result: Any = None
             cursor.begin()
+            moving = job is None and entry is None and self._kept is not None
             try:
                 if job is not None:
                     result = job(cursor, self._tables, self.last_seq)
+                elif entry is not None:
+                    self._tables.note(cursor, plan.last, entry)
                 else:
                     self._tables.write(cursor, plan)
+                if moving:
+                    self._tables.empty_journal(cursor)
+                    crashpoint("journal.moved")
                 crashpoint("commit.written")
                 cursor.commit()
                 crashpoint("commit.done")
+                if moving:
+                    crashpoint("journal.empty")
             except BaseException:
                 with suppress(duckdb.Error):
                     cursor.rollback()

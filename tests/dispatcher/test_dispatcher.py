@@ -199,9 +199,9 @@ async def test_outcomes_gather_until_somebody_waits_for_them(
     patience: list[bool] = []
     append = store.append
 
-    def noted(batch: Batch, *, patient: bool = False) -> Future[int]:
+    def noted(batch: Batch, *, patient: bool = False, unread: bool = False) -> Future[int]:
         patience.append(patient)
-        return append(batch, patient=patient)
+        return append(batch, patient=patient, unread=unread)
 
     monkeypatch.setattr(store, "append", noted)
     changed = asyncio.Event()

@@ -137,6 +137,7 @@ SERVICE_POINTS = [
     Point("upload.spooled", uploading), Point("upload.received", uploading), Point("upload.named", uploading),
     Point("blob.written", uploading, cuts=True), Point("blob.named", uploading, cuts=True),
     Point("commit.written", working, often=True), Point("commit.done", working, often=True),
+    Point("journal.moved", working, often=True), Point("journal.empty", working, often=True),
     Point("commit.heard", working, often=True), Point("launch.due", working, often=True),
     Point("launch.sent", working, often=True), Point("outcome.folded", working, often=True),
     Point("acknowledge.due", working, often=True), Point("acknowledge.sent", working, often=True),

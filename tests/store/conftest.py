@@ -1,11 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
-from covalent_jupyter.store import Store
+from covalent_jupyter.store import Batch, Store
+
+
+class Unread(Store):
+    """A store that nobody is said to read soon: whatever can do with an entry of the journal goes there first."""
+
+    def append(self, batch: Batch, *, patient: bool = False, unread: bool = True) -> Future[int]:
+        return super().append(batch, patient=patient, unread=unread)
 
 
 @pytest.fixture
@@ -13,7 +21,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
-@pytest.fixture
-def store(folder: Path) -> Iterator[Store]:
-    with Store.open(folder) as opened:
+@pytest.fixture(params=[Store, Unread], ids=["tables", "journal"])
+def store(folder: Path, request: pytest.FixtureRequest) -> Iterator[Store]:
+    with request.param.open(folder) as opened:
         yield opened

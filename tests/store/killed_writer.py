@@ -1,6 +1,6 @@
 """A process that writes until it is killed: prints each number once it is acknowledged.
 
-``python -m tests.store.killed_writer FOLDER``
+``python -m tests.store.killed_writer FOLDER [EVERY]``: of every so many batches, one goes into the tables at once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from covalent_jupyter.store import Batch, Store
 from .records import digest, dispatch, electron
 
 
-def main(folder: str) -> None:
+def main(folder: str, every: int) -> None:
     store = Store.open(folder)
     start = store.last_seq
     for round_ in range(10**9):
@@ -30,7 +30,8 @@ def main(folder: str) -> None:
                         electrons=[row],
                         values=[(digest(k), os.urandom(2000))],
                         references=[("a", digest(k))],
-                    )
+                    ),
+                    unread=k % every > 0,
                 )
             )
         for future in futures:
@@ -38,4 +39,4 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1)

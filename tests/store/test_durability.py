@@ -19,17 +19,17 @@ import pytest
 
 from covalent_jupyter.errors import StoreError
 from covalent_jupyter.model import Status
-from covalent_jupyter.store import Batch, Store, opening
+from covalent_jupyter.store import Batch, Store, opening, writer
 
 from .records import digest, dispatch, electron
 
 ROOT = Path(__file__).parents[2]
 
 
-def _kill_after(folder: Path, acknowledged: int) -> list[int]:
+def _kill_after(folder: Path, acknowledged: int, every: int = 1) -> list[int]:
     """Run the writer until it has acknowledged that many, kill it, give all numbers that it acknowledged."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.store.killed_writer", str(folder)], cwd=ROOT, stdout=subprocess.PIPE
+        [sys.executable, "-m", "tests.store.killed_writer", str(folder), str(every)], cwd=ROOT, stdout=subprocess.PIPE
     )
     assert process.stdout is not None
     with process:
@@ -40,9 +40,10 @@ def _kill_after(folder: Path, acknowledged: int) -> list[int]:
     return [int(line) for line in lines if line.endswith(b"\n")]
 
 
-def test_killed_at_any_moment_nothing_acknowledged_is_lost(folder: Path) -> None:
+@pytest.mark.parametrize("every", [1, 40, 10**9], ids=["tables", "both", "journal"])
+def test_killed_at_any_moment_nothing_acknowledged_is_lost(folder: Path, every: int) -> None:
     for round_ in range(4):
-        numbers = _kill_after(folder, 20 + 53 * round_)
+        numbers = _kill_after(folder, 20 + 53 * round_, every)
         with Store.open(folder) as store:
             events = store.events("a")
             seqs = [seq for seq, _, _ in events]
@@ -165,7 +166,8 @@ def _wait(condition: object, seconds: float = 60.0) -> None:
         time.sleep(0.01)
 
 
-def test_a_full_disk_delays_and_heals_without_a_restart(small_disk: Path) -> None:
+@pytest.mark.parametrize("unread", [False, True], ids=["tables", "journal"])
+def test_a_full_disk_delays_and_heals_without_a_restart(small_disk: Path, unread: bool) -> None:
     mounted = os.path.ismount(small_disk.parent)
     with Store.open(small_disk) as store:
         first = store.append(Batch(events=[("a", "x", b"first")], dispatches=[dispatch("a")])).result(20)
@@ -184,7 +186,8 @@ def test_a_full_disk_delays_and_heals_without_a_restart(small_disk: Path) -> Non
                         events=[("a", "x", os.urandom(5000))],
                         electrons=[electron("a", i)],
                         references=[("a", digest(i))],
-                    )
+                    ),
+                    unread=unread,
                 )
                 for i in range(400)
             ]
@@ -212,8 +215,9 @@ def test_a_full_disk_delays_and_heals_without_a_restart(small_disk: Path) -> Non
         assert len(store.events("a")) == first + 400 and store.repairs == []
 
 
+@pytest.mark.parametrize("unread", [False, True], ids=["tables", "journal"])
 def test_a_disk_that_is_full_during_a_checkpoint_spoils_the_instance_and_heals(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unread: bool
 ) -> None:
     """4 MB hold the log when it is due for a checkpoint (2 MB), but not the database that this would write."""
     monkeypatch.setitem(opening.CONFIG, "checkpoint_threshold", "2MB")
@@ -225,7 +229,7 @@ def test_a_disk_that_is_full_during_a_checkpoint_spoils_the_instance_and_heals(
         with Store.open(place / "store") as store:
             futures = []
             while not store.problem and len(futures) < 150:
-                futures.append(store.append(Batch(events=[("a", "x", os.urandom(20_000))])))
+                futures.append(store.append(Batch(events=[("a", "x", os.urandom(20_000))]), unread=unread))
                 _wait(lambda: store.problem or futures[-1].done())
             if mounted:
                 assert "checkpoint" in (store.problem or "") and not futures[-1].done()
@@ -269,24 +273,32 @@ def test_a_spoilt_instance_is_opened_again_under_readers_and_writers(store: Stor
     assert store._database.generation >= 6
 
 
+@pytest.mark.parametrize("nth", [1, 2], ids=["first", "second"])
+@pytest.mark.parametrize("unread", [False, True], ids=["tables", "journal"])
 def test_a_commit_that_reported_an_error_but_happened_is_not_repeated(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch, unread: bool, nth: int
 ) -> None:
+    """The second transaction is that of an entry which follows another, or the one that brings both into the tables."""
     transact = store._writer._transact
-    fired = []
+    fired: list[object] = []
+    monkeypatch.setattr(writer, "IDLE", 600.0)
 
-    def once(plan: object, job: object) -> object:
-        result = transact(plan, job)  # type: ignore[arg-type]
-        if not fired:
-            fired.append(1)
+    def once(plan: object, job: object, entry: object) -> object:
+        result = transact(plan, job, entry)  # type: ignore[arg-type]
+        fired.append(entry)
+        if len(fired) == nth:
             raise duckdb.FatalException(
                 "FATAL Error: Failed: database has been invalidated because of a previous fatal error"
             )
         return result
 
     monkeypatch.setattr(store._writer, "_transact", once)
-    assert store.append(Batch(events=[("a", "x", b"")], references=[("a", digest(1))])).result(20) == 1
-    assert fired and len(store.events("a")) == 1 and store.append(Batch(events=[("a", "x", b"")])).result(20) == 2
+    one = Batch(events=[("a", "x", b"")], dispatches=[dispatch("a")], electrons=[electron("a", 0)])
+    assert store.append(one, unread=unread).result(20) == 1
+    assert store.append(Batch(events=[("a", "x", b"")], references=[("a", digest(1))]), unread=unread).result(20) == 2
+    assert [entry is not None for entry in fired] == [unread, unread]
+    assert len(store.events("a")) == 2 and store.references("a") == [digest(1)] and store.electrons("a")[1] == 1
+    assert store.append(Batch(events=[("a", "x", b"")])).result(20) == 3
 
 
 def test_a_store_that_vanished_says_so_and_goes_on_when_it_is_back(folder: Path, tmp_path: Path) -> None:

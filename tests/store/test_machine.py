@@ -34,7 +34,7 @@ class Machine(RuleBasedStateMachine):
         self.deleted: dict[str, int] = {}
         self.waiting: list[tuple[Any, int]] = []
 
-    def send(self, batch: Batch) -> None:
+    def send(self, batch: Batch, *, unread: bool = False) -> None:
         seq, own = self.last, {}
         for gone in batch.deletes:
             self.dispatches.pop(gone, None)
@@ -62,15 +62,16 @@ class Machine(RuleBasedStateMachine):
         for name, data in batch.values:
             self.values.setdefault(name, data)
         self.last = seq
-        self.waiting.append((self.store.append(batch), seq))
+        self.waiting.append((self.store.append(batch, unread=unread), seq))
 
     @rule(
         events=st.lists(st.tuples(IDS, st.sampled_from(["x", "y"]), st.binary(max_size=5)), max_size=4),
         rows=st.lists(st.tuples(IDS, STATUSES), max_size=3),
         nodes=st.lists(st.tuples(IDS, st.integers(0, 6), STATUSES), max_size=12),
         refs=st.lists(st.tuples(IDS, st.integers(0, 4)), max_size=3),
+        unread=st.booleans(),
     )
-    def append(self, events: list[Any], rows: list[Any], nodes: list[Any], refs: list[Any]) -> None:
+    def append(self, events: list[Any], rows: list[Any], nodes: list[Any], refs: list[Any], unread: bool) -> None:
         self.send(
             Batch(
                 events=events,
@@ -78,16 +79,17 @@ class Machine(RuleBasedStateMachine):
                 electrons=[electron(i, n, status=s) for i, n, s in nodes],
                 references=[(i, digest(n)) for i, n in refs],
                 values=[(digest(n), b"%d" % n) for _, n in refs],
-            )
+            ),
+            unread=unread,
         )
 
     @rule(ids=st.lists(IDS, min_size=1, max_size=2))
     def delete(self, ids: list[str]) -> None:
         self.send(Batch(deletes=ids))
 
-    @rule(i=IDS, n=st.integers(0, 4))
-    def dereference(self, i: str, n: int) -> None:
-        self.send(Batch(dereferences=[(i, digest(n))]))
+    @rule(i=IDS, n=st.integers(0, 4), unread=st.booleans())
+    def dereference(self, i: str, n: int, unread: bool) -> None:
+        self.send(Batch(dereferences=[(i, digest(n))]), unread=unread)
 
     def settle(self) -> None:
         for future, seq in self.waiting:
