@@ -88,14 +88,15 @@ DAMAGES = [
 
 
 def make_store(folder: Path, checkpointed: int) -> None:
-    """A store whose first records lie in its main file and the others in its log, as a kill leaves it."""
+    """A store whose first records lie in its main file and the others in its log, as a kill leaves it; of these most went through
+    the journal, and the last ones are there still."""
     before, at_work = folder / "before", folder / "at-work"
     with Store.open(before) as store:
         for i in range(checkpointed):
             store.append(record(i)).result(30)
     with Store.open(before) as store:
         for i in range(checkpointed, RECORDS):
-            store.append(record(i)).result(30)
+            store.append(record(i), unread=i % 7 > 0).result(30)
         subprocess.run(["cp", "-r", str(before), str(at_work)], check=True)
 
 

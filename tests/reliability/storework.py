@@ -28,7 +28,9 @@ def main(action: str, folder: str, crash: str, migrations: str = "") -> None:
             assert rows == {int(d) % 7: int(d) for _, _, d in store.events("a") if int(d) < 1000}, rows
             assert store.append(Batch(settings={"read": "1"})).result(20) == store.last_seq
         for i in range(1000, 1020 if action == "reopen" else 1000):
-            store.append(Batch(events=[("a", "x", b"%d" % i)], electrons=[electron("b", i)])).result(20)
+            store.append(Batch(events=[("a", "x", b"%d" % i)], electrons=[electron("b", i)]), unread=i % 3 > 0).result(
+                20
+            )
             os.write(1, b"%d\n" % i)
             if i > 1005:
                 store._database.reset(store._database.generation)
