@@ -106,6 +106,10 @@ class Dispatcher:
         """Whether the end of a dispatch is recorded (true also for one that never was)."""
         return self._ledger.key_of(dispatch_id) is None
 
+    def end_of(self, dispatch_id: str) -> DispatchRow | None:
+        """The row of a dispatch that ended lately, as :meth:`Ledger.end_of` has it."""
+        return self._ledger.end_of(dispatch_id)
+
     def executors(self) -> list[dict[str, Any]]:
         """What executors there are, for people."""
         found = []

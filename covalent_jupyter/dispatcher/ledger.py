@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any
@@ -14,7 +14,7 @@ import msgspec
 from .. import engine
 from ..crashpoint import crashpoint
 from ..engine import DispatchRun
-from ..model import Outcome, Output
+from ..model import INLINE, DispatchRow, Outcome, Output
 from ..model.events import Event, Submitted, encode_event, kind_of
 from ..rows import bare, dispatch_row, electron_row
 from ..store import Batch, Metric, Store
@@ -24,6 +24,7 @@ from .packs import ValueCache
 log = logging.getLogger(__name__)
 
 Action = Callable[[], Any]
+_ENDS = 100  # rows of dispatches that ended last
 
 
 class Ledger:
@@ -40,6 +41,7 @@ class Ledger:
         self.cache = ValueCache()
         self.touched: dict[str, DispatchRun] = {}
         self._leaving: dict[str, str] = {}  # ended, and their end is not durable yet: id -> key
+        self._ends: OrderedDict[str, DispatchRow] = OrderedDict()  # as those who wait for them want to see them
         self._new: set[str] = set()
         self._batch = Batch()
         self._actions: list[Action] = []
@@ -110,14 +112,13 @@ class Ledger:
         for run in self.touched.values():
             nodes = range(len(run.nodes)) if run.dispatch_id in self._new else sorted(run.changed)
             batch.electrons.extend([electron_row(run, n) for n in nodes])
-            batch.dispatches.append(dispatch_row(run))
+            row = dispatch_row(run)
+            batch.dispatches.append(row)
             run.changed.clear()
             batch.attempts.extend(run.superseded)
             run.superseded.clear()
             if run.ended is not None:
-                self._leave(run)
-        # Whoever waits for an end reads it at once; who follows what goes on reads a moment later.
-        unread = not (self.bus.attached and any(run.ended is not None for run in self.touched.values()))
+                self._leave(run, row)
         self.touched, self._new = {}, set()
         patient = patient and not self._awaited
         self._batch, self._actions, self._awaited = Batch(), [], False
@@ -128,7 +129,7 @@ class Ledger:
             for action in actions:
                 action()
             return None
-        future = self.store.append(batch, patient=patient, unread=unread)
+        future = self.store.append(batch, patient=patient, unread=True)
         self._under_way.append(actions)
         loop = asyncio.get_running_loop()
         future.add_done_callback(lambda f: loop.call_soon_threadsafe(self._committed, f, actions))
@@ -146,13 +147,32 @@ class Ledger:
 
     async def append(self, batch: Batch) -> None:
         """Records something beside the runs, and announces it."""
+        for dispatch_id in (*batch.deletes, *(row.dispatch_id for row in batch.dispatches)):
+            self._ends.pop(dispatch_id, None)
         self.bus.publish(await asyncio.wrap_future(self.store.append(batch)))
 
-    def _leave(self, run: DispatchRun) -> None:
+    def end_of(self, dispatch_id: str) -> DispatchRow | None:
+        """The row of a dispatch whose end was recorded lately, with the bytes of a small result; the store need not be asked."""
+        return self._ends.get(dispatch_id)
+
+    def _leave(self, run: DispatchRun, row: DispatchRow) -> None:
         """Ended runs leave memory."""
         self.runs.pop(run.dispatch_id, None)
         self._leaving[run.dispatch_id] = run.manifest.key
-        self.act(lambda: self._leaving.pop(run.dispatch_id, None))
+        self.act(lambda: self._left(row))
+
+    def _left(self, row: DispatchRow) -> None:
+        """Its end is durable, and has a number that was published."""
+        self._leaving.pop(row.dispatch_id, None)
+        output = row.output
+        if isinstance(output, Output) and output.size <= INLINE:
+            data = self.cache.get(output.digest)
+            if data is None:
+                return
+            output = Output(output.digest, output.size, data)
+        self._ends[row.dispatch_id] = msgspec.structs.replace(row, seq=self.bus.seq, output=output)
+        while len(self._ends) > _ENDS:
+            self._ends.popitem(last=False)
 
     def _committed(self, future: Future[int], actions: list[Action]) -> None:
         self._under_way.popleft()

@@ -37,7 +37,9 @@ class Events(Handler):
         began = time.monotonic()
         if query.ended and dispatch is not None:
             await self._until_end(dispatch, began + wait)
-            self._answer(query, await self._changes(query, dispatch))
+            row = self.context.dispatcher.end_of(dispatch) if not (query.after or query.electrons) else None
+            known = Changes(row.seq, [row], [], []) if row is not None else None
+            self._answer(query, known or await self._changes(query, dispatch))
             return
         live_before = self._live()
         running = self.context.dispatcher.running()

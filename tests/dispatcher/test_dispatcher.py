@@ -188,6 +188,32 @@ async def test_facts_are_acknowledged_and_announced_only_after_the_commit(servic
     assert [m.n for m in hosts.sent if isinstance(m, Ack)] == [1] and dispatcher.bus.seq > before
 
 
+async def test_the_row_of_an_end_is_known_without_the_store_until_it_changes(service: Any, store: Store) -> None:
+    dispatcher, hosts = service
+    submitted, small = head([[]])
+    dispatch_id, _ = await dispatcher.submit(submitted, small)
+    assert dispatcher.end_of(dispatch_id) is None
+    hosts.run(dispatcher, next(iter(hosts.packs.values())), value)
+    await settle(dispatcher)
+    assert dispatcher.has_ended(dispatch_id)
+    row, stored = dispatcher.end_of(dispatch_id), store.dispatch(dispatch_id)
+    assert row.output.data == b"value 0" and stored is not None and stored.seq <= row.seq <= store.last_seq
+    assert msgspec.structs.replace(row, seq=0, output=None) == msgspec.structs.replace(stored, seq=0, output=None)
+    await dispatcher.update(dispatch_id, note="seen")
+    assert dispatcher.end_of(dispatch_id) is None and store.dispatch(dispatch_id).note == "seen"  # type: ignore[union-attr]
+
+
+async def test_the_row_of_an_end_goes_with_its_dispatch(service: Any) -> None:
+    dispatcher, hosts = service
+    submitted, small = head([[]])
+    dispatch_id, _ = await dispatcher.submit(submitted, small)
+    hosts.run(dispatcher, next(iter(hosts.packs.values())), value)
+    await settle(dispatcher)
+    assert dispatcher.end_of(dispatch_id) is not None
+    await dispatcher.delete([dispatch_id])
+    assert dispatcher.end_of(dispatch_id) is None
+
+
 async def test_outcomes_gather_until_somebody_waits_for_them(
     service: Any, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
