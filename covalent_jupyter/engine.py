@@ -361,6 +361,7 @@ def _finished(run: DispatchRun, event: Finished) -> list[int]:
         elif status == "interrupted":
             lost += _interruption(run, node_id, outcome)
         else:
+            state.error = outcome.error or state.error
             _end(run, node_id, _CANCELLED, outcome.finished)
             lost.append(node_id)
     return lost

@@ -60,7 +60,7 @@ class Frame(Struct, array_like=True, frozen=True):
 
 class Error(Struct, omit_defaults=True):
     """What went wrong, as text; ``exception`` is the blob of the pickled exception where it could be made, ``left`` the
-    digest of what the electron hands out though it failed: the names that a cell had assigned by then."""
+    digest of what the electron hands out though it failed or was cancelled: the names that a cell had assigned by then."""
 
     type: str  # "ValueError"
     message: str

@@ -20,6 +20,7 @@ from ..client.waiting import wait_for
 from ..errors import CovalentError
 from ..model import DispatchRow, Status
 from .advance import Advance, advance_html, advance_text
+from .fetching import Leftover, leftover
 from .panel import in_notebook
 
 #: seconds that one question waits for news
@@ -246,22 +247,22 @@ def fetch_button(fetch: Callable[[], Iterable[str]]) -> Any:
 def _follow(sender: CellSender, head: Head, sent: DispatchId, button: Any) -> None:
     rest = sent.rest
     row: DispatchRow | None = None
+    left = Leftover()
     try:
         for item in outputs(rest, sent):
             if isinstance(item, DispatchRow):
-                row = item
-                head.update(row)
+                row, left = item, leftover(item)
+                head.update(row, left)
             elif isinstance(item, Moved):
                 head.moved(item.advance)
             else:
                 sender.output(item)
                 if item["output_type"] == "clear_output":  # it took the first line away as well
                     head.show(row)
-        names = row is not None and row.status is Status.COMPLETED
+        names = row is not None and (row.status is Status.COMPLETED or left.electron is not None)
         if row is not None and row.status is Status.FAILED:
             for electron in failed_electrons(rest, sent):
                 error = electron.error
-                names = names or (error is not None and bool(error.left))
                 text = electron_text(electron)
                 sender.send("error", {
                     "ename": error.type if error is not None else "Error",
@@ -270,7 +271,7 @@ def _follow(sender: CellSender, head: Head, sent: DispatchId, button: Any) -> No
                 })  # fmt: skip
         if names and button is not None and row is not None:
             view = {"version_major": 2, "version_minor": 0, "model_id": button.model_id}
-            data = {"application/vnd.jupyter.widget-view+json": view, "text/plain": head_text(sent, row)}
+            data = {"application/vnd.jupyter.widget-view+json": view, "text/plain": head_text(sent, row, left)}
             sender.send("display_data", {"data": data, "metadata": {}, "transient": {}})
     except CovalentError as error:
         sender.send("stream", {"name": "stderr", "text": f"{error}\n"})
@@ -311,13 +312,14 @@ class Head:
         self._sent = sent
         self._shown = ""
         self._row: DispatchRow | None = None
+        self._left = Leftover()
         self._advance: Advance = {}
 
     def show(self, row: DispatchRow | None = None) -> None:
         self._send("display_data", row)
 
-    def update(self, row: DispatchRow) -> None:
-        self._row = row
+    def update(self, row: DispatchRow, left: Leftover) -> None:
+        self._row, self._left = row, left
         self._send("update_display_data", row)
 
     def moved(self, advance: Advance) -> None:
@@ -325,7 +327,7 @@ class Head:
         self._send("update_display_data", self._row)
 
     def _send(self, kind: str, row: DispatchRow | None) -> None:
-        text, markup = head_text(self._sent, row), html_text_of(self._sent, row)
+        text, markup = head_text(self._sent, row, self._left), html_text_of(self._sent, row, self._left)
         if self._advance:
             text += f"\n{advance_text(self._advance)}"
             markup += _small(advance_html(self._advance))
@@ -341,32 +343,35 @@ def _small(markup: str) -> str:
     return f'<div style="font-size:12px;color:var(--jp-ui-font-color2, #757575)">{markup}</div>'
 
 
-def head_text(sent: DispatchId, row: DispatchRow | None) -> str:
+def head_text(sent: DispatchId, row: DispatchRow | None, left: Leftover) -> str:
     """The line as text."""
     if row is None:
         return f"{sent[:8]} runs outside the kernel"
     sign, word = sign_of(row.status)
     spent = duration_text(took(row.started or row.created, row.ended))
-    return f"{sign} {word} {spent} · {sent[:8]} · {_next(sent, row)}"
+    return f"{sign} {word} {spent} · {sent[:8]} · {_next(sent, row, left)}"
 
 
-def html_text_of(sent: DispatchId, row: DispatchRow | None) -> str:
+def html_text_of(sent: DispatchId, row: DispatchRow | None, left: Leftover) -> str:
     if row is None:
-        return _small(html.escape(head_text(sent, None)))
+        return _small(html.escape(head_text(sent, None, left)))
     mute = "color:var(--jp-ui-font-color2, #757575)"
     spent = duration_text(took(row.started or row.created, row.ended)) if row.status.ended else ""
-    parts = [p for p in (spent, f"<code>{html.escape(sent[:8])}</code>", html.escape(_next(sent, row))) if p]
+    parts = [p for p in (spent, f"<code>{html.escape(sent[:8])}</code>", html.escape(_next(sent, row, left))) if p]
     return (
         f'<div style="font-size:12px">{html_status(row.status)} <span style="{mute}">{" · ".join(parts)}</span></div>'
     )
 
 
-def _next(sent: DispatchId, row: DispatchRow) -> str:
+def _next(sent: DispatchId, row: DispatchRow, left: Leftover) -> str:
     short = plain(sent[:8])
     if row.status is Status.COMPLETED:
         return f"%covalent fetch {short} brings its names here"
+    before = f"%covalent fetch {short} brings what was assigned before" if left.electron is not None else left.lost
     if row.status is Status.FAILED:
-        return f"%covalent debug {short} stops at the line that failed, %covalent fetch {short} brings what was assigned before"
+        if left.lost:
+            return left.lost
+        return ", ".join(filter(None, [f"%covalent debug {short} stops at the line that failed", before]))
     if row.status is Status.CANCELLED:
-        return "cancelled"
+        return before or "cancelled"
     return f"outside the kernel, which is free; %covalent cancel {short} stops it"

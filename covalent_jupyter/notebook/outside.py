@@ -17,7 +17,7 @@ from ..workflow.electron import Electron
 from ..workflow.globals import reached
 from ..workflow.lattice import Lattice
 from .cells import Cell, check_syntax, compiled, first_line, function_source, transform
-from .fetching import assigned_by, bring, failed_cell, fetch, put, tell
+from .fetching import assigned_by, bring, fetch, leftover, put, tell
 from .following import follow, watch
 from .inside import Inside, expanded
 from .names import CellNames, names_of
@@ -232,10 +232,12 @@ def dispatch_cell(
         follow(cell.shell, sent, lambda: bring(sent, names))
         return
     result = watch(sent)
-    failed = failed_cell(result)
-    if failed is not None:
-        left = assigned_by(result, failed)
+    stopped, lost = leftover(result)
+    if stopped is not None:
+        left = assigned_by(result, stopped)
         tell(left, left.left, put(left, left.gone, names))
+    elif lost:
+        print(lost)
     raised(result)
     fetch(result, names)
 

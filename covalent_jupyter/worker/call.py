@@ -45,6 +45,7 @@ def run_task(task: Task, pack: Pack, bench: Bench) -> Outcome:
         pack.work_root or bench.scratch,
         record=bench.record_for(task, pack),
         note=bench.page.note,
+        leave=bench.page.leave,
     )
     context.enter(electron, everywhere=True)
     try:
@@ -97,6 +98,7 @@ def _run(task: Task, pack: Pack, bench: Bench, outcome: Outcome) -> None:
             "ElectronInterrupted", f"{task.name} (node {task.node}) was stopped by SIGTERM from outside",
             signal="SIGTERM", cause="interrupted", hint="the machine was shutting down, or somebody ended the process",
         )  # fmt: skip
+        _hand_out(task, pack, outcome, outcome.error)
     except BaseException as error:  # border: the user's code may raise anything
         if os.getpid() == bench.pid:
             outcome.error = error_for(error, task)
@@ -105,11 +107,11 @@ def _run(task: Task, pack: Pack, bench: Bench, outcome: Outcome) -> None:
 
 
 def _hand_out(task: Task, pack: Pack, outcome: Outcome, error: Error) -> None:
-    """What the electron leaves though it failed. It is no value of the electron: only the error tells of it."""
+    """What the electron leaves though it failed or was stopped. It is no value of the electron: only the error tells of it."""
     left = context.get_context().left
     if left is None:
         return
-    with suppress(Exception):  # border: pickling the user's objects; the error is what matters
+    with suppress(Exception, Stopped):  # border: pickling the user's objects; the error is what matters
         outcome.output = output_of(left, task, pack, sync=False)
         error.left = outcome.output.digest
 

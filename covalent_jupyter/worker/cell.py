@@ -17,6 +17,7 @@ from .. import codec
 from ..errors import CovalentError
 from .context import get_context
 from .displays import display, show_figures
+from .page import SOMETHING, STORING
 
 #: what every namespace has, and what notebooks keep in theirs
 _NOISE = frozenset({"_", "__", "___", "In", "Out", "exit", "quit", "get_ipython"})
@@ -85,20 +86,22 @@ class Running:
         self._held = {name: id(value) for name, value in self._scope.items()}
         self._before = {name: _state_of(self._scope[name]) for name in self._watched if name in self._scope}
         self._began = (time.perf_counter(), os.times())
+        _tell_pool(SOMETHING)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> Literal[False]:
+        _tell_pool(STORING)
         if self._timed:
             self._print_times()
         electron = get_context()
         if error is None:
-            self.names = self._gathered()
-        elif electron.dispatch_id and not _is_told_to_stop(error):
+            self.names = electron.left = self._gathered()
+        elif electron.dispatch_id:
             try:
                 found = self._gathered()
-                electron.left = found if found or found.left or found.gone else None
+                electron.left = found if found or found.left or found.gone or _is_told_to_stop(error) else None
             except Exception as problem:  # border: drawing and pickling run the user's code, whose own error matters
                 print(f"The names of this cell are lost: {type(problem).__name__}: {problem}", file=sys.stderr)
         return False
@@ -136,6 +139,12 @@ class Running:
         return _state_of(self._scope[name]) != before
 
 
+def _tell_pool(stage: int) -> None:
+    leave = get_context().leave
+    if leave is not None:
+        leave(stage)
+
+
 def _seconds(spent: float) -> str:
     if spent < 1:
         return f"{spent * 1000:.3g} ms"
@@ -157,7 +166,7 @@ def _state_of(value: Any) -> str:
 
 
 def _is_told_to_stop(error: BaseException | None) -> bool:
-    """Whether the electron has no more time; ``sys.exit()`` is an error like others."""
+    """Whether the electron is stopped from outside; ``sys.exit()`` is an error like others."""
     return isinstance(error, SystemExit) and type(error) is not SystemExit
 
 

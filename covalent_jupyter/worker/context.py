@@ -41,7 +41,8 @@ class ElectronContext:
     )  # relative paths opened for writing, as absolute ones
     reports: int = field(default=0, repr=False)
     last_report: dict[str, Any] = field(default_factory=dict, repr=False)
-    left: Any = field(default=None, repr=False)  # what it hands out if it fails
+    left: Any = field(default=None, repr=False)  # what it hands out if it does not come to its end
+    leave: Callable[[int], None] | None = field(default=None, repr=False)  # see Page.leave
     _noted: float = field(default=0.0, repr=False)
     _notes_left: float = field(default=_NOTES_AT_ONCE, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)

@@ -28,6 +28,7 @@ from . import verdict
 from .budget import Budget
 from .capture import collect, take_displays, with_displays
 from .limits import oom_kills
+from .page import STORING
 from .process import RunnerProcess
 from .protocol import END, LAST, TOKEN
 from .watch import Watch
@@ -38,6 +39,8 @@ _LOOK = 0.05
 _SLOW_LOOK = 0.1
 _REPORTS_EVERY = 0.25
 _SETTLED = 2.0  # seconds of running after which it is looked at less often
+_GRACE = 1.0  # seconds between SIGTERM and SIGKILL for a cell that ran too long: it hands out what it has assigned
+_TO_STORE = 10.0  # further seconds for one that is doing so
 
 _decoder = msgspec.msgpack.Decoder(Began | Outcome | Reported | Returned)
 
@@ -50,6 +53,8 @@ class Sentence:
     status: str  # of its outcome
     error: Error | None
     kill_at: float  # monotonic
+    latest: float = 0.0  # until when it may go on to store what it hands out
+    said: Outcome | None = None  # by itself, when it gave way
 
 
 class Feed:
@@ -175,7 +180,7 @@ class Feed:
             return
         sentence = self._sentence
         if sentence is not None and sentence.number == number and outcome.status != "completed":
-            sentence.kill_at = 0.0  # it gave way to SIGTERM: said when the group is gone
+            sentence.kill_at, sentence.said = 0.0, outcome  # it gave way to SIGTERM: said when the group is gone
             return
         del self._open[number]
         self._begun.pop(number, None)
@@ -248,6 +253,7 @@ class Feed:
             self._return(self._take_back(process))
             crashpoint("cancel.condemned")
             if sentence.kill_at > time.monotonic():
+                sentence.latest = sentence.kill_at + _TO_STORE
                 process.nursery.signal(process, signal.SIGTERM)
 
     def _look(self, process: RunnerProcess) -> float:
@@ -255,6 +261,8 @@ class Feed:
         now = time.monotonic()
         sentence = self._sentence
         if sentence is not None:
+            if sentence.said is None and now < sentence.latest and process.page.leaves() == STORING:
+                return _LOOK
             if now >= sentence.kill_at:
                 process.nursery.signal(process, signal.SIGKILL, tree=True)
                 sentence.kill_at = now + 1.0  # again, should it be needed
@@ -269,7 +277,8 @@ class Feed:
         task = self.pack.tasks[number]
         error = self._watch.excess(task, elapsed, now)
         if error is not None:
-            self._condemn(process, Sentence(number, "failed", error, now))
+            grace = _GRACE if error.cause == "timeout" and process.page.leaves() else 0.0
+            self._condemn(process, Sentence(number, "failed", error, now + grace))
             return 0.0
         if elapsed < self.pack.budget and not self._cut:
             return max(0.001, min(_LOOK, self.pack.budget - elapsed))
@@ -311,7 +320,7 @@ class Feed:
         tasks = self.pack.tasks
         if sentence is not None and self._open.pop(sentence.number, None) is not None:
             crashpoint("cancel.gone")
-            self._facts.append(self._outcome(tasks[sentence.number], sentence.status, sentence.error, process))
+            self._facts.append(self._sentenced(tasks[sentence.number], sentence, process))
         for number in [number for number in self._begun if number in self._open]:
             error = verdict.crashed(tasks[number], death, self._oom_kills is not None and oom_kills() > self._oom_kills)
             status = "interrupted" if error.cause == "interrupted" else "failed"
@@ -327,6 +336,17 @@ class Feed:
             self._facts.append(outcome)
         self._return(left)
         self._open.clear()
+
+    def _sentenced(self, task: Task, sentence: Sentence, process: RunnerProcess) -> Outcome:
+        """The outcome of an attempt that was ended, with what it printed and handed out before."""
+        outcome, said = self._outcome(task, sentence.status, sentence.error, process), sentence.said
+        if said is None:
+            return outcome
+        outcome.stdout, outcome.stderr = said.stdout, said.stderr  # the runner has taken them from the live files
+        if said.error is not None and said.error.left:
+            error = sentence.error or verdict.cancelled(task)
+            outcome.output, outcome.error = said.output, msgspec.structs.replace(error, left=said.error.left)
+        return outcome
 
     def _outcome(
         self, task: Task, status: Any, error: Error | None, process: RunnerProcess | None = None, peak: int = 0

@@ -18,9 +18,11 @@ SIZE = 8192
 _NOW = struct.Struct("<qdq")  # number of the task or -1, monotonic start, the number again
 _DROPPED = struct.Struct("<qq")  # bytes cut off live logs by the pool, where holes cannot be punched
 _NOTE = struct.Struct("<qqI")  # how often a note was written, number of its task, length of its JSON
-_AT_NOW, _AT_DROPPED, _AT_NOTE = 0, 64, 128
+_AT_NOW, _AT_LEAVES, _AT_DROPPED, _AT_NOTE = 0, 32, 64, 128
 _AT_TEXT = _AT_NOTE + _NOTE.size
 NOTE_LIMIT = SIZE - _AT_TEXT
+#: what the running electron leaves when it is stopped: nothing; something; it is about to store that
+NOTHING, SOMETHING, STORING = range(3)
 
 
 def make_page() -> int:
@@ -53,6 +55,7 @@ class Page:
         if self._told:  # what was noted of the task before is over
             self._told = False
             _NOTE.pack_into(self._map, _AT_NOTE, self._notes, -1, 0)
+        self._map[_AT_LEAVES] = NOTHING
         _NOW.pack_into(self._map, _AT_NOW, number, monotonic, number)
 
     def idle(self) -> None:
@@ -68,7 +71,15 @@ class Page:
         self._map[_AT_TEXT : _AT_TEXT + len(text)] = text
         _NOTE.pack_into(self._map, _AT_NOTE, self._notes, self._number, len(text))
 
+    def leave(self, stage: int) -> None:
+        """Tell the pool that the electron hands something out if it is told to stop, or that it is doing so."""
+        self._map[_AT_LEAVES] = stage
+
     # read by the pool
+
+    def leaves(self) -> int:
+        """NOTHING, SOMETHING or STORING."""
+        return self._map[_AT_LEAVES]
 
     def running(self) -> tuple[int, float]:
         """Number of the running task and its start on the monotonic clock; number -1 when none runs."""

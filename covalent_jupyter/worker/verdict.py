@@ -58,6 +58,14 @@ def timed_out(task: Task, seconds: float) -> Error:
     )  # fmt: skip
 
 
+def cancelled(task: Task) -> Error:
+    """What is said of an electron that was cancelled and has handed something out."""
+    return Error(
+        "Cancelled", f"{task.name} (node {task.node}) was cancelled; what it had assigned by then is kept",
+        cause="interrupted",
+    )  # fmt: skip
+
+
 def over_memory(task: Task, used: int, limit: int) -> Error:
     return Error(
         "MemoryLimitExceeded",

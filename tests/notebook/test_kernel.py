@@ -57,6 +57,22 @@ def test_outputs_appear_below_the_cell_in_order_while_others_run(kernel: Kernel)
     assert kernel.value("result") == 42
 
 
+def test_the_line_above_a_cell_that_ended_early_says_what_there_is_of_it(kernel: Kernel) -> None:
+    def says(cell: str, text: str) -> None:
+        kernel.until(
+            lambda: any(text in str(o.get("data", "")) for o in kernel.outputs[cell]), f"nothing says {text!r}"
+        )
+
+    waits = "try:\n    time.sleep(100)\nfinally:\n    pass"
+    says(kernel.send(f"%%dispatch --timeout 0.5\nimport time\nkept = 1\n{waits}"), "brings what was assigned before")
+    cell = kernel.send("%%dispatch\nimport os\nmodel = 1\nos._exit(3)")
+    says(cell, "Did not come back: model (its process ended before it could hand out anything)")
+    assert "brings what was assigned before" not in str(kernel.outputs[cell])
+    cell = kernel.send("%%dispatch\n1 / 0")
+    says(cell, "stops at the line that failed")
+    assert "brings what" not in str(kernel.outputs[cell])
+
+
 def test_an_error_appears_below_the_cell_with_its_number_and_line(kernel: Kernel) -> None:
     kernel.run("%load_ext covalent_jupyter")
     cell = kernel.send("%%dispatch\na = 1\n1 / (a - 1)")

@@ -222,6 +222,48 @@ class TestCell:
         error, _ = shell.fails("%%dispatch --wait\nprint(undefined_name)")
         assert isinstance(error, NameError)
 
+    def test_what_it_had_assigned_when_its_time_was_over_comes_back(self, shell: Shell) -> None:
+        error, shown = shell.fails(
+            "%%dispatch --wait --timeout 1.5\nimport time\nsteps = []\nwhile True:\n    steps.append(1)\n    time.sleep(0.01)"
+        )
+        assert isinstance(error, ct.ElectronTimeout) and "Here now: steps" in shown
+        assert len(shell["steps"]) > 3
+
+    def test_what_it_had_assigned_when_it_was_cancelled_comes_back(self, shell: Shell, tmp_path: Path) -> None:
+        os.mkfifo(pipe := tmp_path / "pipe")
+        shell.run(
+            f"%%dispatch -o run\nimport time\nstep = {{'n': [1] * 20000}}\nopen({str(pipe)!r}, 'w').close()\n"
+            "while True:\n    time.sleep(0.01)"
+        )
+        pipe.read_text()  # until the cell opens it
+        run = shell["run"]
+        run.cancel()
+        assert run.wait(60) == "CANCELLED"
+        electron = run.result().electrons[0]
+        assert electron.status == "CANCELLED"
+        shell.said()
+        shell.run("%covalent fetch run")
+        said = shell.said()
+        assert "The cell was cancelled. It had assigned something before." in said and "Here now: step" in said
+        assert len(shell["step"]["n"]) == 20000
+        with pytest.raises(ct.DispatchCancelled):
+            _ = run.result().value
+
+    def test_what_did_not_come_back_is_named_and_why(self, shell: Shell) -> None:
+        crash = "%%dispatch --wait -o run\nimport os\nmodel, scores = 1, [2]\nos.kill(os.getpid(), 6)"
+        error, shown = shell.fails(crash)
+        told = "Did not come back: model, scores (its process ended before it could hand out anything)"
+        assert isinstance(error, ct.ElectronCrashed) and told in shown and "Here now" not in shown
+        error, shown = shell.fails("%covalent fetch run")
+        assert isinstance(error, ct.ElectronCrashed) and told in shown
+        stubborn = (
+            "%%dispatch --wait --timeout 0.3\nimport time\nkept = 1\nwhile True:\n    try:\n        time.sleep(0.1)\n"
+            "    except BaseException:\n        pass"
+        )
+        error, shown = shell.fails(stubborn)
+        assert isinstance(error, ct.ElectronTimeout)
+        assert "Did not come back: kept (it did not stop when it was told to" in shown
+
     def test_what_it_deletes_is_deleted_here(self, shell: Shell) -> None:
         shell.run("x1 = 1\nx2 = 2\nlock = __import__('threading').Lock()\nrow = {'a': 1}")
         shell.said()

@@ -441,7 +441,81 @@ def test_cancel_lets_finally_run(pool: RunnerPool, tmp_path: Path) -> None:
     thread.join(60)
     assert time.monotonic() - begun < 5  # it did not wait for the grace time to pass
     assert heard.outcomes[0].status == "cancelled"
+    assert heard.outcomes[0].stdout.text == "begun\n"
     assert (tmp_path / "done").read_text() == "tidy"
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+@pytest.mark.parametrize("how", ["timeout", "cancel"])
+def test_a_cell_that_is_stopped_hands_out_what_it_had_assigned(pool: RunnerPool, how: str, stubborn: bool) -> None:
+    def cell(stubborn: bool) -> Any:
+        """As the function of a cell of ``%%dispatch``."""
+        import time
+
+        from covalent_jupyter.worker.cell import Running
+
+        scope: dict[str, Any] = {}
+        with Running(scope, ["rows", "later"]) as run:
+            scope["rows"] = [1, 2]
+            print("begun", flush=True)
+            while True:
+                try:
+                    time.sleep(0.01)
+                except SystemExit:
+                    if not stubborn:
+                        raise
+        return run.names
+
+    maker = PackMaker()
+    maker.add(cell, stubborn, options=Options(timeout=0.5 if how == "timeout" else None))
+    pack = maker.pack()
+    heard, thread = start(pool, pack)
+    if how == "cancel":
+        heard.wait_for(lambda heard: bool(heard.grown))
+        pool.cancel([(pack.dispatch_id, 0, 1)], grace=0.2 if stubborn else 20)
+    thread.join(60)
+    outcome = heard.outcomes[0]
+    assert outcome.status == ("failed" if how == "timeout" else "cancelled") and outcome.stdout.text == "begun\n"
+    if how == "timeout":
+        assert outcome.error is not None and outcome.error.cause == "timeout" and "0.5 s" in outcome.error.message
+    if stubborn:
+        assert outcome.output is None and (outcome.error is None or not outcome.error.left)
+        return
+    assert outcome.output is not None and outcome.output.data is not None and outcome.error is not None
+    assert outcome.error.left == outcome.output.digest
+    assert codec.decode(outcome.output.data) == {"rows": [1, 2]}
+
+
+def test_a_cell_that_stores_its_names_gets_the_time_for_it(pool: RunnerPool) -> None:
+    def cell() -> Any:
+        import time
+
+        from covalent_jupyter.worker.cell import Running
+
+        class Slow:
+            """Takes longer to be pickled than the grace time."""
+
+            def __reduce__(self) -> Any:
+                time.sleep(0.5)
+                return (int, (3,))
+
+        scope: dict[str, Any] = {}
+        with Running(scope, ["kept"]) as run:
+            scope["kept"] = Slow()
+            print("begun", flush=True)
+            time.sleep(100)
+        return run.names
+
+    maker = PackMaker()
+    maker.add(cell)
+    pack = maker.pack()
+    heard, thread = start(pool, pack)
+    heard.wait_for(lambda heard: bool(heard.grown))
+    pool.cancel([(pack.dispatch_id, 0, 1)], grace=0.2)
+    thread.join(60)
+    outcome = heard.outcomes[0]
+    assert outcome.status == "cancelled" and outcome.output is not None and outcome.output.data is not None
+    assert codec.decode(outcome.output.data) == {"kept": 3}
 
 
 def test_cancel_before_it_begins(pool: RunnerPool, tmp_path: Path) -> None:
