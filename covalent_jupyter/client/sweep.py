@@ -33,7 +33,7 @@ from .fetching import check_id
 from .points import Points, as_points, check_points, check_size, said
 from .rest import Rest, connect
 from .sweep_request import Request, built_of, limit_of, send, short_name, swept_code, tag_of, target_of
-from .sweep_table import axes, cell, in_words, small_output, table_rows
+from .sweep_table import SPANS, axes, cells, in_words, small_output, table_rows
 from .tables import Facts, table_of
 from .values import Values
 from .waiting import ended, wait_for
@@ -286,7 +286,7 @@ class Sweep:
         DataFrame where pandas is installed, else (or with ``pandas=False``) a list of dicts that looks well.
         """
         rows, columns = self._table()
-        return table_of(rows, columns, pandas)
+        return table_of(rows, columns, pandas, SPANS)
 
     def plot(self, x: str | None = None, y: str | None = None, color: str | None = None) -> Any:
         """A ``plotly.graph_objects.Figure`` of two columns of :meth:`table`, one line for each value of ``color``.
@@ -392,7 +392,7 @@ class Sweep:
         status, summary = self._summary(runs)
         sign, word = sign_of(status)
         rows, columns = self._table()
-        table = text_table(columns, [[cell(row.get(c)) for c in columns] for row in in_words(rows[:SHOWN])])
+        table = text_table(columns, [cells(row, columns) for row in in_words(rows[:SHOWN])])
         more = f"\n... and {len(rows) - SHOWN} more; .table() has all" if len(rows) > SHOWN else ""
         return f"{sign} sweep of {plain(self.name)} {self.id[:8]}  {word}  {summary}\n{table}{more}"
 
@@ -400,7 +400,7 @@ class Sweep:
         runs = self._runs()
         status, summary = self._summary(runs)
         rows, columns = self._table()
-        table = html_table(columns, [[cell(row.get(c)) for c in columns] for row in in_words(rows[:SHOWN])])
+        table = html_table(columns, [cells(row, columns) for row in in_words(rows[:SHOWN])])
         more = f"<div>and {len(rows) - SHOWN} more; <code>.table()</code> has all</div>" if len(rows) > SHOWN else ""
         over = in_words([row for row, run in zip(rows, runs, strict=False) if run.row.status.ended])
         plot = plot_svg(over, *axes(over, columns, self._inputs(runs)))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..model import INLINE, ElectronRow, Status
-from .display import sign_of, took
+from .display import duration_text, sign_of, took
 from .points import plain_value, varying
 from .values import outputs_of
 
@@ -14,6 +14,7 @@ from .values import outputs_of
 ERROR = 300
 #: names of columns that are not inputs or results
 STATE = ("status", "error", "duration")
+SPANS = STATE[-1:]
 
 
 def table_rows(
@@ -87,8 +88,12 @@ def in_words(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{**row, STATE[0]: sign_of(Status(row[STATE[0]]))[1]} for row in rows]
 
 
-def cell(value: Any) -> Any:
-    """As it stands in a cell of the table that people see."""
+def cells(row: Mapping[str, Any], columns: Sequence[str]) -> list[Any]:
+    """A row as it stands in the table that people see."""
+    return [duration_text(row.get(c)) if c in SPANS else _cell(row.get(c)) for c in columns]
+
+
+def _cell(value: Any) -> Any:
     if value is None or isinstance(value, (str, int, bool)):
         return value
     return f"{value:.6g}" if isinstance(value, float) else repr(value)

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import InvalidRequest
 from ..model import DispatchRow, Status
 from .annotating import tag_list
-from .display import html_table, size_text, text_table, took
+from .display import duration_text, html_table, size_text, text_table, took
 from .electrons import moment
 from .rest import connect
 from .when import moment_of
@@ -23,17 +23,23 @@ SHOWN = 60
 
 
 class Table(list[dict[str, Any]]):
-    """Rows as dicts, shown as a table."""
+    """Rows as dicts, shown as a table. Numbers of the columns ``spans`` are seconds, and are shown as ``8.6 s``."""
 
     #: characters of a cell that are shown
     WIDEST = 48
 
-    def __init__(self, rows: Sequence[dict[str, Any]] = (), columns: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, rows: Sequence[dict[str, Any]] = (), columns: Sequence[str] | None = None, spans: Sequence[str] = ()
+    ) -> None:
         super().__init__(rows)
+        self.spans = frozenset(spans)
         self.columns = list(columns) if columns is not None else list(dict.fromkeys(k for row in self for k in row))
 
     def _shown(self) -> list[list[Any]]:
-        return [[_plain(row.get(c)) for c in self.columns] for row in self[:SHOWN]]
+        return [
+            [duration_text(row.get(c)) if c in self.spans else _plain(row.get(c)) for c in self.columns]
+            for row in self[:SHOWN]
+        ]
 
     def __repr__(self) -> str:
         if not self.columns:
@@ -54,11 +60,11 @@ def _plain(value: Any) -> Any:
     return f"{value:.6g}" if isinstance(value, float) else value
 
 
-def table_of(rows: list[dict[str, Any]], columns: Sequence[str], pandas: bool | None) -> Any:
+def table_of(rows: list[dict[str, Any]], columns: Sequence[str], pandas: bool | None, spans: Sequence[str] = ()) -> Any:
     """A DataFrame where pandas is installed (or as ``pandas`` says), else a :class:`Table`."""
     wanted = importlib.util.find_spec("pandas") is not None if pandas is None else pandas
     if not wanted:
-        return Table(rows, columns)
+        return Table(rows, columns, spans)
     return importlib.import_module("pandas").DataFrame(rows, columns=list(columns))
 
 
@@ -66,6 +72,7 @@ COLUMNS = (
     "dispatch_id", "name", "lattice", "status", "electrons", "completed", "failed", "created", "start_time", "end_time",
     "duration", "inputs", "tags", "notebook", "redispatch_of", "error",
 )  # fmt: skip
+SPANS = ("duration",)
 
 
 def row_dict(row: DispatchRow) -> dict[str, Any]:
@@ -135,7 +142,7 @@ def _statuses(given: str | Status | Sequence[str | Status] | None) -> str | None
 
 
 def _plain_table(rows: Sequence[DispatchRow], pandas: bool | None) -> Any:
-    return table_of([row_dict(row) for row in rows], COLUMNS, pandas)
+    return table_of([row_dict(row) for row in rows], COLUMNS, pandas, SPANS)
 
 
 def _runs_table(rows: Sequence[DispatchRow], pandas: bool | None) -> Any:
@@ -152,7 +159,7 @@ def _runs_table(rows: Sequence[DispatchRow], pandas: bool | None) -> Any:
     around = [c for c in COLUMNS if c != "inputs"]
     at = around.index("status") + 1
     columns = [*around[:at], *inputs.values(), *results.values(), *around[at:]]
-    return table_of([{c: row.get(c) for c in columns} for row in found], columns, pandas)
+    return table_of([{c: row.get(c) for c in columns} for row in found], columns, pandas, SPANS)
 
 
 def scalar_of(text: str) -> Any:

@@ -81,6 +81,7 @@ def test_a_table_without_pandas() -> None:
         ct.dispatch_sync(flows.one)(number)
     table = ct.dispatches(limit=2, pandas=False)
     assert isinstance(table, Table) and len(table) == 2 and "dispatch_id" in repr(table).splitlines()[0]
+    assert all(duration_text(row["duration"]) in repr(table) for row in table)
     assert "<table" in table._repr_html_()
     assert repr(Table()) == "(no rows)"
     frame = ct.dispatches(limit=2)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import covalent_jupyter as ct
+from covalent_jupyter.client.display import duration_text
 from covalent_jupyter.client.points import Points, as_points, varying
 from covalent_jupyter.errors import BuildError, InvalidRequest, NotFound
 
@@ -153,8 +154,12 @@ class TestSweep:
         html = sweep._repr_html_()
         assert "&lt;b&gt;no" in html and "<b>no" not in html
         assert "COMPLETED" not in html + repr(sweep), "people read words"
+        spent = [duration_text(row["duration"]) for row in table]
+        for shown in (repr(sweep), repr(table), html):
+            assert all(text in shown for text in spent), "durations read as everywhere else"
         pandas = pytest.importorskip("pandas")
         assert isinstance(sweep.table(), pandas.DataFrame)
+        assert list(sweep.table()["duration"]) == [row["duration"] for row in table], "numbers stay numbers"
         assert ct.get_result(sweep.id).row.tags == ["mine", f"sweep:{sweep.id[:8]}"]
 
     def test_plot(self) -> None:
