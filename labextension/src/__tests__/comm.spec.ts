@@ -118,3 +118,25 @@ it('answers from what was kept while the kernel is busy, and hears it all the sa
   await vi.waitFor(() => expect(told.at(-1)?.reset).toBe(true), PATIENCE);
   expect(source!.problem).toBe('');
 });
+
+it('waits for its turn while the kernel answers others', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });
+  const kernel = new Kernel(null);
+  const resets: Changes[] = [];
+  over(kernel).follow(ID, changes => resets.push(changes));
+  const first = source!.text('a');
+  const second = source!.request<{ name: string }>(`dispatches/${ID}`);
+  vi.advanceTimersByTime(1900);
+  const [one, other] = kernel.heard.filter(h => h.kind === 'ask');
+  kernel.say({ kind: 'answer', number: one.number, status: 200 });
+  await first;
+  vi.advanceTimersByTime(1500); // longer than one that nobody answers is waited for
+  expect(source!.problem).toBe('');
+  kernel.say({ kind: 'answer', number: other.number, status: 200 }, { name: 'live' });
+  expect((await second).name).toBe('live');
+  expect(resets).toHaveLength(1); // nothing was missed: no snapshot is taken again
+  const third = source!.request<{ name: string }>(`dispatches/${ID}`);
+  vi.advanceTimersByTime(4500);
+  expect((await third).name).toBe('kept');
+  expect(source!.problem).toBe('the kernel is busy');
+});

@@ -130,6 +130,12 @@ export class CommSource implements ISource, IDisposable {
   /** It takes long: the kernel is busy. What the notebook holds has to do; the answer may still come. */
   private _lose(number: string, method: string): void {
     const open = this._open.get(number);
+    const left = this._answered + PATIENCE - Date.now();
+    if (open && left > 0) {
+      // it answers others, of which it sends so many a second: this one waits for its turn
+      open.timer = window.setTimeout(() => this._lose(number, method), left);
+      return;
+    }
     const kept = open && method === 'GET' ? answerFrom(this.bundle(), open.path, open.query) : undefined;
     this._silent = true;
     this._say(this._link, this.busy);
@@ -168,6 +174,7 @@ export class CommSource implements ISource, IDisposable {
     if (!number.startsWith(PAGE)) {
       return; // of another page on the same kernel
     }
+    this._answered = Date.now();
     if (this._silent) {
       this._silent = false;
       this._say(this._link, '');
@@ -215,6 +222,8 @@ export class CommSource implements ISource, IDisposable {
   private _link: Link = 'loading';
   private _problem = '';
   private _skew = 0;
+  /** When it last answered anything, in ms since the epoch. */
+  private _answered = 0;
   /** Something was asked, and has had no answer for a while. */
   private _silent = false;
   private _disposed = false;
