@@ -124,7 +124,7 @@ class Sweep:
         self._rest = rest or connect()
         self._values = Values(self._rest)
         self._parts: dict[str, _Part] = {}
-        self._displays: deque[Redrawn] = deque(maxlen=DISPLAYS)
+        self._displays: deque[tuple[Panel, Redrawn]] = deque(maxlen=DISPLAYS)
         self._defaults: dict[str, dict[str, Any]] = {}
         manifest = first or self._rest.manifest(self._rest.dispatch(check_id(dispatch_id)).dispatch_id)
         if not manifest.group:
@@ -245,8 +245,9 @@ class Sweep:
             note = ", with the same code" if same else f", with {plain(self.name)} as it is now (its code has changed)"
         print(said_first + note)
         sent = self._learn(send(self._rest, built))
-        for shown in self._displays:
-            shown.follow([sent.dispatch_id])
+        for panel, below in self._displays:
+            panel.turn_to(sent.dispatch_id)
+            below.follow([sent.dispatch_id])
         return self
 
     def _definition(self, code: Code) -> tuple[Any, str]:
@@ -410,15 +411,16 @@ class Sweep:
         )
 
     def _ipython_display_(self) -> None:
-        """In a notebook: the panel, and below it the plot and the table, drawn again as runs end."""
+        """In a notebook: the panel of its newest dispatch with the whole sweep above it, and below it the plot and the table, drawn again as runs end."""
         if not in_notebook():
             raise NotImplementedError  # IPython goes on with the next
         running = self._running()
-        Panel(self._rest, running[-1] if running else self.dispatch_ids[-1]).show(text=repr(self))
+        panel = Panel(self._rest, running[-1] if running else self.dispatch_ids[-1])
+        panel.show(text=repr(self))
         watched = Sweep(self._group, watching_rest())
         shown = Redrawn(watched._repr_html_, f"sweep {self._group[:8]}", watched._running)
         shown.show()
-        self._displays.append(shown)
+        self._displays.append((panel, shown))
 
     def _running(self) -> list[str]:
         return [row.dispatch_id for row in self._rows() if not row.status.ended]

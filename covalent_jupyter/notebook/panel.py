@@ -87,7 +87,8 @@ class Panel:
         self.rest = rest
         self.dispatch_id = str(dispatch_id)
         self.forms = forms_for(rest)
-        self._handle: Any = None
+        self._place: Any = None  # in the cell's output
+        self._handle: Any = None  # the same, until its dispatch has ended
         self._widget: Any = None
         self._drawn = 0.0
 
@@ -130,10 +131,19 @@ class Panel:
         if only_running and not running:
             return False
         ipython = importlib.import_module("IPython.display")
-        self._handle = ipython.display(self._data(snapshot, text), raw=True, display_id=True)
+        self._place = self._handle = ipython.display(self._data(snapshot, text), raw=True, display_id=True)
         if running and self._handle is not None:
             ends().call(self.dispatch_id, self.finish)
         return True
+
+    def turn_to(self, dispatch_id: str) -> None:
+        """Show another dispatch, which has just begun, in the same place."""
+        if self._place is None:
+            return
+        ends().forget(self.dispatch_id, self.finish)
+        self.dispatch_id, self._widget, self._handle = str(dispatch_id), None, self._place
+        self._handle.update(self.data(), raw=True)
+        ends().call(self.dispatch_id, self.finish)
 
     @property
     def still(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -104,3 +105,50 @@ def test_a_panel_lives_without_a_kernel(lab: Lab, browse: Browse, tmp_path: Path
     expect(panel).to_have_attribute("data-status", "CANCELLED", timeout=PATIENCE)
     alone.shot("output-cancelled")
     nothing_ran(alone.page)
+
+
+SWEEP = (
+    DEFINE
+    + """
+@ct.electron(executor="local")
+def point(C, path):
+    if os.path.exists(path + ".bad") and C % 2:
+        raise ValueError("no luck")
+    while C > 5 and not os.path.exists(path):
+        time.sleep(0.05)
+    return C
+"""
+)
+
+
+def test_a_sweep_is_one_panel_of_all_its_dispatches(lab: Lab, browse: Browse, tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    Path(f"{flag}.bad").touch()
+    cells = [
+        SWEEP,
+        f"s = ct.sweep(point, ct.grid(C=[1, 2, 3, 4]), fixed={{'path': {str(flag)!r}}})\ns",
+        f"s.wait()\nos.remove({str(flag)!r} + '.bad')\ns.retry_failed().wait()\ns.add(ct.grid(C=[6, 8, 10])).dispatch_ids",
+    ]
+    lab.notebook("sweep.ipynb", *cells)
+    page = browse(lab)
+    page.open("sweep.ipynb")
+    page.run_all_cells()
+    panel = panel_of(page.page)
+    whole = panel.get_by_role("group", name="The whole sweep of point")
+    expect(whole).to_contain_text("4 of 7 points completed", timeout=PATIENCE)
+    parts = whole.get_by_role("group", name="Dispatches of the sweep").get_by_role("button")
+    expect(parts).to_have_text([re.compile(each) for each in ("4 points", "2 again", "3 more")])
+    expect(parts.nth(2)).to_have_attribute("aria-pressed", "true")
+    expect(whole).to_contain_text("running")
+    parts.nth(0).click()
+    expect(panel.get_by_role("group", name="Dispatch point × 4", exact=True)).to_be_visible(timeout=PATIENCE)
+    expect(panel.get_by_role("tab", name="Errors")).to_be_visible(timeout=PATIENCE)
+    page.shot("output-sweep")
+    parts.nth(1).click()
+    expect(panel).to_have_attribute("data-status", "COMPLETED", timeout=PATIENCE)
+    expect(parts.nth(1)).to_have_attribute("aria-pressed", "true")
+    flag.touch()
+    expect(whole.locator(".cv-figures")).to_have_text("7 points", timeout=PATIENCE)
+    expect(whole.locator(".cv-sign").first).to_have_attribute("aria-label", "completed", timeout=PATIENCE)
+    expect(page.page.locator(".cv-notebookPanel")).to_have_count(1)
+    nothing_ran(page.page)

@@ -251,6 +251,10 @@ def test_every_display_of_a_sweep_shows_what_was_added_later(front: FrontEnd, tm
     front.run(f"s.add([{{'path': {str(second)!r}, 'n': 2}}])")
     panel, below = front.displayed("display_data")[-2:]
     assert panel[MIME]["row"]["name"] == "wait_for × 1 more" and "2 points" in below["text/html"]
+    turned = [
+        m["content"] for m in front.messages if m["msg_type"] == "update_display_data" and MIME in m["content"]["data"]
+    ]
+    assert turned[-1]["data"][MIME]["row"]["name"] == "wait_for × 1 more", "the first display shows the new one, too"
     second.touch()
     drawn: set[str] = set()
 

@@ -7,6 +7,8 @@ import { Bundle, MIME, readBundle } from '../output/bundle';
 import { DispatchOutput } from '../output/renderer';
 import { sanitize } from '../output/sanitize';
 import { StillSource } from '../output/still';
+import { wholeOf } from '../output/sweep';
+import { DispatchRow } from '../types';
 import { electron, ID } from './rows';
 import { Asked, LoopbackServer, row, Said } from './server';
 
@@ -80,6 +82,35 @@ function service(status: 'RUNNING' | 'FAILED' | 'COMPLETED', name = 'experiment'
   };
 }
 
+/** A dispatch of a sweep. */
+function part(id: string, name: string, change: Partial<DispatchRow>): DispatchRow {
+  return row(id, { name, lattice: 'sweep of search', tags: ['mine', 'sweep:7e059a13'], seq: 9, ...change });
+}
+
+describe('a whole sweep', () => {
+  const trans = nullTranslator.load('covalent_jupyter');
+  const whole = (...rows: DispatchRow[]) => wholeOf(rows, 'sweep:7e059a13', trans);
+  const first = part(ID, 'again × 4 again', { status: 'FAILED', counts: { total: 4, completed: 1, failed: 2, cancelled: 1 } });
+
+  it('counts each point once', () => {
+    expect(whole(first).words).toBe('1 of 4 points completed · 3 failed or cancelled');
+    const again = part('b', 'again × 3 again', { counts: { total: 3, completed: 3 } });
+    expect(whole(first, again)).toMatchObject({ status: 'COMPLETED', words: '4 points', counts: { total: 4, completed: 4 } });
+    const more = part('c', 'again × 2 more', { status: 'RUNNING', counts: { total: 2, running: 1 } });
+    expect(whole(first, again, more)).toMatchObject({
+      status: 'RUNNING',
+      words: '4 of 6 points completed · 1 running · 1 waiting'
+    });
+  });
+
+  it('says what was cancelled', () => {
+    const stopped = part(ID, 'x', { status: 'CANCELLED', counts: { total: 4, completed: 3, cancelled: 1 } });
+    expect(whole(stopped)).toMatchObject({ status: 'CANCELLED', words: '3 of 4 points completed · 1 cancelled' });
+    // where the first was deleted, what is left is counted
+    expect(whole(part('b', 'x × 3 again', { counts: { total: 3, completed: 3 } })).words).toBe('3 points');
+  });
+});
+
 describe('an output that is a dispatch', () => {
   it('shows what the notebook kept where nobody answers, and user text as text', async () => {
     const node = await show(() => ({ status: 502, body: { message: 'the service starts' } }));
@@ -126,6 +157,42 @@ describe('an output that is a dispatch', () => {
     node.querySelector<HTMLElement>('[role=menuitem]')!.click();
     await vi.waitFor(() => expect(node.querySelectorAll('.cv-notebookPanel')).toHaveLength(2), PATIENCE);
     expect(server!.asked.find(a => a.path.endsWith('redispatch'))?.body).toBe('{"reuse":"none"}');
+  });
+
+  it('says what a sweep is as a whole, and shows any of its dispatches', async () => {
+    const [MORE, AGAIN] = ['aaaa0000-0000-4000-8000-000000000000', 'bbbb0000-0000-4000-8000-000000000000'];
+    const all = {
+      [ID]: part(ID, 'search × 6', { status: 'FAILED', created: 1, counts: { total: 6, completed: 4, failed: 2 } }),
+      [MORE]: part(MORE, 'search × 3 more', { status: 'COMPLETED', created: 2, counts: { total: 3, completed: 3 } })
+    };
+    const serve = service('FAILED');
+    const node = await show((path, asked) => {
+      const [, id, rest] = path.split('/');
+      if (path === 'dispatches' && asked.query.get('tag') === 'sweep:7e059a13') {
+        return { body: { dispatches: Object.values(all).reverse(), seq: 5, total: 3, next: null } };
+      }
+      if (rest === 'redispatch') {
+        const again = { status: 'RUNNING' as const, ended: null, created: 3, counts: { total: 2, running: 1 } };
+        Object.assign(all, { [AGAIN]: part(AGAIN, 'search × 2 again', again) });
+        return { status: 201, body: { dispatch_id: AGAIN } };
+      }
+      return id && id in all && !rest ? { body: all[id] } : serve(path, asked);
+    });
+    const head = () => node.querySelector('.cv-sweep');
+    await vi.waitFor(() => expect(head()?.textContent).toContain('7 of 9 points completed · 2 failed'), PATIENCE);
+    const parts = () => [...node.querySelectorAll<HTMLElement>('.cv-sweepPart')];
+    expect(parts().map(p => p.textContent)).toEqual(['✕ 6 points', '✓ 3 more']);
+    expect(node.querySelectorAll('.cv-title')[1].textContent).toBe('search × 6');
+    parts()[1].click();
+    await vi.waitFor(() => expect(node.querySelectorAll('.cv-title')[1]?.textContent).toBe('search × 3 more'), PATIENCE);
+    expect(parts().map(p => p.getAttribute('aria-pressed'))).toEqual(['false', 'true']);
+    parts()[0].click();
+    const rest = () => [...node.querySelectorAll('button')].find(b => b.textContent === 'Run Failed Again');
+    await vi.waitFor(() => expect(rest()).toBeDefined(), PATIENCE);
+    rest()!.click();
+    await vi.waitFor(() => expect(head()?.textContent).toContain('7 of 9 points completed · 1 running · 1 waiting'), PATIENCE);
+    await vi.waitFor(() => expect(node.querySelectorAll('.cv-title')[1]?.textContent).toBe('search × 2 again'), PATIENCE);
+    expect(node.querySelectorAll('.cv-notebookPanel')).toHaveLength(1); // one panel
   });
 
   it('is no dispatch where the JSON is none', async () => {

@@ -9,6 +9,7 @@ import { Trans } from '../views/context';
 import { isEnded } from '../states';
 import { Bundle } from './bundle';
 import { StillSource } from './still';
+import { Sweep, sweepTag } from './sweep';
 
 /** Time after its end in which a dispatch is still followed, in ms: what is on its way arrives. */
 const LINGER = 3000;
@@ -17,7 +18,9 @@ const LINGER = 3000;
 export class Memory implements IDisposable {
   constructor(
     private readonly source: ISource,
-    private _bundle: Bundle
+    private _bundle: Bundle,
+    /** Whether it is shown inside the panel of its sweep. */
+    private readonly isPart = false
   ) {
     this._live = new DispatchModel(source, _bundle.dispatch_id);
     this._still = new DispatchModel(new StillSource(_bundle), _bundle.dispatch_id);
@@ -54,6 +57,28 @@ export class Memory implements IDisposable {
     return this._again;
   }
 
+  /** The sweep that the dispatch is one of; null for what is none, and where only what the notebook kept is known. */
+  get sweep(): Sweep | null {
+    return this.isStill ? null : this._sweep;
+  }
+
+  /** The dispatch of the sweep that is looked at: this one, until somebody chooses another. */
+  get chosen(): Memory {
+    return this._chosen ?? this;
+  }
+
+  /** Look at a dispatch of the sweep. */
+  choose(id: string): void {
+    let part = this._parts.get(id) ?? null;
+    if (id !== this._live.id && !part) {
+      part = new Memory(this.source, { ...NOTHING, dispatch_id: id }, true);
+      this._parts.set(id, part);
+    }
+    this._chosen = part;
+    part?.start();
+    this._changed.emit();
+  }
+
   get isDisposed(): boolean {
     return this._disposed;
   }
@@ -83,15 +108,24 @@ export class Memory implements IDisposable {
   /** Follow it, while somebody may look. */
   start(): void {
     const { row } = this._live;
-    if (!this._disposed && !(row && isEnded(row.status))) {
+    if (this._disposed) {
+      return;
+    }
+    if (!(row && isEnded(row.status))) {
       this._live.start();
     }
+    this._wanted = true;
+    this._sweep?.start();
+    this._chosen?.start();
     this._again?.start();
   }
 
   stop(): void {
     window.clearTimeout(this._timer);
+    this._wanted = false;
     this._live.stop();
+    this._sweep?.stop();
+    this._parts.forEach(part => part.stop());
     this._again?.stop();
   }
 
@@ -104,7 +138,7 @@ export class Memory implements IDisposable {
     this._changed.emit();
   }
 
-  /** Run it again; the new run is shown below. */
+  /** Run it again; the new run is shown below, that of a sweep in its place. */
   async redispatch(id: string, reuse: string): Promise<void> {
     if (id !== this._live.id && this._again) {
       return this._again.redispatch(id, reuse);
@@ -113,9 +147,13 @@ export class Memory implements IDisposable {
       method: 'POST',
       body: JSON.stringify({ reuse })
     });
-    const empty = { version: 1, store_id: '', as_of: 0, row: null, electrons: [], graph: null, result: null, more: 0 };
+    if (this._sweep) {
+      await this._sweep.look();
+      this.choose(answer.dispatch_id);
+      return;
+    }
     this._again?.dispose();
-    this._again = new Memory(this.source, { ...empty, dispatch_id: answer.dispatch_id });
+    this._again = new Memory(this.source, { ...NOTHING, dispatch_id: answer.dispatch_id });
     this._again.start();
     this._changed.emit();
   }
@@ -128,6 +166,8 @@ export class Memory implements IDisposable {
     window.clearTimeout(this._timer);
     this._live.dispose();
     this._still.dispose();
+    this._sweep?.dispose();
+    this._parts.forEach(part => part.dispose());
     this._again?.dispose();
     Signal.clearData(this);
   }
@@ -140,6 +180,14 @@ export class Memory implements IDisposable {
     }
     if (row && isEnded(row.status) && !this._timer) {
       this._timer = window.setTimeout(() => this._live.stop(), LINGER);
+    }
+    const tag = row && !this.isPart ? sweepTag(row) : '';
+    if (tag && !this._sweep) {
+      this._sweep = new Sweep(this.source, tag);
+      if (this._wanted) {
+        this._sweep.start();
+      }
+      this._changed.emit();
     }
     const said = `${presence} ${this._live.link} ${this.isStill} ${this._live.problem}`;
     if (said !== this._said) {
@@ -163,12 +211,20 @@ export class Memory implements IDisposable {
   private readonly _live: DispatchModel;
   private _still: DispatchModel;
   private _again: Memory | null = null;
+  private _sweep: Sweep | null = null;
+  private readonly _parts = new Map<string, Memory>();
+  private _chosen: Memory | null = null;
+  /** Between `start` and `stop`. */
+  private _wanted = false;
   private _elsewhere = true;
   private _asked = false;
   private _said = '';
   private _timer = 0;
   private _disposed = false;
 }
+
+/** What a notebook kept of a dispatch that it does not hold. */
+const NOTHING = { version: 1, store_id: '', as_of: 0, row: null, electrons: [], graph: null, result: null, more: 0 };
 
 /** "11:03" today, the date before. */
 function moment(seconds: number): string {

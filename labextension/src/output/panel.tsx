@@ -15,6 +15,7 @@ import { Timeline } from '../views/timeline';
 import { Memory } from './memory';
 import { NowView } from './now';
 import { ResultView } from './result';
+import { SweepHead } from './sweep_head';
 
 interface Props {
   memory: Memory;
@@ -25,17 +26,20 @@ interface Props {
 /** The panel of a dispatch below a cell: alive while there is a service, still where there is none. */
 export function NotebookPanel({ memory, trans, actions }: Props): JSX.Element {
   useModel(memory);
-  const { shown, again } = memory;
+  const { again, chosen, sweep } = memory;
+  useModel(chosen);
+  const { shown } = chosen;
   useModel(shown);
   const surroundings = React.useMemo(
-    () => ({ trans, actions: memory.isStill ? lookOnly(actions) : actions, source: shown.source }),
-    [trans, actions, shown, memory.isStill]
+    () => ({ trans, actions: chosen.isStill ? lookOnly(actions) : actions, source: shown.source }),
+    [trans, actions, shown, chosen.isStill]
   );
   return (
     <SurroundingsProvider value={surroundings}>
       <div className="jp-CovalentView cv-notebookPanel" data-dispatch={shown.id} data-status={shown.row?.status}>
-        <Head memory={memory} />
-        <Body memory={memory} />
+        {sweep && <SweepHead sweep={sweep} chosen={shown.id} onChoose={id => memory.choose(id)} />}
+        <Head key={`head ${shown.id}`} memory={chosen} />
+        <Body key={shown.id} memory={chosen} />
       </div>
       {again && <NotebookPanel memory={again} trans={trans} actions={actions} />}
     </SurroundingsProvider>
