@@ -7,6 +7,7 @@ Every public name is loaded when it is first used, so that importing this packag
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
@@ -169,3 +170,7 @@ def _jupyter_server_extension_points() -> list[dict[str, Any]]:
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:
     return [{"src": "labextension", "dest": "covalent-jupyter"}]
+
+
+if "IPython" in sys.modules:  # magics are there from the import on
+    importlib.import_module(".magic_names", __name__).offer()

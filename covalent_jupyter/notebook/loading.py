@@ -6,6 +6,7 @@ import importlib.util
 import sys
 from typing import Any
 
+from .. import magic_names
 from .completing import completer_for
 from .magics import CovalentMagics
 
@@ -17,6 +18,7 @@ def load(shell: Any) -> None:
     """Register the magics and their completion."""
     if hasattr(shell, _MARK):
         return
+    magic_names.withdraw(shell)
     shell.register_magics(CovalentMagics(shell))
     matcher = completer_for(shell)
     shell.Completer.custom_matchers.append(matcher)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
 import sys
 import traceback
 
@@ -10,6 +11,8 @@ import pytest
 from IPython.core.error import UsageError
 
 import covalent_jupyter as ct
+from covalent_jupyter import magic_names
+from covalent_jupyter.notebook.magics import CovalentMagics
 
 from .conftest import Shell
 
@@ -322,6 +325,30 @@ class TestCommands:
 
 
 class TestLoading:
+    def test_the_import_is_enough(self) -> None:
+        """The first magic that is used after it loads them all; one that somebody else has registered stays his."""
+        script = """
+import subprocess
+import sys
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+shell.history_manager.enabled = False
+def is_there(cell):
+    return shell.run_cell(cell).success
+shell.register_magic_function(lambda line: line, magic_name="covalent")
+theirs = shell.magics_manager.magics["line"]["covalent"]
+assert not is_there("%%lattice flow(n=1)\\nn")
+assert is_there("import covalent_jupyter as ct") and "covalent_jupyter.notebook.magics" not in sys.modules
+assert shell.magics_manager.magics["line"]["covalent"] is theirs
+assert is_there("%%lattice flow(n=1)\\nn") and shell.user_ns["flow"](2) == 2
+assert is_there("%%electron f(n)\\nn") and not is_there("%lattice x")
+assert is_there("%unload_ext covalent_jupyter") and not is_there("%%lattice flow(n=1)\\nn")
+assert is_there("%load_ext covalent_jupyter") and is_there("%%lattice flow(n=1)\\nn")
+"""
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr + done.stdout
+        assert {*magic_names.NAMES} == {name for names in CovalentMagics.magics.values() for name in names}
+
     def test_it_can_be_taken_back(self, bare_shell: Shell) -> None:
         kinds = bare_shell.ipython.magics_manager.magics
         before = {kind: set(names) for kind, names in kinds.items()}
