@@ -8,7 +8,7 @@ from typing import Any, overload
 
 from ..codec import arrow_streams
 from ..errors import NotFinished, NotFound
-from ..model import ElectronRow, FunctionDef, Manifest, Node, Produced, Ref, Status, Tpl
+from ..model import ElectronRow, Error, FunctionDef, Manifest, Node, Produced, Ref, Status, Tpl
 from .display import (
     ELECTRON_HEADER,
     electron_cells,
@@ -112,12 +112,22 @@ class Electron:
     @property
     def error(self) -> str | None:
         """Exception type, message and the user's frames; None if it did not fail."""
-        return electron_text(self.row) if self.row.error is not None else None
+        return electron_text(self.row) if self._failure is not None else None
 
     @property
     def traceback(self) -> str:
         """The whole traceback, library frames included; ``""`` if it did not fail."""
-        return plain(self.row.error.text, lines=True) if self.row.error is not None else ""
+        failure = self._failure
+        return plain(failure.text, lines=True) if failure is not None else ""
+
+    @property
+    def _failure(self) -> Error | None:
+        """Why it failed. A cell that was cancelled did not, though its row says that it left something."""
+        error = self.row.error
+        stopped = (
+            error is not None and error.left and self.row.status is Status.CANCELLED and error.cause == "interrupted"
+        )
+        return None if stopped else error
 
     @property
     def preview(self) -> str:
@@ -133,7 +143,7 @@ class Electron:
                 return self._source.values.load(row.output)
             except NotFound as error:
                 raise self._let_go() or error from None
-        if row.error is not None:
+        if self._failure is not None:
             raise exception_of(self._source.values, row, electron_text(row))
         word = sign_of(row.status)[1]
         raise NotFinished(

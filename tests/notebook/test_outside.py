@@ -240,7 +240,9 @@ class TestCell:
         run.cancel()
         assert run.wait(60) == "CANCELLED"
         electron = run.result().electrons[0]
-        assert electron.status == "CANCELLED"
+        assert electron.status == "CANCELLED" and electron.error is None and not electron.traceback
+        with pytest.raises(ct.NotFinished, match="it is cancelled"):
+            _ = electron.value
         shell.said()
         shell.run("%covalent fetch run")
         said = shell.said()
