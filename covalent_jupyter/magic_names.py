@@ -29,8 +29,6 @@ def withdraw(shell: Any) -> None:
     for name in NAMES:
         if manager.lazy_magics.pop(name, None) is None:
             continue
-        for (
-            magics
-        ) in manager.magics.values():  # from IPython 9 on there is something in the place of each, of either kind
+        for magics in manager.magics.values():  # IPython 9 puts something in the place of each, of either kind
             if type(magics.get(name)).__name__ == "LazyMagic":
                 del magics[name]
