@@ -17,6 +17,9 @@ from .plan import Plan
 
 #: Bytes of values in one entry: more than that is written once only, into its table.
 LARGE = 1_000_000
+#: Changed electrons of one entry, and new ones: to write that many rows costs as much as the statements that an entry spares.
+#: New ones are worth more, since most are changed soon, and then written once.
+CHANGED, NEW = 200, 2_000
 Int = Annotated[int, Meta(ge=-(2**31), lt=2**31)]
 Long = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 _Event = tuple[Long, str, str, bytes]
@@ -54,9 +57,12 @@ _decode = msgspec.msgpack.Decoder(Entry).decode
 
 
 def entry(plan: Plan) -> bytes | None:
-    """The plan as bytes that :func:`kept` can read; None if it is not for the journal (deletions, settings, large values), or would
-    not fit the tables."""
+    """The plan as bytes that :func:`kept` can read; None if it is not for the journal (deletions, settings, much of anything), or
+    would not fit the tables."""
     if plan.deletes or plan.settings or sum(len(data) for _, data in plan.values.values()) > LARGE:
+        return None
+    rows = sum(map(len, plan.electrons.values()))
+    if rows > NEW or rows - sum(map(len, plan.fresh.values())) > CHANGED:
         return None
     try:
         data = _encode(

@@ -36,7 +36,7 @@ GROUP = 20_000  # electrons and events that one transaction takes, unless a sing
 REST = (2.0, 0.05)
 #: What the journal keeps goes into the tables when nothing has been written for so many seconds, when its oldest entry is of
 #: so many seconds ago, when it has so many bytes, and whenever somebody reads.
-IDLE, AGE, MOST = 0.1, 2.0, 12_000_000
+IDLE, AGE, MOST = 0.1, 2.0, 2_000_000
 BACKOFF = (0.05, 2.0)  # seconds: first and longest wait between two attempts
 #: Work of its own transaction: gets the cursor, the tables, and the number of the last event.
 Job = Callable[[duckdb.DuckDBPyConnection, Tables, int], Any]
@@ -303,6 +303,7 @@ class Writer:
         self._database.make_private()
         self._written(plan, entry)
         self.last_seq = plan.last
+        self.problem = None  # before anybody hears that it went well
         for item in group:
             item.future.set_result(result if item.prepared is None else item.prepared.last)
 

@@ -158,6 +158,28 @@ def test_what_does_not_fit_the_tables_is_no_entry(folder: Path, wrong: Batch) ->
         assert put(store, events=[("a", "x", b"")]) == 2 and len(store.events("a")) == 2 and lying(store) == (0, 2)
 
 
+@pytest.mark.parametrize("what", ["changed", "new", "values"])
+def test_what_is_large_goes_into_the_tables_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    monkeypatch.setattr(journal, "CHANGED", 3)
+    monkeypatch.setattr(journal, "NEW", 5)
+    monkeypatch.setattr(journal, "LARGE", 10)
+    large: dict[str, dict[str, object]] = {
+        "changed": {"electrons": [electron("b", i) for i in range(4)]},
+        "new": {"electrons": [electron("b", i) for i in range(6)], "new_electrons": True},
+        "values": {"values": [(digest(1), b"x" * 11)]},
+    }
+    small: dict[str, dict[str, object]] = {
+        "changed": {"electrons": [electron("a", i) for i in range(3)]},
+        "new": {"electrons": [electron("a", i) for i in range(5)], "new_electrons": True},
+        "values": {"values": [(digest(2), b"x" * 10)]},
+    }
+    with Store.open(folder) as store:
+        put(store, events=[("a", "x", b"")], **small[what])
+        assert lying(store) == (1, 0)
+        put(store, events=[("b", "x", b"")], **large[what])
+        assert lying(store) == (0, 2)
+
+
 def test_entries_read_back_as_they_were(folder: Path) -> None:
     with Store.open(folder) as store:
         put(store, events=[("a", "x", b"\xff\x00")], electrons=[electron("a", 0, started=1.5, rss=2**40)],
