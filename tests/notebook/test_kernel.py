@@ -63,8 +63,9 @@ def test_the_line_above_a_cell_that_ended_early_says_what_there_is_of_it(kernel:
             lambda: any(text in str(o.get("data", "")) for o in kernel.outputs[cell]), f"nothing says {text!r}"
         )
 
+    kernel.run("%load_ext covalent_jupyter")
     waits = "try:\n    time.sleep(100)\nfinally:\n    pass"
-    says(kernel.send(f"%%dispatch --timeout 0.5\nimport time\nkept = 1\n{waits}"), "brings what was assigned before")
+    says(kernel.send(f"%%dispatch --timeout 2\nimport time\nkept = 1\n{waits}"), "brings what was assigned before")
     cell = kernel.send("%%dispatch\nimport os\nmodel = 1\nos._exit(3)")
     says(cell, "Did not come back: model (its process ended before it could hand out anything)")
     assert "brings what was assigned before" not in str(kernel.outputs[cell])

@@ -14,6 +14,7 @@ from covalent_jupyter import codec
 from covalent_jupyter.model import Error, Facts, Frame, Lit, Options, Outcome, Ref
 from covalent_jupyter.model.wire import decode_from_host, encode
 from covalent_jupyter.processes import start_time
+from covalent_jupyter.worker import feeder
 from covalent_jupyter.worker.failure import behind
 from covalent_jupyter.worker.pool import RunnerPool
 
@@ -447,7 +448,11 @@ def test_cancel_lets_finally_run(pool: RunnerPool, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stubborn", [False, True])
 @pytest.mark.parametrize("how", ["timeout", "cancel"])
-def test_a_cell_that_is_stopped_hands_out_what_it_had_assigned(pool: RunnerPool, how: str, stubborn: bool) -> None:
+def test_a_cell_that_is_stopped_hands_out_what_it_had_assigned(
+    pool: RunnerPool, monkeypatch: pytest.MonkeyPatch, how: str, stubborn: bool
+) -> None:
+    monkeypatch.setattr(feeder, "_GRACE", 0.2 if stubborn else 20.0)  # seconds
+
     def cell(stubborn: bool) -> Any:
         """As the function of a cell of ``%%dispatch``."""
         import time
@@ -467,7 +472,7 @@ def test_a_cell_that_is_stopped_hands_out_what_it_had_assigned(pool: RunnerPool,
         return run.names
 
     maker = PackMaker()
-    maker.add(cell, stubborn, options=Options(timeout=0.5 if how == "timeout" else None))
+    maker.add(cell, stubborn, options=Options(timeout=2.0 if how == "timeout" else None))
     pack = maker.pack()
     heard, thread = start(pool, pack)
     if how == "cancel":
@@ -477,7 +482,7 @@ def test_a_cell_that_is_stopped_hands_out_what_it_had_assigned(pool: RunnerPool,
     outcome = heard.outcomes[0]
     assert outcome.status == ("failed" if how == "timeout" else "cancelled") and outcome.stdout.text == "begun\n"
     if how == "timeout":
-        assert outcome.error is not None and outcome.error.cause == "timeout" and "0.5 s" in outcome.error.message
+        assert outcome.error is not None and outcome.error.cause == "timeout" and "2 s" in outcome.error.message
     if stubborn:
         assert outcome.output is None and (outcome.error is None or not outcome.error.left)
         return
@@ -496,7 +501,7 @@ def test_a_cell_that_stores_its_names_gets_the_time_for_it(pool: RunnerPool) -> 
             """Takes longer to be pickled than the grace time."""
 
             def __reduce__(self) -> Any:
-                time.sleep(0.5)
+                time.sleep(3.0)
                 return (int, (3,))
 
         scope: dict[str, Any] = {}
@@ -511,7 +516,7 @@ def test_a_cell_that_stores_its_names_gets_the_time_for_it(pool: RunnerPool) -> 
     pack = maker.pack()
     heard, thread = start(pool, pack)
     heard.wait_for(lambda heard: bool(heard.grown))
-    pool.cancel([(pack.dispatch_id, 0, 1)], grace=0.2)
+    pool.cancel([(pack.dispatch_id, 0, 1)], grace=1.5)
     thread.join(60)
     outcome = heard.outcomes[0]
     assert outcome.status == "cancelled" and outcome.output is not None and outcome.output.data is not None
