@@ -31,6 +31,7 @@ _Electron = tuple[
 _Attempt = tuple[
     str, Int, Int, str, str, str, str, str, float | None, float | None, float | None, float | None, Long, str | None, str
 ]  # fmt: skip
+_Metric = tuple[str, Int, Int, Int, float, str, float | None, str | None]
 _Manifest = tuple[str, str | None, Long, bytes | None]
 _Value = tuple[Annotated[int, Meta(ge=0)], bytes]
 
@@ -48,7 +49,7 @@ class Entry(Struct, array_like=True):
     references: list[tuple[str, str]]
     dereferences: list[tuple[str, str]]
     attempts: list[_Attempt]
-    metrics: list[Metric]
+    metrics: list[_Metric]
     inputs: list[tuple[str, str]]
 
 
@@ -104,6 +105,6 @@ def _plan(data: bytes) -> Plan:
     plan.references = dict.fromkeys(found.references)
     plan.dereferences = found.dereferences
     plan.attempts = [list(columns) for columns in found.attempts]
-    plan.metrics = found.metrics
+    plan.metrics = [Metric(*columns) for columns in found.metrics]
     plan.inputs = found.inputs
     return plan

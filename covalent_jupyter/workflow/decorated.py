@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
@@ -10,7 +11,7 @@ from .binding import Binder
 from .deps import name_of
 
 
-class Decorated:
+class Decorated(ABC):
     """A function with options. ``function`` is the user's."""
 
     _kind: ClassVar[str]  # with its article, as errors call it
@@ -57,6 +58,6 @@ class Decorated:
             )
         super().__setattr__(name, value)
 
+    @abstractmethod
     def _other_with(self, option: str) -> str:
         """How one is made that has another value of the option."""
-        raise NotImplementedError

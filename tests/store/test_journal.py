@@ -10,7 +10,7 @@ import pytest
 
 from covalent_jupyter.errors import StoreError
 from covalent_jupyter.model import Status
-from covalent_jupyter.store import Batch, Store, journal, writer
+from covalent_jupyter.store import Batch, Metric, Store, journal, writer
 
 from .records import digest, dispatch, electron
 
@@ -142,6 +142,7 @@ def test_closed_while_the_tables_cannot_be_written_it_stays_for_the_next_one(fol
     [
         Batch(electrons=[electron("a", 2**31)]), Batch(electrons=[electron("a", 1, rss=2**63)]),
         Batch(dispatches=[dispatch("a", label="\ud800")]), Batch(events=[("a", object(), b"")]),  # type: ignore[list-item]
+        Batch(metrics=[Metric("a", 0, 1, 2**31, 1.0, "loss", 0.5, None)]),
         Batch(references=[("a", None)]),  # type: ignore[list-item]
     ],
 )  # fmt: skip
