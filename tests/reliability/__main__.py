@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 
 from ..bytecode import compile_the_package
-from . import cluster, crashes, damage, disk, ends, graphs, kills, soak, upgrade
+from . import answers, cluster, crashes, damage, disk, ends, graphs, kills, soak, upgrade
 from .report import Report
 
 #: name -> (harness, times in the long run, times without)
@@ -24,6 +24,7 @@ HARNESSES: dict[str, tuple[Callable[[int, int], Report], int, int]] = {
     "graphs": (graphs.run, 2000, 300),
     "cancel": (ends.run_cancels, 300, 30),
     "cluster": (cluster.run, 8, 1),
+    "answers": (answers.run, 300, 60),  # seconds
     "soak": (soak.run, 1200, 120),  # seconds
     "kills": (kills.run, 500, 30),
     "ready": (kills.run_ready, 100, 5),
@@ -51,7 +52,7 @@ def main(argv: list[str]) -> int:
             run(seed, times).check()
         except AssertionError as error:
             failed += 1
-            print(f"FAILED {name}: {str(error).splitlines()[0]}", flush=True)
+            print(f"FAILED {name}: {(str(error) or repr(error)).splitlines()[0]}", flush=True)
     return 1 if failed else 0
 
 

@@ -197,7 +197,7 @@ OWN = [
 ]  # fmt: skip
 THEIRS = [
     Fault("worker stopped", "existing", worker_stopped, lasting=True),
-    Fault("worker killed", "existing", worker_killed, short=False),
+    Fault("worker killed", "existing", worker_killed),
     Fault("all workers killed", "existing", workers_killed), Fault("scheduler killed", "existing", scheduler_killed, short=False),
     Fault("closed by its owner", "existing", cluster_closed, short=False), Fault("connections broken", "existing", connections_broken),
     Fault("network cut", "existing", network_cut, lasting=True),
@@ -215,7 +215,7 @@ def stop(*pids: int) -> None:
 
 
 def run(seed: int, times: int, again: str = "", short: bool = False, slack: float = 3.0) -> Report:
-    """Each fault ``times`` times, in random order, and at last those after which nothing is to go on; ``short``: nine of them. ``slack``: by how much limits of time are wider."""
+    """Each fault ``times`` times, in random order, and at last those after which nothing is to go on; ``short``: ten of them. ``slack``: by how much limits of time are wider."""
     rng = random.Random(seed)
     report = Report(
         "Dask under running electrons", seed, again or f"python -m tests.reliability cluster --seed {seed} --times {times}",

@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -87,15 +87,16 @@ class OtherKernel:
 class Jupyter:
     """A Jupyter server with the extension, through which the service can be reached."""
 
-    def __init__(self, here: Place) -> None:
+    def __init__(self, here: Place, extensions: Mapping[str, bool] = EXTENSIONS) -> None:
         self._here = here
+        self._extensions = dict(extensions)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         command = [
             sys.executable, "-m", "jupyter_server", "--no-browser", "--port=0", "--allow-root",
             f"--ServerApp.root_dir={self._here.root / 'home'}", f"--IdentityProvider.token={TOKEN}",
-            f"--ServerApp.jpserver_extensions={EXTENSIONS}",
+            f"--ServerApp.jpserver_extensions={self._extensions}",
         ]  # fmt: skip
         with open(self._here.root / "jupyter.log", "ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)

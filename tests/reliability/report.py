@@ -30,6 +30,7 @@ class Report:
     replay: str
     measure: str = "ready (s)"
     before: str = ""  # another measure, of what comes first
+    decimals: int = 2  # of seconds
     rows: dict[tuple[str, str], Row] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
 
@@ -61,12 +62,12 @@ class Report:
         for row in self.rows.values():
             lines.append(
                 f"| {row.fault} | {row.point} | {row.fired} | {row.acknowledged} | {len(row.wrong)} |"
-                f"{self._measured(row.first)} {_median(row.seconds)} | {_most(row.seconds)} |"
+                f"{self._measured(row.first)} {_median(row.seconds, self.decimals)} | {_most(row.seconds, self.decimals)} |"
             )
         every = self.seconds()
         lines.append(
             f"| **all** | | {self.fired} | {self.acknowledged} | {len(self.wrong)} |"
-            f"{self._measured([s for row in self.rows.values() for s in row.first])} {_median(every)} | {_most(every)} |"
+            f"{self._measured([s for row in self.rows.values() for s in row.first])} {_median(every, self.decimals)} | {_most(every, self.decimals)} |"
         )
         p99 = f"; {self.measure} p99 {every[int(0.99 * (len(every) - 1))]:.2f}" if every else ""
         lines += ["", f"Seed {self.seed}, {time.monotonic() - self.began:.0f} s{p99}. Again: `{self.replay}`", ""]
@@ -87,9 +88,9 @@ class Report:
         assert not self.wrong, "\n".join([*self.wrong, f"again: {self.replay}"])
 
 
-def _median(values: list[float]) -> str:
-    return f"{statistics.median(values):.2f}" if values else ""
+def _median(values: list[float], decimals: int = 2) -> str:
+    return f"{statistics.median(values):.{decimals}f}" if values else ""
 
 
-def _most(values: list[float]) -> str:
-    return f"{max(values):.2f}" if values else ""
+def _most(values: list[float], decimals: int = 2) -> str:
+    return f"{max(values):.{decimals}f}" if values else ""
