@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 from ..errors import CovalentError, NotFinished, NotFound
@@ -44,16 +45,15 @@ def wait_for(
     deadline = None if timeout is None else time.monotonic() + timeout
     row: DispatchRow | None = None
     try:
-        if get_context().dispatch_id:
-            _warn_inside(rest, dispatch_id, deadline)
-        if on_change is None and stop is None and len(dispatch_id) == _WHOLE_ID:
-            row = _end_of(rest, dispatch_id, deadline)
-        else:
-            row = rest.dispatch(dispatch_id)
-            for changed in _changes(rest, row, deadline, stop):
-                row = changed
-                if on_change is not None:
-                    on_change(row)
+        with _lending_its_place(rest, dispatch_id, deadline) if get_context().dispatch_id else nullcontext():
+            if on_change is None and stop is None and len(dispatch_id) == _WHOLE_ID:
+                row = _end_of(rest, dispatch_id, deadline)
+            else:
+                row = rest.dispatch(dispatch_id)
+                for changed in _changes(rest, row, deadline, stop):
+                    row = changed
+                    if on_change is not None:
+                        on_change(row)
     except KeyboardInterrupt:
         name, known = (
             (row.name or "the dispatch", row.dispatch_id) if row is not None else ("the dispatch", dispatch_id)
@@ -66,18 +66,21 @@ def wait_for(
     return row
 
 
-def _warn_inside(rest: Rest, dispatch_id: str, deadline: float | None) -> None:
-    """An electron keeps its place while it waits for another dispatch: where none is left for that one, both wait for ever."""
-    patience = time.monotonic() + PATIENCE
-    row = _end_of(
-        rest, rest.dispatch(dispatch_id).dispatch_id, patience if deadline is None else min(patience, deadline)
-    )
-    if why := waits_text(rest, row):
-        print(
-            f"Warning: this electron keeps its place while it waits for dispatch {row.dispatch_id[:8]} ({plain(row.name)}){why}. "
-            "A sublattice keeps none: call ct.electron(ct.lattice(f)) in the lattice, instead of ct.dispatch in an electron.",
-            file=sys.stderr, flush=True,
-        )  # fmt: skip
+@contextmanager
+def _lending_its_place(rest: Rest, dispatch_id: str, deadline: float | None) -> Iterator[None]:
+    """An electron that waits for another dispatch leaves it its place, so that not both wait for ever. Where that dispatch does
+    not begin all the same, since it needs another executor's place, the electron's stderr says why."""
+    whole = rest.dispatch(dispatch_id).dispatch_id
+    with get_context().waiting_for(whole):
+        patience = time.monotonic() + PATIENCE
+        row = _end_of(rest, whole, patience if deadline is None else min(patience, deadline))
+        if why := waits_text(rest, row):
+            print(
+                f"Warning: this electron waits for dispatch {whole[:8]} ({plain(row.name)}){why}.",
+                file=sys.stderr,
+                flush=True,
+            )
+        yield
 
 
 def runs_on(name: str, dispatch_id: str) -> str:
@@ -287,7 +290,8 @@ def _as_they_end(
             names = ", ".join(f"{r.name} {r.dispatch_id[:8]}" for r in open_rows.values())
             raise NotFinished(f"still running after {timeout or 0:g} s: {names}")
         asked = time.monotonic()
-        answer = rest.events(after, wait=round(wait, 3), electrons=0)
+        with get_context().waiting_for(next(iter(open_rows))):
+            answer = rest.events(after, wait=round(wait, 3), electrons=0)
         found = [rest.dispatch(i) for i in open_rows] if answer.reset else answer.dispatches
         after = _cursor(answer, after)
         for row in found:

@@ -21,9 +21,12 @@ class SentPack:
     dispatch_id: str
     tasks: list[tuple[int, int]]
     cost: float = 1.0
+    root: str = ""  # the dispatch to which its own belongs, or its own
     resources: dict[str, float] = field(default_factory=dict)
     devices: tuple[int, ...] = ()
     sent: bool = False
+    waits_for: str = ""  # the dispatch that its electron has sent and waits for
+    borrowed: bool = False  # it was sent beyond what is free, in the place of one that waits for its dispatch
 
     def attempts(self) -> list[Attempt]:
         return [(self.dispatch_id, node, attempt) for node, attempt in self.tasks]
@@ -45,6 +48,11 @@ class Executor:
     def free(self) -> int:
         """How many more packs it may hold: per slot one that runs and one that waits; wide ones count by their cost."""
         return int(PER_SLOT * self.slots - sum(max(1.0, p.cost) for p in self.packs.values()))
+
+    def lent(self, *dispatches: str) -> int:
+        """How many places electrons have left that wait for one of these dispatches, and that are not taken yet."""
+        waiting = sum(p.waits_for in dispatches for p in self.packs.values() if p.waits_for)
+        return waiting - sum(p.borrowed and p.root in dispatches for p in self.packs.values())
 
     def in_use(self, resource: str) -> float:
         return sum(p.resources.get(resource, 0.0) for p in self.packs.values())

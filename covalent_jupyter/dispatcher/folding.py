@@ -88,6 +88,8 @@ class Folding:
             before = self.live_logs.get((fact.dispatch_id, fact.node))
             if before is not None and before.attempt == fact.attempt and not fact.progress:
                 fact.progress = before.progress
+            if fact.attempt == run.nodes[fact.node].attempt:
+                self._placement.tell_waits(run, fact.node, fact.waits_for)
             self.live_logs[(fact.dispatch_id, fact.node)] = fact
             self._ledger.bus.wake()
 

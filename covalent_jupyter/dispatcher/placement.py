@@ -146,7 +146,11 @@ class Placement:
                 continue
             executor = self._executor_of(run, index, environment)
             room = self._room(run)
-            free = executor.free() if room is None else min(executor.free(), room)
+            free = executor.free()
+            borrowed = free <= 0
+            if borrowed:
+                free = executor.lent(run.dispatch_id, run.root)
+            free = free if room is None else min(free, room)
             if free <= 0:
                 continue
             packable = executor.spec.instance is None and room is None
@@ -156,8 +160,8 @@ class Placement:
                 else self._suspects.may_begin(run, ready, executor.host, self._packs.values())
             )
             for pack in packing.plan(run, index, 1 if fair else free, executor.slots, self.statistics, packable, only):
-                if self._admit(run, executor, pack):
-                    self._launch(run, executor, pack)
+                if self._admit(run, executor, pack, borrowed):
+                    self._launch(run, executor, pack, borrowed)
                     planned = True
         return planned
 
@@ -169,7 +173,7 @@ class Placement:
         together = [r for r in self._ledger.runs.values() if r.manifest.group == group] if group else [run]
         return limit - sum(r.counts[Status.DISPATCHING] + r.counts[Status.RUNNING] for r in together)
 
-    def _admit(self, run: DispatchRun, executor: Executor, pack: packing.PlannedPack) -> bool:
+    def _admit(self, run: DispatchRun, executor: Executor, pack: packing.PlannedPack, borrowed: bool) -> bool:
         """Whether the executor has the resources now; a wish that it can never meet fails the electron."""
         wanted = run.options(pack.nodes[0]).resources if len(pack.nodes) == 1 else {}
         for name in ("cpu", "gpu", "memory"):
@@ -181,16 +185,19 @@ class Placement:
                 text = f"asks for {name}={wanted[name]}; executor '{executor.spec.name}' has {limit:g}"
                 self._refuse(run, pack.nodes[0], text, f"ask for less {name}, or use another executor")
                 return False
+            if borrowed and name == "cpu":
+                continue  # who waits for it needs none
             if executor.packs and executor.in_use(name) + need > limit * (packing.PER_SLOT if name == "cpu" else 1):
                 return False
         return True
 
-    def _launch(self, run: DispatchRun, executor: Executor, planned: packing.PlannedPack) -> None:
+    def _launch(self, run: DispatchRun, executor: Executor, planned: packing.PlannedPack, borrowed: bool) -> None:
         tasks = [(n, run.nodes[n].attempt) for n in planned.nodes]
         wanted = run.options(planned.nodes[0]).resources if len(tasks) == 1 else {}
         resources = {k: amount(wanted[k]) for k in ("cpu", "gpu", "memory") if wanted.get(k)}
         key = executor.spec.key
-        pack = SentPack(uuid.uuid4().hex, executor.host, key, run.dispatch_id, tasks, planned.cost, resources)
+        pack = SentPack(uuid.uuid4().hex, executor.host, key, run.dispatch_id, tasks, planned.cost, run.root, resources)
+        pack.borrowed = borrowed
         pack.devices = executor.free_devices(int(resources.get("gpu", 0)))
         self._packs[pack.pack_id] = executor.packs[pack.pack_id] = pack
         self._ledger.step(run, Launched(pack.pack_id, executor.host, executor.spec.name, tasks, self._clock()))
@@ -304,6 +311,12 @@ class Placement:
         self._snapshots.forget(run.root)
 
     # Coming back
+
+    def tell_waits(self, run: DispatchRun, node_id: int, waits_for: str) -> None:
+        """A running electron has begun, or ceased, to wait for a dispatch: that one may have its place."""
+        pack = self._packs.get(run.nodes[node_id].pack)
+        if pack is not None:
+            pack.waits_for = waits_for
 
     def given_back(self, dispatch_id: str, pack_id: str, attempts: list[tuple[int, int]]) -> None:
         """Members of a pack that never began. Those that are in another pack by now stay there, if there is such a pack."""
@@ -419,7 +432,7 @@ class Placement:
                 index = run.options(node_id).executor
                 executor = self._executor_of(run, index, self.environments[run.root])
                 key = executor.spec.key
-                pack = SentPack(state.pack, executor.host, key, run.dispatch_id, [], sent=True)
+                pack = SentPack(state.pack, executor.host, key, run.dispatch_id, [], root=run.root, sent=True)
                 self._packs[pack.pack_id] = executor.packs[pack.pack_id] = pack
             pack.tasks.append((node_id, state.attempt))
 

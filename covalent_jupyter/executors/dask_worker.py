@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from ..model import Fact, Outcome, Pack
+from ..model import Fact, LogGrew, Outcome, Pack
 from .bay import Bay
 
 log = logging.getLogger(__name__)
@@ -154,8 +154,13 @@ class Station:
             return b""
         self._used(1)
         held: list[Fact] = []
+        lent = False
 
         def emit(facts: list[Fact]) -> None:
+            nonlocal lent
+            if not lent and any(isinstance(fact, LogGrew) and fact.waits_for for fact in facts):
+                lent = True
+                self._worker_lends()
             big = [f for f in facts if _is_big(f)]
             held.extend(big)
             self._say(Said(self.name, pack.pack_id, "facts", [f for f in facts if not _is_big(f)] if big else facts))
@@ -172,6 +177,15 @@ class Station:
         finally:
             self._used(-1)
         return encode(held) if held else b""
+
+    def _worker_lends(self) -> None:
+        """The slot of the pack that runs in this thread is another's: an electron of it waits for a dispatch, which may need one."""
+        import distributed
+
+        try:
+            distributed.secede()
+        except Exception:  # the border to Dask: without it, the electron only keeps its slot
+            log.exception("the Dask worker does not give the slot of an electron that waits to another")
 
     def _claim(self, pack_id: str) -> bool:
         """Whether the pack has begun nowhere yet, as far as workers see a folder in common. A worker of ours is not given

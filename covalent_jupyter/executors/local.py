@@ -8,7 +8,7 @@ import threading
 from typing import Any
 
 from ..errors import ConfigError, ExecutorError
-from ..model import Attempt, Error, ExecutorSpec, ExecutorState, Pack, PackEnded
+from ..model import Attempt, Error, ExecutorSpec, ExecutorState, Fact, LogGrew, Pack, PackEnded
 from .base import Emit, HostContext, PackExecutor, check_slots, cpu_slots, machine_info
 from .bay import Bay
 
@@ -33,6 +33,8 @@ class LocalPackExecutor(PackExecutor):
         self._slots = int(given or cpu_slots())
         self._queue: queue.SimpleQueue[Pack | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
+        self._adding = threading.Lock()
+        self._lent = 0  # threads whose slot another one has
         self._closed = False
 
     def start(self, emit: Emit, context: HostContext) -> None:
@@ -48,11 +50,12 @@ class LocalPackExecutor(PackExecutor):
         emit([self.state()])
 
     def _add_threads(self) -> None:
-        """One per slot; those that are too many later wait for one."""
-        while len(self._threads) < self._slots:
-            thread = threading.Thread(target=self._work, name=f"local-{len(self._threads)}", daemon=True)
-            thread.start()
-            self._threads.append(thread)
+        """One per slot, and one for each slot that is lent; those that are too many later wait for one."""
+        with self._adding:
+            while not self._closed and len(self._threads) < self._slots + self._lent:
+                thread = threading.Thread(target=self._work, name=f"local-{len(self._threads)}", daemon=True)
+                thread.start()
+                self._threads.append(thread)
 
     def submit(self, pack: Pack) -> None:
         self._queue.put(pack)
@@ -85,10 +88,12 @@ class LocalPackExecutor(PackExecutor):
 
     def close(self) -> None:
         self._closed = True
-        for _ in self._threads:
+        with self._adding:
+            threads = list(self._threads)
+        for _ in threads:
             self._queue.put(None)
         self._bay.close()
-        for thread in self._threads:
+        for thread in threads:
             thread.join(10.0)
 
     def state(self) -> ExecutorState:
@@ -103,10 +108,30 @@ class LocalPackExecutor(PackExecutor):
 
     def _work(self) -> None:
         while not self._closed and (pack := self._queue.get()) is not None:
-            try:
-                if self._bay.run(pack, self._emit):
-                    self._emit([PackEnded(pack.pack_id)])
-            except Exception as error:  # the border of the thread
-                log.exception("pack %s could not be run", pack.pack_id)
-                text = f"the local executor could not run it: {error or type(error).__name__}"
-                self._emit(self._ledger.fail(pack.pack_id, Error(type(error).__name__, text, cause="executor")))
+            if self._run(pack):
+                with self._adding:  # another thread has taken its slot
+                    self._lent -= 1
+                    self._threads.remove(threading.current_thread())
+                return
+
+    def _run(self, pack: Pack) -> bool:
+        """Whether its slot has been lent: an electron of it has waited for a dispatch, which may need one."""
+        lent = False
+
+        def emit(facts: list[Fact]) -> None:
+            nonlocal lent
+            if not lent and any(isinstance(fact, LogGrew) and fact.waits_for for fact in facts):
+                lent = True
+                with self._adding:
+                    self._lent += 1
+                self._add_threads()
+            self._emit(facts)
+
+        try:
+            if self._bay.run(pack, emit):
+                self._emit([PackEnded(pack.pack_id)])
+        except Exception as error:  # the border of the thread
+            log.exception("pack %s could not be run", pack.pack_id)
+            text = f"the local executor could not run it: {error or type(error).__name__}"
+            self._emit(self._ledger.fail(pack.pack_id, Error(type(error).__name__, text, cause="executor")))
+        return lent

@@ -208,7 +208,8 @@ class PackEnded(Struct, tag="pack_ended"):
 
 
 class LogGrew(Struct, omit_defaults=True, tag="log"):
-    """What a running attempt has printed so far lies in these files (absolute paths under the log root)."""
+    """What a running attempt has printed so far lies in these files (absolute paths under the log root); how far it is, and
+    whether it waits for another dispatch."""
 
     dispatch_id: str
     node: int
@@ -220,6 +221,7 @@ class LogGrew(Struct, omit_defaults=True, tag="log"):
     progress: dict[str, Any] = {}  # bars and the last report, as in Outcome
     displays: str = ""  # file
     displays_size: int = 0
+    waits_for: str = ""  # the dispatch that the electron has sent and waits for
 
 
 class ExecutorState(Struct, omit_defaults=True, tag="executor"):

@@ -46,6 +46,7 @@ def run_task(task: Task, pack: Pack, bench: Bench) -> Outcome:
         record=bench.record_for(task, pack),
         note=bench.page.note,
         leave=bench.page.leave,
+        wait=bench.page.wait_for,
     )
     context.enter(electron, everywhere=True)
     try:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,8 @@ class ElectronContext:
     last_report: dict[str, Any] = field(default_factory=dict, repr=False)
     left: Any = field(default=None, repr=False)  # what it hands out if it does not come to its end
     leave: Callable[[int], None] | None = field(default=None, repr=False)  # see Page.leave
+    wait: Callable[[str], None] | None = field(default=None, repr=False)  # see Page.wait_for
+    _waits: list[str] = field(default_factory=list, repr=False)
     _noted: float = field(default=0.0, repr=False)
     _notes_left: float = field(default=_NOTES_AT_ONCE, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -68,6 +71,23 @@ class ElectronContext:
         folder = Path(self.work_root) / self.dispatch_id / name
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return folder
+
+    @contextmanager
+    def waiting_for(self, dispatch_id: str) -> Iterator[None]:
+        """Meanwhile others may have the electron's place: what it waits for may need it. Any thread of the electron may wait."""
+        with self._lock:
+            self._waits.append(dispatch_id)
+            self._tell_waits()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waits.remove(dispatch_id)
+                self._tell_waits()
+
+    def _tell_waits(self) -> None:
+        if self.wait is not None:
+            self.wait(self._waits[-1] if self._waits else "")
 
     @property
     def dropped_reports(self) -> int:

@@ -18,7 +18,8 @@ SIZE = 8192
 _NOW = struct.Struct("<qdq")  # number of the task or -1, monotonic start, the number again
 _DROPPED = struct.Struct("<qq")  # bytes cut off live logs by the pool, where holes cannot be punched
 _NOTE = struct.Struct("<qqI")  # how often a note was written, number of its task, length of its JSON
-_AT_NOW, _AT_LEAVES, _AT_DROPPED, _AT_NOTE = 0, 32, 64, 128
+_WAITS = 36  # bytes of a dispatch's id
+_AT_NOW, _AT_LEAVES, _AT_DROPPED, _AT_WAITS, _AT_NOTE = 0, 32, 64, 88, 128
 _AT_TEXT = _AT_NOTE + _NOTE.size
 NOTE_LIMIT = SIZE - _AT_TEXT
 #: what the running electron leaves when it is stopped: nothing; something; it is about to store that
@@ -56,6 +57,7 @@ class Page:
             self._told = False
             _NOTE.pack_into(self._map, _AT_NOTE, self._notes, -1, 0)
         self._map[_AT_LEAVES] = NOTHING
+        self.wait_for("")
         _NOW.pack_into(self._map, _AT_NOW, number, monotonic, number)
 
     def idle(self) -> None:
@@ -75,7 +77,15 @@ class Page:
         """Tell the pool that the electron hands something out if it is told to stop, or that it is doing so."""
         self._map[_AT_LEAVES] = stage
 
+    def wait_for(self, dispatch_id: str) -> None:
+        """Tell the pool that the electron waits for a dispatch, or for none any more."""
+        self._map[_AT_WAITS : _AT_WAITS + _WAITS] = dispatch_id.encode()[:_WAITS].ljust(_WAITS, b"\0")
+
     # read by the pool
+
+    def waits_for(self) -> str:
+        """The dispatch for which the electron waits at this moment, or ""."""
+        return self._map[_AT_WAITS : _AT_WAITS + _WAITS].rstrip(b"\0").decode("ascii", "replace")
 
     def leaves(self) -> int:
         """NOTHING, SOMETHING or STORING."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import processes
-from ..model.work import Attempt, Fact, Outcome, Pack
+from ..model.work import Attempt, Fact, LogGrew, Outcome, Pack
 from .budget import Budget
 from .capture import load_fallocate
 from .feeder import Emit, Feed
@@ -66,6 +66,7 @@ class RunnerPool:
         self._idle: dict[str, list[RunnerProcess]] = defaultdict(list)
         self._spares: deque[RunnerProcess] = deque()
         self._busy: set[RunnerProcess] = set()
+        self._lent: set[str] = set()  # packs whose slots others may have
         self._feeds: dict[str, Feed] = {}
         self._spools: dict[str, list[str]] = defaultdict(list)  # by root
         self._count = self._packs = self._deaths = 0
@@ -86,16 +87,19 @@ class RunnerPool:
     def run_pack(self, pack: Pack, emit: Emit) -> None:
         """Run the tasks of a pack one after another; returns when each has had its outcome or was returned.
 
-        ``emit`` gets lists of facts: Began, Outcome, Returned and LogGrew of this pack, from this thread.
+        ``emit`` gets lists of facts: Began, Outcome, Returned and LogGrew of this pack, from this thread. A pack with an electron that
+        waits for a dispatch (``LogGrew.waits_for``) has lent its slot, until it is over: what is waited for may need it.
         """
 
         def heard(facts: list[Fact]) -> None:
             for fact in facts:
-                if isinstance(fact, Outcome) and fact.imported:
+                if isinstance(fact, Outcome) and fact.imported and self._learns:
                     self._learn(fact.imported)
+                elif isinstance(fact, LogGrew) and fact.waits_for:
+                    self._lend(pack.pack_id)
             emit(facts)
 
-        feed = Feed(pack, heard if self._learns else emit, self._budget, self._fallocate)
+        feed = Feed(pack, heard, self._budget, self._fallocate)
         with self._changed:
             if self._closed:
                 raise RuntimeError("the pool is closed")
@@ -114,6 +118,12 @@ class RunnerPool:
         finally:
             with self._changed:
                 del self._feeds[pack.pack_id]
+                self._lent.discard(pack.pack_id)
+
+    def _lend(self, pack_id: str) -> None:
+        with self._changed:
+            self._lent.add(pack_id)
+            self._changed.notify_all()
 
     def resize(self, slots: int) -> None:
         """Have another number of slots from now on. What runs goes on; fewer slots count as soon as electrons end."""
@@ -197,7 +207,7 @@ class RunnerPool:
         ``apart``: one that has imported nothing, since packages of its own are installed for it.
         """
         with self._changed:
-            self._changed.wait_for(lambda: len(self._busy) < self.slots)
+            self._changed.wait_for(lambda: len(self._busy) - len(self._lent) < self.slots)
             process = self._add(self._fresh) if apart else self._choose(root_id)
             process.root = root_id
             self._busy.add(process)

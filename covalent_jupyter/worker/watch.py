@@ -18,6 +18,7 @@ _MEMORY_EVERY = 0.1  # seconds
 _MEMORY_SELDOM = 1.0  # seconds, while electrons are short: what they leave behind grows slowly
 _TRIM_EVERY = 0.1
 _LOG_EVERY = 0.25
+_WAITS_EVERY = 5.0  # that an electron waits is told again: a service that has come back does not know it
 
 
 class Watch:
@@ -31,6 +32,7 @@ class Watch:
         self._memory_at = self._trim_at = self._log_at = 0.0
         self._shown: tuple[int, int, int, int] = (-1, 0, 0, 0)  # number of the task, sizes
         self._noted = 0
+        self._waits, self._waits_at = "", 0.0
 
     def excess(self, task: Task, elapsed: float, now: float) -> Error | None:
         """The limit that the electron has passed."""
@@ -53,7 +55,7 @@ class Watch:
         return verdict.over_share(task, excess) if excess is not None else None
 
     def logs(self, number: int, now: float) -> list[LogGrew]:
-        """That the running electron has printed, or made progress, since the last time; four times a second at most."""
+        """That the running electron has printed, made progress, or begun to wait, since the last time; four times a second at most."""
         if now - self._trim_at >= _TRIM_EVERY:
             self._trim_at = now
             self._trim()
@@ -64,9 +66,12 @@ class Watch:
         displays = live_path(self._process.live[0])
         seen = (number, sizes[0], sizes[1], _size(displays))
         self._noted, note = self._process.page.noted(self._noted, number)
-        if seen == before and not note:
+        waits = self._process.page.waits_for()
+        news = waits != self._waits or (waits and now - self._waits_at >= _WAITS_EVERY)
+        if seen == before and not note and not news:
             return []
-        self._log_at, self._shown = now, seen
+        self._log_at, self._shown, self._waits = now, seen, waits
+        self._waits_at = now if news else self._waits_at
         task = self._pack.tasks[number]
         out, err = (
             path if self._pack.log_root and size else "" for path, size in zip(self._process.live, sizes, strict=True)
@@ -74,7 +79,7 @@ class Watch:
         shown = displays if self._pack.log_root and seen[3] else ""
         return [
             LogGrew(
-                self._pack.dispatch_id, task.node, task.attempt, out, err, sizes[0], sizes[1], note, shown, seen[3]
+                self._pack.dispatch_id, task.node, task.attempt, out, err, sizes[0], sizes[1], note, shown, seen[3], waits
             )
         ]  # fmt: skip
 

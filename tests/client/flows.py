@@ -189,9 +189,6 @@ def value_of(found: Any) -> Any:
 
 @ct.electron
 def waits_inside(x: int) -> Any:
-    from covalent_jupyter.client import waiting
-
-    waiting.PATIENCE = 0.1
     return ct.dispatch_sync(one)(x, b=1).value
 
 

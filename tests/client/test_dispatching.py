@@ -233,16 +233,42 @@ def test_where_nothing_runs_it_says_why(tmp_path: Path, capsys: pytest.CaptureFi
     assert second.value(60) == first.value(60) == str(tmp_path / "gate")
 
 
-def test_electrons_that_wait_for_dispatches_in_all_places_say_so() -> None:
-    assert ct.dispatch(flows.waiting_inside)(1).value(60) == [1]
-    handle = ct.dispatch(flows.waiting_inside)(2 * (os.cpu_count() or 1))
-    try:
-        end = time.monotonic() + 60
-        while "this electron keeps its place while it waits for dispatch" not in (said := ct.get_result(handle).logs()):
-            assert time.monotonic() < end
-        assert "is busy with other dispatches" in said and "ct.electron(ct.lattice(f))" in said
-    finally:
-        handle.cancel()
+def test_electrons_that_wait_for_dispatches_in_all_places_leave_them_their_place() -> None:
+    count = 4 * (os.cpu_count() or 1) + 1
+    assert ct.dispatch(flows.waiting_inside)(count).value(120) == [1 + i for i in range(count)]
+
+
+def test_an_electron_that_waits_for_what_does_not_begin_says_so(tmp_path: Path) -> None:
+    """Its own place is no help to what needs another executor's."""
+
+    @ct.electron(executor=ct.executor.LocalExecutor(max_workers=1))
+    def until(gate: str) -> str:
+        while not Path(gate).exists():
+            time.sleep(0.005)
+        return gate
+
+    @ct.lattice
+    def blocked(gate: str) -> str:
+        return until(gate)
+
+    @ct.electron
+    def waits(gate: str) -> str:
+        from covalent_jupyter.client import waiting
+
+        waiting.PATIENCE = 0.1
+        return str(ct.dispatch_sync(blocked)(gate).value)
+
+    gate = str(tmp_path / "gate")
+    first = ct.dispatch(blocked)(gate)
+    while first.electrons[0].status != "RUNNING":
+        time.sleep(0.01)
+    handle = ct.dispatch(ct.lattice(waits))(gate)
+    end = time.monotonic() + 60
+    while "this electron waits for dispatch" not in (said := ct.get_result(handle).logs()):
+        assert time.monotonic() < end
+    assert "and it waits: executor 'local' is busy with other dispatches: 1 place, all taken" in said
+    Path(gate).touch()
+    assert handle.value(60) == first.value(60) == gate
 
 
 def test_cancel_says_what_it_did(tmp_path: Path) -> None:
