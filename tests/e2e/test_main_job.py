@@ -146,7 +146,7 @@ def server(place: Path) -> Iterator[Server]:
         yield found
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(90)
 
 
 def test_the_main_job(server: Server, place: Path) -> None:

@@ -65,7 +65,7 @@ def store_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jp_environ: None)
     folder = tmp_path / "store"
     monkeypatch.delenv("COVALENT_STORE_DIR", raising=False)
     yield folder
-    launch.stop(folder)
+    launch.stop(folder, 60)
 
 
 @pytest.fixture

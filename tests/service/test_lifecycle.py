@@ -47,10 +47,10 @@ def test_start_find_stop(store_dir: Path) -> None:
     assert connection.token not in (store_dir / "service.log").read_text()
     arguments = Path(f"/proc/{connection.pid}/cmdline").read_bytes()
     assert connection.token.encode() not in arguments
-    assert launch.stop(store_dir)
+    assert launch.stop(store_dir, 60)
     assert not file.exists()
     assert launch.find(store_dir) is None
-    assert not launch.stop(store_dir)
+    assert not launch.stop(store_dir, 60)
 
 
 def test_many_starters_give_one_service(store_dir: Path) -> None:
@@ -194,7 +194,7 @@ def test_from_another_machine_the_answer_names_the_first(store_dir: Path) -> Non
         launch.ensure_running(store_dir)
     assert connection.token not in (store_dir / "service.log").read_text()
     write_connection(store_dir, connection)
-    launch.stop(store_dir)
+    launch.stop(store_dir, 60)
     write_connection(store_dir, msgspec.structs.replace(connection, host="elsewhere", boot_id="another"))
     assert launch.find(store_dir) is None  # nobody holds the store any more
     connection_file(store_dir).unlink()
