@@ -6,11 +6,18 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from .bytecode import compile_the_package
 
 # Electrons step back behind everything else of the machine, so by how much decides how long tests wait for them where it is busy.
 os.environ.setdefault("COVALENT_NICE", "1")
+
+# The same examples each time, however long the machine takes for one; others are tried with --hypothesis-profile=default.
+settings.register_profile(
+    "alike", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("alike")
 
 #: Files that take minutes begin first, so that none of them runs alone at the end.
 LONG = (

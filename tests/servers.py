@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 
-def url_of(process: subprocess.Popen[bytes], runtime: Path, log: Path, patience: float = 60.0) -> str:
-    """Address of a Jupyter server, once it can be asked: it writes the file that names its port before it listens there."""
+def url_of(process: subprocess.Popen[bytes], runtime: Path, log: Path, patience: float = 120.0) -> str:
+    """Address of a Jupyter server that was started with ``--port=0``, once it can be asked: it writes the file that names its
+    port before it listens there."""
     file = runtime / f"jpserver-{process.pid}.json"
     end = time.monotonic() + patience
     while True:

@@ -74,8 +74,10 @@ def outputs(rest: Rest, dispatch_id: str, *, redraw: bool = True) -> Iterator[Ou
         elif time.monotonic() - asked < 0.02:
             time.sleep(0.05)
     # what was recorded at the end may be shorter than what was printed, so that places in it are others
-    yield from _rest_of(given, list(_recorded(rest, dispatch_id)), redraw)
-    last = _seen(rest.electron(dispatch_id, 0).get("progress") or {}, drawn)
+    recorded, electron = list(_recorded(rest, dispatch_id)), rest.electron(dispatch_id, 0)
+    yield from _rest_of(given, recorded, redraw)
+    drawn = drawn or (not told and _drawn_over(electron, recorded))
+    last = _seen(electron.get("progress") or {}, drawn)
     if last and last != told:
         yield Moved(last)
     if not row.status.ended:
@@ -86,6 +88,16 @@ def outputs(rest: Rest, dispatch_id: str, *, redraw: bool = True) -> Iterator[Ou
 def _seen(advance: Advance, drawn: bool) -> Advance:
     """What is not printed anyway."""
     return {key: advance[key] for key in ("report",) if key in advance} if drawn else advance
+
+
+def _drawn_over(electron: dict[str, Any], recorded: list[Output]) -> bool:
+    """Whether less was recorded than was printed: of a cell that ended soon nobody has seen how it drew its bars."""
+    for name in ("stdout", "stderr"):
+        _, size, _, dropped, *_ = electron[name]
+        kept = sum(len(o["text"].encode("utf-8", "replace")) for o in recorded if o.get("name") == name)
+        if kept < size - dropped:
+            return True
+    return False
 
 
 def _recorded(rest: Rest, dispatch_id: str) -> Iterator[Output]:

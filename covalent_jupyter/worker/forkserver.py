@@ -230,6 +230,8 @@ def main(arguments: list[str]) -> NoReturn:
     gc.freeze()
     server = _Forkserver(sock, lifeline)
     server.send({"op": "ready", "refused": refused, "threaded": threaded})
+    if threaded:  # what were forked here would miss these threads: the owner starts another one without them
+        server.leave()
     server.serve()
 
 

@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,8 +14,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
+
+from ..servers import url_of
 
 START_SECONDS = 240.0  # on a busy machine
 
@@ -43,13 +45,13 @@ class Lab:
         self.log = folder / "lab.log"
         self.token = secrets.token_hex(16)
         self.leave: list[Callable[[], None]] = []  # what closes the pages that are open on it
-        self.port = free_port()
+        self.url = ""  # once it answers
         self.env = environment(folder)
         self.root.mkdir(parents=True)
         write_settings(folder / "settings", theme)
         command = [
             sys.executable, "-m", application, "--no-browser", "--allow-root", "--ip=127.0.0.1",
-            f"--port={self.port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={self.token}",
+            "--port=0", f"--IdentityProvider.token={self.token}",
             f"--ServerApp.root_dir={self.root}", f"--ServerApp.base_url={prefix}/", *options,
         ]  # fmt: skip
         with self.log.open("wb") as log:
@@ -65,12 +67,10 @@ class Lab:
     def __exit__(self, *exception: object) -> None:
         self.stop()
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}{self.prefix}"
-
     def wait(self) -> Lab:
         """Until it answers."""
+        port = urlsplit(url_of(self.process, self.runtime, self.log, START_SECONDS)).port
+        self.url = f"http://127.0.0.1:{port}{self.prefix}"
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -84,7 +84,7 @@ class Lab:
     def get(self, path: str) -> object:
         """The JSON at ``path`` of the server."""
         request = urllib.request.Request(f"{self.url}/{path}", headers={"Authorization": f"token {self.token}"})
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
     def post(self, path: str, body: object = None) -> object:
@@ -92,7 +92,7 @@ class Lab:
         headers = {"Authorization": f"token {self.token}", "Content-Type": "application/json"}
         data = json.dumps(body or {}).encode()
         request = urllib.request.Request(f"{self.url}/{path}", data=data, headers=headers, method="POST")
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
     def notebook(self, name: str, *cells: str) -> str:
@@ -159,10 +159,3 @@ def write_settings(folder: Path, theme: str) -> None:
     (apputils / "themes.jupyterlab-settings").write_text(json.dumps({"theme": theme}))
     quiet = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": False}
     (apputils / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
+import time
+import urllib.error
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import ConsoleMessage, Error, Locator, Page, Request, expect
 
@@ -67,6 +71,20 @@ class LabPage:
     def wait_for_lab(self) -> None:
         self.page.locator("#jupyterlab-splash").wait_for(state="detached")
         self.page.locator("#jp-main-dock-panel").wait_for()
+
+    def saved(self, *words: str, tabs: tuple[str, ...] = ()) -> None:
+        """Until the layout that Lab keeps has these words and tabs: it saves it a while after a change, and tells nobody."""
+        deadline = time.monotonic() + PATIENCE / 1000
+        while True:
+            try:
+                found: dict[str, Any] = self.lab.get(f"lab/api/workspaces/{self.workspace}")["data"]  # type: ignore[index]
+            except urllib.error.HTTPError:  # nothing was saved yet
+                found = {}
+            text, shown = json.dumps(found), json.dumps(found.get("layout-restorer:data"))
+            if all(word in text for word in words) and all(tab in shown for tab in tabs):
+                return
+            assert time.monotonic() < deadline, found
+            self.page.wait_for_timeout(100)
 
     def reload(self) -> None:
         self.page.reload()

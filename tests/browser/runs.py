@@ -15,7 +15,7 @@ from playwright.sync_api import Locator, expect
 from .lab import Lab
 from .page import LabPage
 
-STARTED = 120_000  # ms: the first dispatch starts service, host and cluster
+STARTED = 180_000  # ms: the first dispatch starts service, host and cluster
 
 LATTICES = r"""
 import sys, time, pathlib
@@ -169,7 +169,7 @@ class Runs:
         request = urllib.request.Request(
             f"{self.lab.url}/covalent/{path}", method=method, headers={"Authorization": f"token {self.lab.token}"}
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
 

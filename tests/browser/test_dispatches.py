@@ -67,7 +67,7 @@ ct.dispatch(patient)()
 None
 """
 
-STARTED = 90_000  # ms: the first dispatch starts service, host and cluster
+STARTED = 180_000  # ms: the first dispatch starts service, host and cluster
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_cancel_stops_what_runs(lab: Lab, browse: Browse) -> None:
     expect(row.get_by_role("progressbar")).to_have_attribute("aria-valuenow", "2")
     row.hover()
     row.get_by_role("button", name="Cancel").click()
-    expect(row).to_have_attribute("data-status", "CANCELLED", timeout=30_000)
+    expect(row).to_have_attribute("data-status", "CANCELLED", timeout=90_000)
     expect(figures(row)).to_contain_text("cancelled after 2")
     expect(row.get_by_role("button", name="Cancel")).to_have_count(0)
 
@@ -158,6 +158,6 @@ def test_how_it_looks(theme: str, browse: Browse, tmp_path: Path) -> None:
         page.shot(f"dispatches-{theme.lower()}")
         assert page.barriers(PANEL) == []
         (lab.root / "go").touch()
-        expect(page.row("patient")).to_have_attribute("data-status", "COMPLETED", timeout=30_000)
+        expect(page.row("patient")).to_have_attribute("data-status", "COMPLETED", timeout=90_000)
     finally:
         lab.stop()

@@ -16,7 +16,7 @@ Browse = Callable[..., LabPage]
 
 pytestmark = pytest.mark.timeout(400)
 
-STARTED = 120_000  # ms: the first dispatch starts service, host and runner
+STARTED = 180_000  # ms: the first dispatch starts service, host and runner
 
 DEFINE = """
 import os, time

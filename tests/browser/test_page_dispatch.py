@@ -85,7 +85,7 @@ def test_a_run_is_followed_through_a_reload_to_its_end(lab: Lab, runs: Runs, bro
     expect(view.get_by_role("log")).to_contain_text("waiting", timeout=60_000)
     expect(page.page.locator(".lm-TabBar-tab.lm-mod-current", has_text="patient")).to_be_visible()
     page.page.wait_for_function("!location.search.includes('covalent')")
-    page.page.wait_for_timeout(2_000)  # Lab saves its layout a while after a change, and tells nobody
+    page.saved('"tab": "logs"', tabs=(dispatch,))
     page.reload()
     expect(view.get_by_role("tab", name="Logs")).to_have_attribute("aria-selected", "true", timeout=60_000)
     expect(view.get_by_role("log")).to_contain_text("waiting", timeout=60_000)
@@ -205,7 +205,7 @@ def test_tabs_keep_their_names_through_a_reload(lab: Lab, runs: Runs, browse: Br
     page.page.locator(f"[data-run='{second}']").get_by_role("button", name="experiment", exact=True).click()
     for name in names:
         expect(tabs.filter(has_text=name)).to_be_visible(timeout=60_000)
-    page.page.wait_for_timeout(1500)  # Lab saves its layout with a delay
+    page.saved(*names, tabs=(first, second))
     page.reload()
     for name in names:  # the first two are not looked at
         expect(tabs.filter(has_text=name)).to_be_visible(timeout=60_000)

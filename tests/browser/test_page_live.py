@@ -16,8 +16,8 @@ Browse = Callable[..., LabPage]
 
 pytestmark = pytest.mark.timeout(400)
 
-STARTED = 120_000  # ms: the first dispatch starts service, host and runner
-SOON = 60_000
+STARTED = 180_000  # ms: the first dispatch starts service, host and runner
+SOON = 90_000
 
 DEFINE = """
 import os, time

@@ -38,7 +38,7 @@ def test_without_the_server_extension_the_panel_says_what_to_run(
         page = browse(lab.wait())
         page.open()
         page.open_panel()
-        expect(page.panel).to_contain_text("jupyter server extension enable covalent_jupyter", timeout=20_000)
+        expect(page.panel).to_contain_text("jupyter server extension enable covalent_jupyter", timeout=90_000)
         expect(page.health).to_have_text("server extension missing")
         page.shot("missing-light")
     finally:

@@ -18,7 +18,7 @@ Browse = Callable[..., LabPage]
 pytestmark = pytest.mark.timeout(600)
 
 STARTED = 180_000  # ms: the first dispatch starts service, host and cluster, on a busy machine
-SOON = 60_000
+SOON = 90_000
 
 GOES_ON = """
 import pathlib

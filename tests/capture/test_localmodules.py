@@ -131,6 +131,9 @@ def test_a_constant_that_differs_from_its_file_is_named(project: Callable[..., A
 
 
 def test_nothing_reached_costs_nothing() -> None:
-    start = time.process_time()
-    assert snapshot("numpy", "os", "__main__", "", "no.such.module").files == {}
-    assert time.process_time() - start < 0.05
+    spent = []
+    for _ in range(3):
+        start = time.process_time()
+        assert snapshot("numpy", "os", "__main__", "", "no.such.module").files == {}
+        spent.append(time.process_time() - start)
+    assert min(spent) < 0.05  # a collection of garbage comes once

@@ -194,7 +194,7 @@ def test_logs_follow_until_the_end(run: Any, tmp_path: Path) -> None:
 def test_cancel_redispatch_delete(run: Any, tmp_path: Path) -> None:
     held = ct.dispatch(flows.gated)(str(tmp_path / "never"), 1)
     assert run("cancel", held[:8], "--json").data["dispatch_id"] == held
-    assert held.wait(30) == "CANCELLED"
+    assert held.wait(60) == "CANCELLED"
     assert "Nothing to cancel" in run("cancel", held).out
     done = ct.dispatch(flows.sums)(1)
     done.wait(60)
@@ -320,6 +320,7 @@ def test_the_demo_without_sklearn(run: Any, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_as_a_program() -> None:
+    ct.dispatch(flows.one)(1).wait(60)
     command = [sys.executable, "-m", "covalent_jupyter.cli"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
     done = subprocess.run([*command, "list"], capture_output=True, text=True, env=environment, timeout=60)

@@ -34,4 +34,4 @@ def jupyter_server(store: Path, tmp_path: Path) -> Iterator[tuple[str, str]]:
         yield url_of(process, Path(os.environ["JUPYTER_RUNTIME_DIR"]), tmp_path / "server.log"), token
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(90)

@@ -158,7 +158,7 @@ def test_a_wait_ends_after_its_timeout(tmp_path: Path) -> None:
         handle.value(0.2)
     with pytest.raises(ct.NotFinished):
         ct.get_result(handle, wait=True, timeout=0.1)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 50
     assert ct.get_result(handle, status_only=True)["id"] == handle
     (tmp_path / "gate").touch()
     assert handle.value(60) == [5, 6]
@@ -345,10 +345,11 @@ def test_ids_by_their_beginning() -> None:
 
 
 SCRIPT = """
+import signal
 import sys
-import threading
 import covalent_jupyter as ct
 from tests.client import flows
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where these tests run in the background of a shell
 handle = ct.dispatch(flows.gated)(sys.argv[1], 1)
 print(handle, flush=True)
 handle.wait()
@@ -363,9 +364,10 @@ def test_ctrl_c_stops_the_waiting_only(tmp_path: Path) -> None:
     ) as process:  # fmt: skip
         assert process.stdout is not None
         dispatch_id = process.stdout.readline().strip()
-        time.sleep(0.2)  # it waits in its long poll now
+        while b"covalent_requests_open 0\n" in connect().request("GET", "metrics").data:
+            time.sleep(0.01)  # until it waits in its long poll
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=90)
     assert "KeyboardInterrupt" in errors and "http/client.py" not in errors
     assert f'Cancel it with ct.cancel("{dispatch_id}")' in errors
     assert not ct.get_result(dispatch_id).status.ended

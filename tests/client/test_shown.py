@@ -90,9 +90,9 @@ def test_a_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_interrupted_wait_leaves_the_line_and_says_that_the_dispatch_runs_on() -> None:
     seen = in_a_terminal(
         "import os, signal, threading, time\nimport covalent_jupyter as ct\nfrom tests.client import flows\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def stop():\n"
-        "    rest = ct.dispatches(limit=1, pandas=False)\n"
-        "    while not rest or rest[0]['status'] != 'RUNNING': rest = ct.dispatches(limit=1, pandas=False)\n"
+        "    while not ct.dispatches(limit=1, name='sleeps', status='RUNNING', pandas=False): time.sleep(0.05)\n"
         "    time.sleep(0.5)\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "threading.Thread(target=stop, daemon=True).start()\n"

@@ -35,6 +35,6 @@ def world(folder: Path, executor: str = "local") -> Iterator[Path]:
         yield settings().store_dir
     finally:
         connect().disconnect()
-        launch.stop(settings().store_dir, reason="the tests are over")
+        launch.stop(settings().store_dir, 60, reason="the tests are over")
         patch.undo()
         config.reload_config()

@@ -687,7 +687,7 @@ async def test_values_that_are_not_kept_go_and_reuse_does_without_them(service: 
     await play(service, large)
     rows = store.electrons(dispatch_id)[0]
     files = [blob_path(store.blob_root, r.output.digest) for r in rows]  # type: ignore[union-attr]
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while files[0].exists() or files[1].exists():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
@@ -703,7 +703,7 @@ async def test_a_value_that_is_gone_is_computed_again_where_it_is_needed(service
     dispatch_id, _ = await service[0].submit(submitted, small)
     await play(service, large)
     rows = store.electrons(dispatch_id)[0]
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while blob_path(store.blob_root, rows[1].output.digest).exists():  # type: ignore[union-attr]
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)

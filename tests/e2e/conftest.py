@@ -39,8 +39,8 @@ def stop_everything(store: Path) -> None:
     """Ends the service, and its executor hosts with whatever a failed test left running there."""
     connection = launch.find(store)
     if connection is not None:
-        launch.call(connection, "POST", "shutdown", {"reason": "the tests are over", "stop_hosts": True}, timeout=30)
-        launch.stop(store)
+        launch.call(connection, "POST", "shutdown", {"reason": "the tests are over", "stop_hosts": True}, timeout=60)
+        launch.stop(store, 60)
 
 
 @pytest.fixture(params=["local", "dask"])

@@ -25,7 +25,7 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_script_for_covalent(script: Path, shim: Path, place: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, script], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(shim)}, capture_output=True,
-        text=True, timeout=150,
+        text=True, timeout=280,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
 

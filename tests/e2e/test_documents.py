@@ -55,7 +55,7 @@ def test_the_examples_of_a_page_run(page: str, place: Path, tmp_path: Path) -> N
     script = tmp_path / f"{page}.py"
     script.write_text(script_of((DOCS / f"{page}.md").read_text()))
     done = subprocess.run(
-        [sys.executable, script.name], cwd=tmp_path, env=dict(os.environ), capture_output=True, text=True, timeout=100
+        [sys.executable, script.name], cwd=tmp_path, env=dict(os.environ), capture_output=True, text=True, timeout=280
     )
     assert done.returncode == 0, f"{page}.md: {done.stdout[-2000:]}\n{done.stderr[-4000:]}"
 

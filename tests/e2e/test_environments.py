@@ -60,7 +60,7 @@ def dispatch_from(python: Path, folder: Path) -> str:
     script.write_text(SCRIPT.replace("FOLDER", repr(str(folder))))
     (folder / "only_here.py").write_text("value = 42\n")
     done = subprocess.run(
-        [python, script], cwd=folder, env={**os.environ, "KIND": "mine"}, capture_output=True, text=True, timeout=100
+        [python, script], cwd=folder, env={**os.environ, "KIND": "mine"}, capture_output=True, text=True, timeout=250
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.split()[-1]
@@ -68,7 +68,7 @@ def dispatch_from(python: Path, folder: Path) -> str:
 
 def environment(folder: Path, python: str) -> Path:
     """A new virtual environment; its interpreter."""
-    subprocess.run([python, "-m", "venv", folder], check=True, capture_output=True, timeout=60)
+    subprocess.run([python, "-m", "venv", folder], check=True, capture_output=True, timeout=250)
     return folder / "bin" / "python"
 
 
@@ -162,6 +162,6 @@ def test_tables_are_read_under_another_python(place: Path, tmp_path: Path, anoth
     result = ct.dispatch_sync(ct.lattice(lambda: tables()))()
     script = tmp_path / "read.py"
     script.write_text(READER)
-    done = subprocess.run([another, script, result.dispatch_id], capture_output=True, text=True, timeout=100)
+    done = subprocess.run([another, script, result.dispatch_id], capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[-2] == "9 [True, True]"

@@ -62,7 +62,7 @@ print(ct.dispatch(tune)(1, [0.01, 0.1, 1.0, 10.0, 100.0, 1000.0]), flush=True)
 FETCH = """
 import sys
 import covalent_jupyter as ct
-best, scores = ct.get_result(sys.argv[1], wait=True, timeout=90).value
+best, scores = ct.get_result(sys.argv[1], wait=True, timeout=200).value
 assert len(scores) == 6 and best == max(scores, key=scores.get) and scores[best] > 0.6, scores
 print("fetched", best)
 """
@@ -71,7 +71,7 @@ print("fetched", best)
 def python(code: str, *args: str) -> str:
     """Runs code in a process of its own: a kernel that is shut down afterwards."""
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), *args], capture_output=True, text=True, timeout=110, check=False
+        [sys.executable, "-c", textwrap.dedent(code), *args], capture_output=True, text=True, timeout=250, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip().splitlines()[-1]
@@ -171,5 +171,5 @@ def test_no_process_is_left_behind(place: Path, which: str) -> None:
         host.kill()
     else:
         ct.covalent_stop()  # the host had nothing to do, so it goes too
-    _, alive = psutil.wait_procs(family, timeout=15)
+    _, alive = psutil.wait_procs(family, timeout=60)
     assert not alive, alive

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,8 @@ import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 
 from covalent_jupyter import launch
+
+from ..servers import url_of
 
 CELLS = [
     "import covalent_jupyter as ct",
@@ -69,8 +70,8 @@ def compare(kinds):
 class Server:
     """A Jupyter server with our extension, and the kernels in it."""
 
-    def __init__(self, port: int, runtime: Path) -> None:
-        self.url = f"http://127.0.0.1:{port}/"
+    def __init__(self, url: str, runtime: Path) -> None:
+        self.url = url
         self.runtime = runtime
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
@@ -126,14 +127,11 @@ def wait_for(what: Callable[[], Any], seconds: float = 180.0) -> Any:
 
 @pytest.fixture
 def server(place: Path) -> Iterator[Server]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     command = [
         "-m",
         "jupyter",
         "server",
-        f"--port={port}",
+        "--port=0",
         "--IdentityProvider.token=of-the-test",
         "--no-browser",
         "--allow-root",
@@ -141,13 +139,14 @@ def server(place: Path) -> Iterator[Server]:
     log = place.parent / "jupyter.log"
     with open(log, "wb") as out:
         process = subprocess.Popen([sys.executable, *command], stdout=out, stderr=out, cwd=place.parent)
-    found = Server(port, Path(os.environ["JUPYTER_RUNTIME_DIR"]))
+    runtime = Path(os.environ["JUPYTER_RUNTIME_DIR"])
     try:
+        found = Server(url_of(process, runtime, log), runtime)
         wait_for(lambda: found.ask("GET", "api/status"))
         yield found
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(90)
 
 
 def test_the_main_job(server: Server, place: Path) -> None:

@@ -54,7 +54,7 @@ class Cluster:
             "--scheduler-file",
             str(file),
         )
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while time.monotonic() < end:
             try:
                 self.address = json.loads(file.read_text())["address"]

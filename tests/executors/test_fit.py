@@ -57,7 +57,7 @@ async def refused(service: Service, cluster: Cluster) -> str:
     await service.host()
     pack = work.pack(add, (1, 2))
     service.run(pack)
-    outcome = (await service.done(pack, timeout=60.0))[0]
+    outcome = (await service.done(pack, timeout=150.0))[0]
     assert outcome.status == "failed" and outcome.error is not None and outcome.error.cause == "executor"
     assert last_state(service).state == "failed"
     return outcome.error.message

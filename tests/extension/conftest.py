@@ -65,7 +65,7 @@ def store_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jp_environ: None)
     folder = tmp_path / "store"
     monkeypatch.delenv("COVALENT_STORE_DIR", raising=False)
     yield folder
-    launch.stop(folder)
+    launch.stop(folder, 60)
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def fetch(jp_fetch: Any, jp_asyncio_loop: Any) -> Fetch:  # noqa: F811
 
     def ask(path: str, **options: Any) -> Answer:
         options.setdefault("raise_error", False)
-        options.setdefault("request_timeout", 30)
+        options.setdefault("request_timeout", 90)
         asyncio.set_event_loop(jp_asyncio_loop)  # tornado's client asks for it before the loop runs
         response: HTTPResponse = jp_asyncio_loop.run_until_complete(jp_fetch("covalent", *path.split("/"), **options))
         return Answer(response.code, response.headers, response.body)

@@ -43,7 +43,7 @@ async def ask(said: bytes, on_body: Callable[[bytes], Awaitable[None]]) -> list[
         exchange = Exchange(on_body)
         await exchange.open(there, "GET", "health", HTTPHeaders())
         try:
-            await asyncio.wait_for(exchange.answer(lambda status, _: statuses.append(status)), 10)
+            await asyncio.wait_for(exchange.answer(lambda status, _: statuses.append(status)), 60)
         finally:
             exchange.close()
     return statuses
@@ -95,10 +95,10 @@ async def test_a_client_that_goes_early_leaves_no_traceback_in_the_log(caplog: p
     async with service(ANSWER) as there:
         exchange = Arrived(keep)
         await exchange.open(there, "GET", "health", HTTPHeaders())
-        await asyncio.wait_for(exchange.arrived.wait(), 10)
+        await asyncio.wait_for(exchange.arrived.wait(), 60)
         await asyncio.sleep(0)
         exchange.close()
         assert exchange._reading is not None
         with contextlib.suppress(StreamClosedError, asyncio.CancelledError):
-            await asyncio.wait_for(asyncio.shield(exchange._reading), 10)
+            await asyncio.wait_for(asyncio.shield(exchange._reading), 60)
     assert body == [] and [record.message for record in caplog.records if record.levelname == "ERROR"] == []

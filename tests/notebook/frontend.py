@@ -18,7 +18,6 @@ class FrontEnd:
     def __init__(self, cwd: str) -> None:
         self.manager, self.client = start_new_kernel(cwd=cwd)
         self.messages: list[dict[str, Any]] = []
-        self.times: list[float] = []
         self._asked = 0
 
     def close(self) -> None:
@@ -46,7 +45,6 @@ class FrontEnd:
             except queue.Empty:
                 raise AssertionError(f"what was waited for did not come within {seconds} s") from None
             self.messages.append(message)
-            self.times.append(time.monotonic())
             if wanted(message):
                 return message
 

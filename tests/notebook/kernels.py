@@ -78,10 +78,13 @@ class Kernel:
         found = reply["content"]
         return [code[: found["cursor_start"]] + text + code[found["cursor_end"] :] for text in found["matches"]]
 
-    def interrupted(self, code: str) -> list[dict[str, Any]]:
+    def interrupted(self, code: str, waits: Callable[[], bool]) -> list[dict[str, Any]]:
         """Run a cell and press the stop button once it waits; its outputs."""
         cell = self.send(f"print('waiting', flush=True)\n{code}")
         self.until(lambda: any("waiting" in o.get("text", "") for o in self.outputs[cell]), "it did not begin")
+        deadline = time.monotonic() + SECONDS
+        while not waits():
+            assert time.monotonic() < deadline, "it does not wait"
         time.sleep(0.3)  # a person's
         self.manager.interrupt_kernel()
         return self.finished(cell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from .kernels import Kernel
@@ -86,26 +87,35 @@ def test_an_error_appears_below_the_cell_with_its_number_and_line(kernel: Kernel
 
 
 LOOP = """
-import time
+import os, time
 for step in {loop}:
-    time.sleep(0.05)
+    while step == 10 and not os.path.exists({gate!r}):
+        time.sleep(0.01)
     ct.report(loss=1 / (step + 1))"""
 
 
-def test_how_far_it_is_appears_below_the_cell(kernel: Kernel) -> None:
+def test_how_far_it_is_appears_below_the_cell(kernel: Kernel, tmp_path: Path) -> None:
     kernel.run("%load_ext covalent_jupyter\nimport covalent_jupyter as ct")
     for option in ("", "--wait"):
-        cell = kernel.send(f"%%dispatch {option}" + LOOP.format(loop='ct.progress(range(20), name="epoch")'))
+        gate = tmp_path / f"gate{option}"
+        loop = LOOP.format(loop='ct.progress(range(20), name="epoch")', gate=str(gate))
+        cell = kernel.send(f"%%dispatch {option}" + loop)
+        for far, what in (("10/20 50%", "nothing while it runs"), ("20/20 100%", "no end")):
+            kernel.until(lambda id=cell, far=far: any(far in t for t in plain_texts(kernel.outputs[id])), what)  # type: ignore[misc]
+            gate.touch()
         kernel.finished(cell)
-        kernel.until(lambda found=kernel.outputs[cell]: any("20/20 100%" in t for t in plain_texts(found)), "no end")  # type: ignore[misc]
         lines = [t for t in plain_texts(kernel.outputs[cell]) if "epoch " in t]
-        assert len(lines) > 3 and "loss=0.05" in lines[-1]
+        assert "loss=0.05" in lines[-1]
         assert len({o["transient"]["display_id"] for o in kernel.outputs[cell] if "epoch " in str(o.get("data"))}) == 1
 
 
-def test_of_bars_that_are_printed_nothing_is_said_twice(kernel: Kernel) -> None:
+def test_of_bars_that_are_printed_nothing_is_said_twice(kernel: Kernel, tmp_path: Path) -> None:
     kernel.run("%load_ext covalent_jupyter\nimport covalent_jupyter as ct\nfrom tqdm import tqdm")
-    outputs = kernel.run("%%dispatch --wait" + LOOP.format(loop="tqdm(range(20))"))
+    gate = tmp_path / "gate"
+    cell = kernel.send("%%dispatch --wait" + LOOP.format(loop="tqdm(range(20))", gate=str(gate)))
+    kernel.until(lambda: any("loss=" in t for t in plain_texts(kernel.outputs[cell])), "nothing while it runs")
+    gate.touch()
+    outputs = kernel.finished(cell)
     assert "20/20" in texts(outputs)
     shown = [t for t in plain_texts(outputs) if "loss=" in t]
     assert shown and not any("/20" in t for t in shown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -17,7 +18,7 @@ def shown(name: str, folder: Path) -> str:
     """Run a notebook; all that its cells print and give, as text."""
     notebook = nbformat.read(ROOT / f"{name}.ipynb", as_version=4)
     place = {"metadata": {"path": str(folder)}}
-    NotebookClient(notebook, timeout=120, kernel_name="python3", resources=place).execute()
+    NotebookClient(notebook, timeout=250, kernel_name="python3", resources=place).execute()
     parts = []
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
@@ -67,4 +68,4 @@ def test_sublattices_and_loops_on_results(tmp_path: Path) -> None:
 def test_executors(tmp_path: Path) -> None:
     text = shown("executors", tmp_path)
     assert "False - none of them is this kernel" in text and "['local', 'dask']" in text
-    assert "332833500" in text and "rested" in text and "took 0.2 s" in text
+    assert "332833500" in text and "rested" in text and re.search(r"took \d+\.\d s", text)

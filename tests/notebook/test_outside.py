@@ -11,8 +11,10 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
 import covalent_jupyter as ct
+from covalent_jupyter.client.rest import connect
 from covalent_jupyter.errors import InvalidRequest
 from covalent_jupyter.notebook.fetching import fetch
+from covalent_jupyter.notebook.following import Moved, outputs
 from covalent_jupyter.notebook.names import names_of
 from covalent_jupyter.notebook.touching import touched
 from covalent_jupyter.worker import cell as worker_cell
@@ -222,6 +224,17 @@ class TestCell:
         error, _ = shell.fails("%%dispatch --wait\nprint(undefined_name)")
         assert isinstance(error, NameError)
 
+    def test_a_bar_that_was_printed_is_not_told_a_second_time_where_nobody_saw_it_run(self, shell: Shell) -> None:
+        shell.run("%%dispatch -o run\nfrom tqdm import tqdm\nfor n in tqdm(range(5)):\n    ct.report(loss=n)")
+        assert shell["run"].wait(60) == "COMPLETED"
+        found = list(outputs(connect(), shell["run"]))
+        assert "5/5" in "".join(item["text"] for item in found if isinstance(item, dict))
+        assert [set(item.advance) for item in found if isinstance(item, Moved)] == [{"report"}]
+        shell.run("%%dispatch -o run\nprint('caf\u00e9')\nfor n in ct.progress(range(5)):\n    pass")
+        assert shell["run"].wait(60) == "COMPLETED"
+        (moved,) = [item for item in outputs(connect(), shell["run"]) if isinstance(item, Moved)]
+        assert moved.advance["done"] == moved.advance["total"] == 5
+
     def test_what_it_had_assigned_when_its_time_was_over_comes_back(self, shell: Shell) -> None:
         error, shown = shell.fails(
             "%%dispatch --wait --timeout 2.5\nimport time\nsteps = []\nwhile True:\n    steps.append(1)\n    time.sleep(0.01)"
@@ -259,7 +272,7 @@ class TestCell:
         error, shown = shell.fails("%covalent fetch run")
         assert isinstance(error, ct.ElectronCrashed) and told in shown
         stubborn = (
-            "%%dispatch --wait --timeout 0.3\nimport time\nkept = 1\nwhile True:\n    try:\n        time.sleep(0.1)\n"
+            "%%dispatch --wait --timeout 2\nimport time\nkept = 1\nwhile True:\n    try:\n        time.sleep(0.1)\n"
             "    except BaseException:\n        pass"
         )
         error, shown = shell.fails(stubborn)

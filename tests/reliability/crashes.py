@@ -101,7 +101,7 @@ def replacing_the_host(here: Place, kernel: Kernel) -> None:
     kernel.interruptions += here.kill_hosts()
     sent = kernel.send_mixed()
     assert sent is not None, kernel.refused
-    wait_for(lambda: (here.crash / "fired").exists() or any(sent.folder.iterdir()), 30, "another host")
+    wait_for(lambda: (here.crash / "fired").exists() or any(sent.folder.iterdir()), 90, "another host")
 
 
 def recovering(here: Place, kernel: Kernel) -> None:
@@ -240,7 +240,7 @@ def _until_fired(here: Place, kernel: Kernel, point: Point) -> tuple[str, float]
     try:
         wait_for(lambda: (here.crash / "fired").exists() or not thread.is_alive(), FIRES + 10)
         if (here.crash / "fired").exists():
-            wait_for(here.fired, 10, "the end of the victim")
+            wait_for(here.fired, 60, "the end of the victim")
             ready = here.start()
         thread.join(300)
     finally:

@@ -23,7 +23,7 @@ from .report import Report, Row
 from .workload import mark
 
 SAID = 3.0  # seconds from the death to the recorded state
-GONE = 1.5  # seconds from the cancel to the end of the process
+GONE = 3.0  # seconds from the cancel to the end of the process
 
 
 def beat(folder: str, name: str) -> None:
@@ -128,9 +128,9 @@ WAYS = [
     Way(killed, ("SIGKILL",)), Way(segfaults, ("SIGSEGV",)), Way(aborts, ("SIGABRT",)), Way(bus_error, ("SIGBUS",)),
     Way(terminated, ("SIGTERM",), again=10),
     Way(eats_memory, ("MemoryLimitExceeded",), {"resources": {"memory": "300MB"}}, 2.0),
-    Way(loops, ("ElectronTimeout", "0.5"), {"timeout": 0.5}, 0.5),
-    Way(deaf_in_c, ("ElectronTimeout", "0.5"), {"timeout": 0.5}, 0.5),
-    Way(stops_itself, ("ElectronTimeout", "0.5"), {"timeout": 0.5}, 0.5),
+    Way(loops, ("ElectronTimeout", "2 s"), {"timeout": 2.0}, 2.0),
+    Way(deaf_in_c, ("ElectronTimeout", "2 s"), {"timeout": 2.0}, 2.0),
+    Way(stops_itself, ("ElectronTimeout", "2 s"), {"timeout": 2.0}, 2.0),
     Way(closes_descriptors, ("closed descriptors that are not its own",)),
     Way(leaves_a_child, ("exit code 9",)), Way(gives_a_lock, ("lock",)),
     Way(kills_its_parent, ("cut off", "SIG"), {"timeout": 5.0}, 5.0, again=10),

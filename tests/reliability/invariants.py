@@ -150,7 +150,7 @@ def replay_differs(store: Store, dispatch_id: str, unrecorded: tuple[str, ...] =
     return wrong
 
 
-def check_processes(here: Place, grace: float = 5.0) -> list[str]:
+def check_processes(here: Place, grace: float = 30.0) -> list[str]:
     """No orphans: every process of this store is the service, a recorded host, or below one of them."""
     deadline = time.monotonic() + grace
     while strangers := _strangers(here):

@@ -135,7 +135,7 @@ class Place:
                 connection, "POST", "shutdown", {"reason": "the harness is done", "stop_hosts": True}, timeout=60
             )
         wait_for(lambda: not launch.is_alive(connection.pid), 60, "the end of the service")
-        return self.end_all(grace=10.0)
+        return self.end_all(grace=30.0)
 
     def end_all(self, grace: float = 0.0) -> list[str]:
         """End whatever still runs after ``grace`` seconds; their command lines."""
@@ -175,7 +175,7 @@ def kill(pid: int, number: int = signal.SIGKILL) -> None:
     """Kill one process and wait until it is gone."""
     with suppress(ProcessLookupError):
         os.kill(pid, number)
-    wait_for(lambda: not launch.is_alive(pid), 10, f"the end of process {pid}")
+    wait_for(lambda: not launch.is_alive(pid), 60, f"the end of process {pid}")
 
 
 def _command(process: psutil.Process) -> str:

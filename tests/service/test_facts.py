@@ -58,7 +58,7 @@ def ask(jupyter_dirs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder = tmp_path_factory.mktemp("facts") / "store"
     filled(folder)
     yield Client(launch.ensure_running(folder))
-    launch.stop(folder)
+    launch.stop(folder, 60)
 
 
 def test_rows_come_without_pictures_where_they_are_not_wanted(ask: Client) -> None:

@@ -47,16 +47,16 @@ def test_start_find_stop(store_dir: Path) -> None:
     assert connection.token not in (store_dir / "service.log").read_text()
     arguments = Path(f"/proc/{connection.pid}/cmdline").read_bytes()
     assert connection.token.encode() not in arguments
-    assert launch.stop(store_dir)
+    assert launch.stop(store_dir, 60)
     assert not file.exists()
     assert launch.find(store_dir) is None
-    assert not launch.stop(store_dir)
+    assert not launch.stop(store_dir, 60)
 
 
 def test_many_starters_give_one_service(store_dir: Path) -> None:
-    code = f"from covalent_jupyter import launch; print(launch.ensure_running({str(store_dir)!r}, 60).pid)"
+    code = f"from covalent_jupyter import launch; print(launch.ensure_running({str(store_dir)!r}, 90).pid)"
     starters = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(8)]
-    pids = {starter.communicate(timeout=60)[0].strip() for starter in starters}
+    pids = {starter.communicate(timeout=120)[0].strip() for starter in starters}
     assert len(pids) == 1
     assert (store_dir / "service.log").read_text().count(" serves ") == 1
 
@@ -66,7 +66,7 @@ def test_a_second_service_on_the_store_leaves_quietly(store_dir: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "covalent_jupyter.service", "--store-dir", str(store_dir)],
         capture_output=True,
-        timeout=30,
+        timeout=90,
         text=True,
     )
     assert (done.returncode, done.stdout, done.stderr) == (launch.ALREADY_RUNNING, "", "")
@@ -119,27 +119,23 @@ def test_a_service_whose_store_was_removed_leaves(store_dir: Path, idle_interpre
 
 
 def test_idle_exit(store_dir: Path) -> None:
-    connection = launch.ensure_running(store_dir, options=("--idle-exit", "0.6"))
-    ask = Client(connection)
-    feed = threading.Thread(target=lambda: ask("GET", "events?after=0&wait=1.2"))
-    feed.start()
-    feed.join()
-    assert launch.is_alive(connection.pid)  # whoever waits is somebody
+    connection = launch.ensure_running(store_dir, options=("--idle-exit", "2"))
+    began = time.monotonic()
+    assert Client(connection)("GET", "events?after=0&wait=3.5").status == 200
+    assert time.monotonic() - began >= 3.5  # whoever waits is somebody: one that goes answers sooner
     wait_until_dead(connection.pid)
     assert not connection_file(store_dir).exists()
-    assert "idle for 0.6 s" in (store_dir / "service.log").read_text()
+    assert "idle for 2 s" in (store_dir / "service.log").read_text()
 
 
 def test_health_and_metrics_do_not_keep_it(store_dir: Path) -> None:
     connection = launch.ensure_running(store_dir, options=("--idle-exit", "0.6"))
     ask = Client(connection)
-    deadline = time.monotonic() + 10
-    while launch.is_alive(connection.pid) and time.monotonic() < deadline:
-        try:
+    deadline = time.monotonic() + 60
+    while launch.is_alive(connection.pid):
+        assert time.monotonic() < deadline
+        with suppress(OSError, HTTPException):  # it goes just now
             ask("GET", "metrics")
-        except OSError:
-            break
-    wait_until_dead(connection.pid)
 
 
 def test_a_stale_connection_file_is_nobody(store_dir: Path) -> None:
@@ -198,7 +194,7 @@ def test_from_another_machine_the_answer_names_the_first(store_dir: Path) -> Non
         launch.ensure_running(store_dir)
     assert connection.token not in (store_dir / "service.log").read_text()
     write_connection(store_dir, connection)
-    launch.stop(store_dir)
+    launch.stop(store_dir, 60)
     write_connection(store_dir, msgspec.structs.replace(connection, host="elsewhere", boot_id="another"))
     assert launch.find(store_dir) is None  # nobody holds the store any more
     connection_file(store_dir).unlink()
@@ -301,7 +297,7 @@ def test_while_the_store_cannot_write_submissions_get_507_at_once(store_dir: Pat
         for _ in range(2):
             began = time.monotonic()
             refused = submit(ask, later, blobs)
-            assert (refused.status, time.monotonic() - began < 1.5) == (507, True)
+            assert refused.status == 507 and time.monotonic() - began < 20  # not when there is room again
         assert ask("GET", f"dispatches/{manifest.dispatch_id}").status == 200
         health = ask("GET", "health").json()
         assert not health["ok"]
@@ -310,7 +306,7 @@ def test_while_the_store_cannot_write_submissions_get_507_at_once(store_dir: Pat
         assert ask("PUT", f"values/{large}", data).status == 507
     finally:
         resource.prlimit(connection.pid, resource.RLIMIT_FSIZE, limits)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not ask("GET", "health").json()["ok"] and time.monotonic() < deadline:
         time.sleep(0.1)
     assert submit(ask, later, blobs).status in (200, 201)

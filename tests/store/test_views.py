@@ -144,4 +144,4 @@ def test_a_million_electrons_answer_at_once(folder: Path) -> None:
                 table = store.sql(query)
                 took.append(time.perf_counter() - begun)
             assert sum(row[1] for row in table.rows) == 1_000_000
-            assert min(took) < 0.5, f"{query}: {took}"  # with room for a busy machine
+            assert min(took) < 2.0, f"{query}: {took}"  # with room for a busy machine

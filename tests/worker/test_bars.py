@@ -38,7 +38,7 @@ def test_a_bar_of_tqdm_is_shown_while_it_runs(pool: RunnerPool, tmp_path: Path) 
     heard, thread = start(pool, maker.pack())
     heard.wait_for(lambda heard: any(bar.get("done") == 3 for bar in shown(heard)))
     (tmp_path / "go").touch()
-    thread.join(20)
+    thread.join(60)
     bar = next(bar for bar in shown(heard) if bar.get("done") == 3)
     assert (bar["total"], bar["name"], "bars" in bar) == (5, "fitting", False) and bar["elapsed"] > 0.2
     end = heard.outcomes[0].progress
@@ -63,7 +63,7 @@ def test_quick_steps_before_a_long_one_are_shown(pool: RunnerPool, tmp_path: Pat
     heard, thread = start(pool, maker.pack())
     heard.wait_for(lambda heard: any(bar.get("done") == 20 for bar in shown(heard)))
     (tmp_path / "go").touch()
-    thread.join(20)
+    thread.join(60)
     assert heard.outcomes[0].progress["done"] == 40
 
 

@@ -494,7 +494,7 @@ def test_previews_are_bounded() -> None:
     ):
         preview = preview_of(value, 100)
         assert 0 < len(preview.repr.encode()) <= 2000
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 30
     assert "takes too long" in preview_of(Slow(), 10).repr
     loop: list[Any] = []
     loop.append(loop)

@@ -348,14 +348,14 @@ def test_timeout(pool: RunnerPool, stubborn: bool) -> None:
             time.sleep(1)
 
     maker = PackMaker()
-    maker.add(sleep, stubborn, options=Options(timeout=0.3))
+    maker.add(sleep, stubborn, options=Options(timeout=1.5))
     maker.add(fine, Lit(1))
     begun = time.monotonic()
     heard = run(pool, maker)
-    assert 0.3 <= time.monotonic() - begun < 3
+    assert time.monotonic() - begun >= 1.5
     outcome = failed(heard)
     assert outcome.error is not None
-    assert outcome.error.message == "sleep (node 0) ran longer than its timeout of 0.3 s"
+    assert outcome.error.message == "sleep (node 0) ran longer than its timeout of 1.5 s"
     assert (outcome.error.type, outcome.error.cause) == ("ElectronTimeout", "timeout")
     assert outcome.stdout.text == "sleeping\n"
     assert heard.returned == [1]
@@ -412,8 +412,9 @@ def test_cancel_a_loop_that_ignores_sigterm_with_grandchildren(pool: RunnerPool)
     pack = maker.pack(budget=0.05)
     heard, thread = start(pool, pack)
     heard.wait_for(lambda heard: heard.returned == [1])
-    end = time.monotonic() + 10
-    while not path.exists() and time.monotonic() < end:
+    end = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < end
         time.sleep(0.01)
     assert pool.cancel([(pack.dispatch_id, 0, 1)], grace=0.2) == []
     thread.join(60)
@@ -438,9 +439,9 @@ def test_cancel_lets_finally_run(pool: RunnerPool, tmp_path: Path) -> None:
     heard, thread = start(pool, pack)
     heard.wait_for(lambda heard: bool(heard.grown))
     begun = time.monotonic()
-    pool.cancel([(pack.dispatch_id, 0, 1)], grace=20)
+    pool.cancel([(pack.dispatch_id, 0, 1)], grace=50)
     thread.join(60)
-    assert time.monotonic() - begun < 5  # it did not wait for the grace time to pass
+    assert time.monotonic() - begun < 40  # it did not wait for the grace time to pass
     assert heard.outcomes[0].status == "cancelled"
     assert heard.outcomes[0].stdout.text == "begun\n"
     assert (tmp_path / "done").read_text() == "tidy"
