@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -41,6 +42,7 @@ def put_on(pack: Pack, load: Callable[[str], Any], scratch: str) -> list[str]:
         os.environ.clear()
         os.environ.update(given)
         os.environ.update(kept)
+        time.tzset()  # the kernel's time zone
     os.environ["MPLBACKEND"] = "Agg"
     environment = pack.environment
     front = [path for path in environment.sys_path if path]
