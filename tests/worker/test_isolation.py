@@ -501,6 +501,28 @@ def test_the_dispatchs_world(pool: RunnerPool, tmp_path: Path) -> None:
     assert runs("value = 'the next dispatch'").value(0)[0] == "the next dispatch"
 
 
+def test_local_modules_with_names_of_others(pool: RunnerPool, tmp_path: Path) -> None:
+    """A runner has imported the standard library's own ones long before."""
+
+    def look() -> Any:
+        import json.decoder as deep  # type: ignore[import-not-found,unused-ignore]
+        import socket
+
+        return socket.value, deep.value  # type: ignore[attr-defined]
+
+    maker = PackMaker()
+    maker.add(look)
+    modules = {
+        "socket.py": maker.blob([b"value = 'socket'"]), "json/__init__.py": maker.blob([b""]),
+        "json/decoder.py": maker.blob([b"value = 'decoder'"]),
+    }  # fmt: skip
+    environment = Environment("python", "/", "3", "3", cwd=str(tmp_path), modules=modules)
+    assert run(pool, maker, environment=environment, work_root=str(tmp_path)).value(0) == ("socket", "decoder")
+    maker = PackMaker()
+    maker.add(fine, Lit(1))
+    assert run(pool, maker).value(0) == 2
+
+
 def test_a_folder_that_is_not_here(pool: RunnerPool, tmp_path: Path) -> None:
     maker = PackMaker()
     maker.add(show_state)
