@@ -363,3 +363,19 @@ def test_a_local_module_named_like_one_of_the_standard_library(tmp_path: Path, m
     graph = graph_of(lattice(lambda: add.options(deps_module=["this", "antigravity"])(1)))
     assert graph.environment is not None and {"this.py", "antigravity.py"} <= set(graph.environment.modules)
     monkeypatch.delitem(sys.modules, "this")
+
+
+def test_a_class_method_below_the_decorator() -> None:
+    with pytest.raises(ConfigError, match="flow: write @classmethod above @ct.lattice, not below it"):
+
+        class Model:
+            @lattice
+            @classmethod
+            def flow(cls) -> None: ...
+
+    with pytest.raises(ConfigError, match="step: write @classmethod above @ct.electron, not below it"):
+
+        class Other:
+            @electron
+            @classmethod
+            def step(cls) -> None: ...
