@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from .client.dispatching import annotate, as_completed, cancel, dispatch, dispatch_sync, redispatch
     from .client.fetching import get_result, get_result_manager, latest
     from .client.handle import DispatchId
-    from .client.points import grid, zip
+    from .client.points import grid
+    from .client.points import zip as zip
     from .client.result import Result
     from .client.sweep import Sweep, get_sweep, sweep
     from .client.tables import disk, dispatches, sql, sql_schema
@@ -64,7 +65,7 @@ __all__ = [
     "__version__", "annotate", "as_completed", "cancel", "compare", "completed", "covalent_start", "covalent_stop", "debug", "disk", "dispatch",
     "dispatch_sync", "dispatches", "electron", "executor", "get_config", "get_context", "get_result",
     "get_result_manager", "get_sweep", "grid", "install_as_covalent", "is_covalent_running", "latest", "lattice", "progress",
-    "redispatch", "reload_config", "report", "set_config", "sql", "sql_schema", "status", "sweep", "wait", "zip",
+    "redispatch", "reload_config", "report", "set_config", "sql", "sql_schema", "status", "sweep", "wait",
 ]  # fmt: skip
 
 #: public name -> module that defines it, relative to this package
@@ -150,7 +151,7 @@ def _absent(name: str) -> str:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "zip"})
 
 
 def load_ipython_extension(shell: Any) -> None:

@@ -164,8 +164,10 @@ assert len(flow.build_graph(1).nodes) == 2
         names, _ = loaded_by(
             "import covalent_jupyter as ct\n"
             "missing = [n for n in ct.__all__ if not hasattr(ct, n)]\nassert not missing, missing\n"
-            "assert set(ct.__all__) == {*ct._HOMES, *ct._ALIASES, '__version__'}\n"
-            "assert set(ct.__all__) <= set(dir(ct))\n"
+            "import builtins\n"
+            "assert {*ct.__all__, 'zip'} == {*ct._HOMES, *ct._ALIASES, '__version__'}\n"
+            "assert {*ct.__all__, 'zip'} <= set(dir(ct))\n"
+            "assert not {*ct.__all__} & {*dir(builtins)}  # import * is not to hide them\n"
         )
         assert not heavy(names, KERNEL_FORBIDDEN)
 

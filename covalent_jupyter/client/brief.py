@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import ParamSpec, TypeVar
 
 from ..absent import ARGUMENTS as ABSENT
-from ..errors import ConfigError, CovalentError
+from ..errors import ConfigError, CovalentError, ServiceUnavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,6 +26,8 @@ def brief(function: Callable[P, T]) -> Callable[P, T]:
                 raise ConfigError(f"{function.__name__} has no argument {name!r}, which Covalent's has: {absent[name]}")
         try:
             return function(*args, **kwargs)
+        except ServiceUnavailable as error:  # what it comes from is in its text
+            raise error.with_traceback(None) from None
         except CovalentError as error:
             raise error.with_traceback(None)  # noqa: B904 - the same one
 

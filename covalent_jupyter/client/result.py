@@ -15,6 +15,7 @@ from ..model import Composite, DispatchRow, ElectronRow, Hole, Input, Manifest, 
 from ..model.outputs import place
 from ..notebook.panel import Panel, in_notebook
 from ..workflow import recorded_call
+from ..workflow.lattice import Lattice
 from ..workflow.ops import SelectError
 from . import drawing
 from .display import DISPATCH_HEADER, dispatch_cells, plain, text_table
@@ -248,8 +249,11 @@ class Result:
 
     @property
     def lattice(self) -> Any:
-        """The lattice as it was dispatched (a copy in this process)."""
-        return self._values.function(self._source.manifest.lattice.digest)
+        """The lattice as it was dispatched (a copy in this process), with its ``transport_graph``."""
+        lattice = self._values.function(self._source.manifest.lattice.digest)
+        if isinstance(lattice, Lattice):
+            lattice.transport_graph = self._source.manifest
+        return lattice
 
     # electrons
 

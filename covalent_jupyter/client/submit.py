@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import operator
 import os
+import sys
 from collections.abc import Mapping, Sequence
+from types import FrameType
 from typing import Any
 
 from ..errors import BuildError, MissingBlobs
 from ..model import Digest, Manifest
 from ..model.notify import problem_with
 from ..model.wire import pack_body
+from ..worker.context import get_context
 from ..workflow.build import Built
 from .rest import Rest
 
@@ -18,6 +21,8 @@ from .rest import Rest
 RIDES = 128 << 10
 #: bytes of blobs that ride inside one body
 BODY = 1 << 20
+#: main modules of the processes that electrons and their executors run in
+_OF_ELECTRONS = ("covalent_jupyter.worker.", "covalent_jupyter.executors.")
 
 
 def submit(rest: Rest, built: Built) -> bool:
@@ -25,6 +30,7 @@ def submit(rest: Rest, built: Built) -> bool:
 
     Returns after the service has committed it. May be repeated: the dispatch id is in the manifest.
     """
+    _refuse_at_import()
     small, large = _split(built.blobs)
     if large:
         _upload(rest, large, rest.missing(list(large)))
@@ -39,6 +45,22 @@ def submit(rest: Rest, built: Built) -> bool:
         _upload(rest, built.blobs, missing)
         answer = rest.submit(body)
     return bool(answer.get("created", True))
+
+
+def _refuse_at_import() -> None:
+    """An electron whose module dispatches when it is imported would dispatch itself again and again, and wait for itself."""
+    main = getattr(sys.modules.get("__main__"), "__spec__", None)
+    if get_context().node_id < 0 and not (main and main.name.startswith(_OF_ELECTRONS)):
+        return
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        spec = frame.f_globals.get("__spec__")
+        if frame.f_code.co_name == "<module>" and getattr(spec, "_initializing", False):
+            raise BuildError(
+                f"{frame.f_globals['__name__']} (line {frame.f_lineno}) dispatches when it is imported, and an electron imports it: "
+                'put that part of the file under `if __name__ == "__main__":`'
+            )
+        frame = frame.f_back
 
 
 def _split(blobs: Mapping[Digest, Sequence[Any]]) -> tuple[list[tuple[Digest, bytes]], dict[Digest, Sequence[Any]]]:

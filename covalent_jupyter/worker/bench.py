@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 from ..model.work import Outcome, Pack, Reported, Task
@@ -41,6 +42,7 @@ class Bench:
         self.devices: tuple[int, ...] = ()
         self.visible: str | None = None  # CUDA_VISIBLE_DEVICES as the dispatch has it
         self._known = set(sys.modules)
+        self._adopted: list[tuple[ContextVar[Any], Any]] = []
 
     def known_modules(self) -> set[str]:
         """Names of the modules that are imported now."""
@@ -83,6 +85,22 @@ class Bench:
             self.cpu = cpu
             world.set_threads(cpu, self.variables)
             self.state.take()
+
+    def settle(self) -> None:
+        """The function and its inputs are loaded. What modules have set while they were imported for that is there for every
+        electron that uses them, since they are imported only once; what the electron sets from now on is its own."""
+        if len(sys.modules) != len(self._known):
+            self.state.take()
+            self._adopted = list(copy_context().items())
+        if "decimal" in sys.modules:  # its context is in a context variable, and can be changed in place
+            decimal = sys.modules["decimal"]
+            decimal.setcontext(decimal.getcontext().copy())
+
+    def adopt(self) -> None:
+        """Context variables that imports have set are there for later electrons, too."""
+        for variable, value in self._adopted:
+            variable.set(value)
+        self._adopted = []
 
     def record_for(self, task: Task, pack: Pack) -> Callable[[int, float, dict[str, Any]], None]:
         """What writes down a report of this task: (number, time, values)."""

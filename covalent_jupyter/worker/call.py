@@ -59,6 +59,7 @@ def run_task(task: Task, pack: Pack, bench: Bench) -> Outcome:
         pack.dispatch_id, task.node, task.attempt, bench.page.dropped()
     )
     bench.capture.restore()
+    bench.adopt()
     left = lost + bench.state.restore()
     if left or bench.warnings or electron.dropped_reports:
         outcome.warnings = (*bench.warnings, *outcome.warnings, *left)
@@ -122,6 +123,7 @@ def _call(task: Task, pack: Pack, bench: Bench, outcome: Outcome) -> Any:
     bench.set_cpu(options.resources.get("cpu") or 1.0)
     function = bench.inputs.function(task.function)
     args, kwargs = bench.inputs.resolve(task)
+    bench.settle()
     deps = options.deps
     prepared: Prepared | None = None
     if deps.bash or deps.pip or deps.before or deps.after:

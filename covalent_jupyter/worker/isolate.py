@@ -9,10 +9,12 @@ import os
 import signal
 import sys
 import threading
+import time
 import warnings
 from typing import Any, NoReturn
 
 from .capture import NO_INPUT
+from .settings import SETTINGS
 
 _SIGNALS = tuple(
     int(getattr(signal, name))
@@ -28,7 +30,12 @@ _REUSED = frozenset({"joblib.externals.loky.process_executor", "loky.process_exe
 
 
 class State:
-    """The state of the process as the dispatch set it up, to come back to."""
+    """The state of the process as the dispatch set it up, to come back to.
+
+    ``spent`` is True once an electron has done what cannot be undone: no other one may run in this process.
+    """
+
+    spent = False
 
     def __init__(self) -> None:
         self.take()
@@ -47,6 +54,7 @@ class State:
         self._umask = os.umask(0o077)
         os.umask(self._umask)
         self._recursion = sys.getrecursionlimit()
+        self._settings = [setting.read() for setting in SETTINGS]
         self._hooks = (sys.excepthook, sys.displayhook, None, sys.breakpointhook, builtins.input, builtins.print)
         self._threads = set(threading.enumerate())
         self._rc: dict[str, Any] | None = None
@@ -67,8 +75,11 @@ class State:
         if cwd != self._cwd:
             os.chdir(self._cwd)
         if os.environ._data != self._raw_environ:  # type: ignore[attr-defined]
+            zone = os.environ.get("TZ")
             os.environ.clear()
             os.environ.update(self._environ)
+            if zone != os.environ.get("TZ"):
+                time.tzset()
         if sys.path != self._path:
             sys.path[:] = self._path
         if warnings.filters != self._filters:
@@ -82,6 +93,7 @@ class State:
         if not gc.isenabled():
             gc.enable()
         self._restore_signals()
+        self._restore_settings()
         self._restore_hooks()
         self._restore_matplotlib()
         return self._leftovers() if threading.active_count() != len(self._threads) else ()
@@ -92,6 +104,14 @@ class State:
                 signal.signal(number, handler)
         if signal.getitimer(signal.ITIMER_REAL)[0]:
             signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _restore_settings(self) -> None:
+        for setting, before in zip(SETTINGS, self._settings, strict=True):
+            if setting.read() != before:
+                try:
+                    setting.write(before)
+                except (OSError, ValueError):
+                    self.spent = True
 
     def _restore_hooks(self) -> None:
         hooks = self._hooks

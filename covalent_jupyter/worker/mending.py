@@ -1,4 +1,4 @@
-"""Libraries that show something are turned to :mod:`.displays`, when they are imported."""
+"""Libraries that show something are turned to :mod:`.displays`, and ``multiprocessing`` to :mod:`.byvalue`, when they are imported."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from . import byvalue
 from .displays import (
     Handle,
     Recorder,
@@ -53,6 +54,7 @@ def _mend_plotly(module: Any) -> None:
 
 #: module -> what is done to it when it has been imported
 _MENDED: dict[str, Callable[[Any], None]] = {
+    "multiprocessing.reduction": byvalue.teach,
     "IPython.core.display_functions": _mend_ipython,
     "matplotlib.pyplot": _mend_pyplot,
     "matplotlib.figure": _mend_figure,

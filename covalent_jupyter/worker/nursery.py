@@ -13,8 +13,10 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from .. import processes
+from ..errors import ExecutorError
 from .process import Death, RunnerProcess
 from .protocol import THREAD_VARIABLES
 from .sheet import encode_sheet
@@ -31,6 +33,21 @@ def child_environment() -> dict[str, str]:
         env["PYTHONPATH"] = os.pathsep.join([*paths, _PACKAGE_PARENT])
     env.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     return env
+
+
+def _start_python(
+    arguments: Sequence[str], fds: Sequence[int], folder: Path, **options: Any
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            [sys.executable, *arguments], pass_fds=fds, cwd=folder, env=child_environment(), **options
+        )
+    except FileNotFoundError as error:
+        if os.path.exists(sys.executable):
+            raise
+        raise ExecutorError(
+            f"the interpreter {sys.executable} is gone: its environment was moved or removed. Dispatch from one that is there"
+        ) from error
 
 
 class ForkNursery:
@@ -55,23 +72,21 @@ class ForkNursery:
         lifeline, self._lifeline = os.pipe()
         names = ",".join(name for name in self._preload if name not in self._denied)
         record = self._folder / f"forkserver-{os.getpid()}-{secrets.token_hex(4)}.proc"  # a pool may have two
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                f"{__package__}.forkserver",
-                str(theirs.fileno()),
-                str(lifeline),
-                str(record),
-                names,
-            ],
-            pass_fds=(theirs.fileno(), lifeline),
-            stdin=subprocess.DEVNULL,
-            cwd=self._folder,
-            env=child_environment(),
-        )
-        theirs.close()
-        os.close(lifeline)
+        fds = theirs.fileno(), lifeline
+        try:
+            self._process = _start_python(
+                ["-m", f"{__package__}.forkserver", *map(str, fds), str(record), names],
+                fds,
+                self._folder,
+                stdin=subprocess.DEVNULL,
+            )
+        except BaseException:
+            self._sock.close()
+            os.close(self._lifeline)
+            raise
+        finally:
+            theirs.close()
+            os.close(lifeline)
         threading.Thread(
             target=self._listen, args=(self._sock, self._process, record), name="covalent-nursery", daemon=True
         ).start()
@@ -212,12 +227,8 @@ class FreshNursery:
             return
         fds = (*process.ends_for_child(), self._lifeline)
         sheet = base64.b64encode(encode_sheet(process.sheet)).decode()
-        child = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.runner", sheet, *map(str, fds)],
-            pass_fds=fds,
-            start_new_session=True,
-            cwd=self._folder,
-            env=child_environment(),
+        child = _start_python(
+            ["-m", f"{__package__}.runner", sheet, *map(str, fds)], fds, self._folder, start_new_session=True
         )
         process.handed_over()
         with self._lock:

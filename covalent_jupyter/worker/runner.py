@@ -53,6 +53,7 @@ class Runner:
         self.bench = Bench(sheet, page, self.write)
         recognise_tqdm(shown)
         watch_writes()
+        sys.argv = [""]  # ours say nothing to electrons
         self.told = 0.0
         self.pid = os.getpid()
         self.in_electron = False
@@ -115,8 +116,11 @@ class Runner:
         self.page.idle()
         self.bench.keep(task, outcome)
         now = time.monotonic()
-        if now - self.told > _SOON or now - started > _SLOW:
+        spent = self.bench.state.spent
+        if spent or now - self.told > _SOON or now - started > _SLOW:
             self.tell(FACTS)
+        if spent:
+            os._exit(0)  # the pool gives what is left of the pack to a new runner
 
     def write(self, fact: Began | Returned | Any) -> None:
         record = encode(fact)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..covalent_names import install_as_covalent
@@ -41,11 +42,14 @@ def put_on(pack: Pack, load: Callable[[str], Any], scratch: str) -> list[str]:
         os.environ.clear()
         os.environ.update(given)
         os.environ.update(kept)
+        time.tzset()  # the kernel's time zone
     os.environ["MPLBACKEND"] = "Agg"
     environment = pack.environment
     front = [path for path in environment.sys_path if path]
     if environment.modules:
-        front.insert(0, str(materialise(environment.modules, load, pack.work_root or scratch)))
+        snapshot = str(materialise(environment.modules, load, pack.work_root or scratch))
+        front.insert(0, snapshot)
+        _make_way(snapshot, environment.modules)
     sys.path[:] = [*front, *(path for path in sys.path if path not in front)]
     if environment.as_covalent:
         try:
@@ -64,6 +68,17 @@ def put_on(pack: Pack, load: Callable[[str], Any], scratch: str) -> list[str]:
     else:
         os.chdir(scratch)
     return warnings
+
+
+def _make_way(snapshot: str, local: Iterable[str]) -> None:
+    """What this process has imported from elsewhere is not to be taken for a local module of that name. (A namespace package
+    looks into every folder of ``sys.path`` by itself.)"""
+    names = {path.partition("/")[0].partition(".")[0] for path in local}
+    for name in names - {"covalent_jupyter"}:
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file and not file.startswith(snapshot + os.sep):
+            for loaded in [m for m in sys.modules if m.partition(".")[0] == name]:
+                del sys.modules[loaded]
 
 
 def _is_elsewhere(pack: Pack) -> bool:

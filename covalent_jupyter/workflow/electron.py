@@ -37,6 +37,8 @@ class Electron(Decorated):
         inner: Any = function
         if isinstance(inner, Electron):
             inner, given = inner.function, merged(inner.given, given or {})
+        if isinstance(inner, classmethod):
+            raise ConfigError(f"{inner.__name__}: write @classmethod above @ct.electron, not below it")
         if not callable(inner):
             raise ConfigError(f"ct.electron needs a function, not {inner!r}")
         self.function: Any = inner

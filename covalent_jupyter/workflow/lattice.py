@@ -41,6 +41,8 @@ class Lattice(Decorated):
     ) -> None:
         if isinstance(function, Lattice):
             raise ConfigError(f"{function.name} is a lattice already")
+        if isinstance(function, classmethod):
+            raise ConfigError(f"{function.__name__}: write @classmethod above @ct.lattice, not below it")
         if not callable(function):
             raise ConfigError(f"ct.lattice needs a function, not {function!r}")
         self.function = function

@@ -127,7 +127,7 @@ class LocalModules:
         return self._found[name]
 
     def _look_up(self, name: str) -> Module | None:
-        if not name or name in ("__main__", "__mp_main__") or name.partition(".")[0] in sys.stdlib_module_names:
+        if not name or name in ("__main__", "__mp_main__"):
             return None
         loaded = sys.modules.get(name)
         if loaded is not None:

@@ -9,6 +9,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -101,6 +103,17 @@ def test_a_service_killed_under_a_waiting_client(tmp_path: Path) -> None:
         timer.start()
         assert handle.value(90) == [1, 2]
         timer.join()
+
+
+def test_a_store_that_cannot_be_is_said_without_our_frames(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code = "import covalent_jupyter as ct\nct.dispatch(ct.electron(abs))(-1)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "COVALENT_STORE_DIR": str(tmp_path / "file" / "store")},
+        cwd=tmp_path, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert "cannot be used" in done.stderr and "Set COVALENT_STORE_DIR" in done.stderr
+    assert done.stderr.count("Traceback") == 1 and "launch.py" not in done.stderr
 
 
 def test_start_stop_and_whether_it_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

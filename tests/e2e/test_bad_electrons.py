@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -249,3 +250,37 @@ def test_every_attempt_is_recorded_with_its_output(executor: str, tmp_path: Path
     assert [a["stdout"][0].strip() for a in attempts] == [f"this is attempt {n}" for n in (1, 2, 3)]
     assert connect().stream(result.dispatch_id, 0, "stdout", attempt=2)[0] == "this is attempt 2\n"
     assert "not in attempt 1" in attempts[0]["error"]["message"] and attempts[0]["worker"]
+
+
+DISPATCHES_AT_IMPORT = """
+import sys
+import covalent_jupyter as ct
+
+
+class Here(ct.executor.BaseExecutor):
+    def run(self, function, args, kwargs, task_metadata):
+        return function(*args, **kwargs)
+
+
+@ct.electron(executor={executor})
+def square(x):
+    return x * x
+
+
+result = ct.get_result(ct.dispatch(ct.lattice(square))(3), wait=True, timeout=100)
+print(result.status, result.error)
+"""
+
+
+@pytest.mark.parametrize("executor", ["'local'", "Here()"])
+def test_a_module_that_dispatches_when_it_is_imported(executor: str, place: Path, tmp_path: Path) -> None:
+    """Its electron imports it, which would dispatch it again, and wait for that."""
+    (tmp_path / "steps.py").write_text(DISPATCHES_AT_IMPORT.replace("{executor}", executor))
+    before = len(ct.dispatches(pandas=False))
+    done = subprocess.run(
+        [sys.executable, "-c", "import steps"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.startswith("FAILED"), done.stdout + done.stderr
+    assert "steps (line 16) dispatches when it is imported" in done.stdout
+    assert 'under `if __name__ == "__main__":`' in done.stdout
+    assert len(ct.dispatches(pandas=False)) == before + 1

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import decimal
 import os
+import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +68,194 @@ def test_state_comes_back(pool: RunnerPool, tmp_path: Path) -> None:
     heard = run(pool, maker)
     assert heard.outcomes[1].status == "completed"
     assert heard.value(2) == heard.value(0)
+
+
+def _asyncio_ran() -> None:
+    import asyncio
+
+    asyncio.run(asyncio.sleep(0))
+
+
+def _loop_was_closed() -> None:
+    import asyncio
+
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    loop.close()
+
+
+def _loop_by_itself() -> Any:
+    import asyncio
+
+    policy = asyncio.get_event_loop_policy()
+    return getattr(policy, "_local")._set_called, type(policy).__name__  # noqa: B009
+
+
+def _spoil_decimal() -> None:
+    import decimal
+
+    decimal.getcontext().prec = 3
+
+
+def _decimal() -> Any:
+    import decimal
+
+    return str(decimal.Decimal(1) / 3)
+
+
+def _spoil_locale() -> None:
+    import locale
+
+    locale.setlocale(locale.LC_ALL, "C" if locale.setlocale(locale.LC_ALL) != "C" else "C.UTF-8")
+
+
+def _locale() -> Any:
+    import locale
+
+    return locale.setlocale(locale.LC_ALL)
+
+
+def _spoil_zone() -> None:
+    import os
+    import time
+
+    os.environ["TZ"] = "XYZ-9"
+    time.tzset()
+
+
+def _zone() -> Any:
+    import time
+
+    return time.localtime(0).tm_hour, time.strftime("%Z")
+
+
+def _spoil_start_method() -> str:
+    import multiprocessing
+
+    multiprocessing.set_start_method("spawn")  # fails where it was set before
+    return multiprocessing.get_start_method()
+
+
+def _start_method() -> Any:
+    import multiprocessing
+
+    return multiprocessing.get_start_method(allow_none=True)
+
+
+def _spoil_interpreter() -> None:
+    import gc
+    import sys
+    import threading
+
+    sys.argv = ["other", "--flag"]
+    sys.set_int_max_str_digits(0)
+    sys.setswitchinterval(1)
+    sys.tracebacklimit = 0
+    sys.unraisablehook = threading.excepthook = print
+    threading.stack_size(1 << 20)
+    gc.set_threshold(7, 7, 7)
+
+
+def _interpreter() -> Any:
+    import gc
+    import sys
+    import threading
+
+    return (
+        sys.argv, sys.get_int_max_str_digits(), sys.getswitchinterval(), getattr(sys, "tracebacklimit", None),
+        repr(sys.unraisablehook), repr(threading.excepthook), threading.stack_size(), gc.get_threshold(),
+    )  # fmt: skip
+
+
+def _spoil_limits() -> None:
+    import os
+    import resource
+    import socket
+
+    socket.setdefaulttimeout(0.001)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (50, hard))
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
+def _limits() -> Any:
+    import os
+    import resource
+    import socket
+
+    cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    return socket.getdefaulttimeout(), resource.getrlimit(resource.RLIMIT_NOFILE), cpus
+
+
+@pytest.mark.parametrize(
+    ("spoil", "look"),
+    [
+        (_asyncio_ran, _loop_by_itself), (_loop_was_closed, _loop_by_itself), (_spoil_decimal, _decimal),
+        (_spoil_locale, _locale), (_spoil_zone, _zone), (_spoil_start_method, _start_method),
+        (_spoil_interpreter, _interpreter), (_spoil_limits, _limits),
+    ],
+)  # fmt: skip
+def test_what_an_electron_sets_stays_with_it(
+    pool: RunnerPool, monkeypatch: pytest.MonkeyPatch, spoil: Any, look: Any
+) -> None:
+    for function in (spoil, look):
+        monkeypatch.setattr(function, "__module__", "__main__")
+    maker = PackMaker()
+    for function in (look, spoil, look, spoil, look):
+        maker.add(function)
+    heard = run(pool, maker)
+    assert heard.value(1) == heard.value(3)
+    assert heard.value(0) == heard.value(2) == heard.value(4)
+    assert len({outcome.worker for outcome in heard.outcomes.values()}) == 1
+
+
+def test_what_modules_set_when_they_are_imported_stays(pool: RunnerPool, tmp_path: Path) -> None:
+    (tmp_path / "sets_at_import.py").write_text(
+        "import decimal, os, sys, warnings\nimport numpy\n"
+        "numpy.seterr(all='raise')\ndecimal.getcontext().prec = 50\nsys.setrecursionlimit(4321)\n"
+        "os.environ['SET_AT_IMPORT'] = 'yes'\nwarnings.filterwarnings('error', 'only here')\n"
+        "def look():\n"
+        "    spoilt, decimal.getcontext().prec = decimal.getcontext().prec, 3\n"
+        "    filters = [str(f[1]) for f in warnings.filters if f[1]]\n"
+        "    return numpy.geterr()['divide'], spoilt, sys.getrecursionlimit(), os.environ.get('SET_AT_IMPORT'), 'only here' in str(filters)\n"
+    )
+    space: dict[str, Any] = {"__name__": "__main__"}
+    recursion = sys.getrecursionlimit()
+    sys.path.insert(0, str(tmp_path))
+    try:
+        exec("import sets_at_import\ndef look(x):\n    return sets_at_import.look()", space)
+        maker = PackMaker()
+        for number in range(3):
+            maker.add(space["look"], Lit(number))
+    finally:
+        sys.path.remove(str(tmp_path))
+        np.seterr(all="warn", under="ignore")
+        decimal.setcontext(decimal.DefaultContext.copy())
+        sys.setrecursionlimit(recursion)
+        del os.environ["SET_AT_IMPORT"]
+        warnings.filters.pop(0)  # type: ignore[attr-defined]
+    heard = run(pool, maker, environment=msgspec.structs.replace(ENVIRONMENT, sys_path=(str(tmp_path),)))
+    assert {heard.value(node) for node in range(3)} == {("raise", 50, 4321, "yes", True)}
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may become another user")
+def test_after_what_cannot_be_undone_nothing_runs_in_that_process(pool: RunnerPool) -> None:
+    def become_nobody() -> int:
+        import os
+
+        os.setuid(65534)
+        return os.getuid()
+
+    maker = PackMaker()
+    maker.add(become_nobody)
+    maker.add(fine, Lit(1))
+    heard = run(pool, maker)
+    assert heard.value(0) == 65534
+    assert heard.returned == [1]
+    maker = PackMaker(root=maker.root)
+    maker.add(fine, Lit(1))
+    assert run(pool, maker).value(0) == 2
 
 
 def test_matplotlib_state_comes_back(pool: RunnerPool) -> None:
@@ -266,6 +457,7 @@ def test_the_dispatchs_world(pool: RunnerPool, tmp_path: Path) -> None:
 
     def look() -> Any:
         import os
+        import time
 
         import beside_the_notebook  # type: ignore[import-not-found]
         import on_the_path  # type: ignore[import-not-found]
@@ -277,6 +469,7 @@ def test_the_dispatchs_world(pool: RunnerPool, tmp_path: Path) -> None:
             os.environ["COLOUR"],
             os.environ["MPLBACKEND"],
             os.environ["OMP_NUM_THREADS"],
+            time.localtime(0).tm_hour,
         )
 
     def threads() -> Any:
@@ -299,13 +492,35 @@ def test_the_dispatchs_world(pool: RunnerPool, tmp_path: Path) -> None:
             sys_path=(str(folder), str(extra)),
             modules={"beside_the_notebook.py": digest},
         )
-        variables = {"COLOUR": "blue", "PATH": os.environ["PATH"]}
+        variables = {"COLOUR": "blue", "PATH": os.environ["PATH"], "TZ": "ABC+5"}
         return run(pool, maker, environment=environment, variables=variables, work_root=str(tmp_path / "work"))
 
     heard = runs("value = 'as dispatched'")
-    assert heard.value(0) == ("as dispatched", "path", str(folder), "blue", "Agg", "1")
+    assert heard.value(0) == ("as dispatched", "path", str(folder), "blue", "Agg", "1", 19)
     assert (heard.value(1), heard.value(2)) == ("3", "1")
     assert runs("value = 'the next dispatch'").value(0)[0] == "the next dispatch"
+
+
+def test_local_modules_with_names_of_others(pool: RunnerPool, tmp_path: Path) -> None:
+    """A runner has imported the standard library's own ones long before."""
+
+    def look() -> Any:
+        import json.decoder as deep  # type: ignore[import-not-found,unused-ignore]
+        import socket
+
+        return socket.value, deep.value  # type: ignore[attr-defined]
+
+    maker = PackMaker()
+    maker.add(look)
+    modules = {
+        "socket.py": maker.blob([b"value = 'socket'"]), "json/__init__.py": maker.blob([b""]),
+        "json/decoder.py": maker.blob([b"value = 'decoder'"]),
+    }  # fmt: skip
+    environment = Environment("python", "/", "3", "3", cwd=str(tmp_path), modules=modules)
+    assert run(pool, maker, environment=environment, work_root=str(tmp_path)).value(0) == ("socket", "decoder")
+    maker = PackMaker()
+    maker.add(fine, Lit(1))
+    assert run(pool, maker).value(0) == 2
 
 
 def test_a_folder_that_is_not_here(pool: RunnerPool, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from covalent_jupyter.errors import ExecutorError
 from covalent_jupyter.model import Lit, Outcome
 from covalent_jupyter.processes import children, start_time
 from covalent_jupyter.spool import read_spool
@@ -300,3 +301,12 @@ def test_a_pool_that_closes_while_it_learns_leaves_nothing(others: set[int], own
     end = time.monotonic() + 60
     while start_time(forkserver) is not None or set(children(os.getpid())) - others:
         assert time.monotonic() < end
+
+
+def test_an_interpreter_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a virtual environment was removed while the executor host ran."""
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "venv/bin/python"))
+    with pytest.raises(
+        ExecutorError, match="the interpreter .*/venv/bin/python is gone.*Dispatch from one that is there"
+    ):
+        RunnerPool(slots=1, spool_dir=str(tmp_path / "spool"), scratch=str(tmp_path / "scratch"))

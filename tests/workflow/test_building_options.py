@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -350,3 +352,30 @@ def test_deps_module_takes_a_local_module_along(tmp_path: Path, monkeypatch: pyt
     assert graph_of(flow).nodes[0].key != graph.nodes[0].key
     with pytest.raises(BuildError, match="deps_module of add: there is no local module 'sidecar_of_nobody'"):
         graph_of(lattice(lambda: add.options(deps_module=["sidecar_of_nobody"])(1)))
+
+
+def test_a_local_module_named_like_one_of_the_standard_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "antigravity.py").write_text("VALUE = 1\n")
+    (tmp_path / "this.py").write_text("VALUE = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "this", raising=False)
+    importlib.import_module("this")
+    graph = graph_of(lattice(lambda: add.options(deps_module=["this", "antigravity"])(1)))
+    assert graph.environment is not None and {"this.py", "antigravity.py"} <= set(graph.environment.modules)
+    monkeypatch.delitem(sys.modules, "this")
+
+
+def test_a_class_method_below_the_decorator() -> None:
+    with pytest.raises(ConfigError, match="flow: write @classmethod above @ct.lattice, not below it"):
+
+        class Model:
+            @lattice
+            @classmethod
+            def flow(cls) -> None: ...
+
+    with pytest.raises(ConfigError, match="step: write @classmethod above @ct.electron, not below it"):
+
+        class Other:
+            @electron
+            @classmethod
+            def step(cls) -> None: ...
