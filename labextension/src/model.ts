@@ -20,14 +20,15 @@ import { newestFirst, Pager } from './pager';
 import { Selection } from './selection';
 import { ISource, Link, messageOf, post, Query, RequestError } from './source';
 import { hasEnded } from './states';
+import { countingFilter, Tally } from './tally';
 import { Changes, DispatchList, DispatchRow, Group, Summary } from './types';
 
 /** Rows fetched at once. */
 const PAGE = 200;
 /** Time without a keystroke after which the service is asked to search, in ms. */
 const SEARCH_AFTER = 200;
-/** Least time between two counts, in ms. */
-const COUNT_EVERY = 1000;
+/** Time from a change to the next count by the service, in ms. */
+const COUNT_AFTER = 1000;
 
 /**
  * The dispatches that the sidebar lists: those under way, and, page by page, those that have ended; kept current while
@@ -307,10 +308,13 @@ export class CovalentModel implements IDisposable {
       void this.load();
       return;
     }
+    const news = new Set(changes.dispatches.filter(row => this.isNews(row)).map(row => row.dispatch_id));
     const moved = changes.dispatches.filter(row => this.keep(row));
-    changes.deleted.forEach(id => this.forget(id));
+    changes.deleted.forEach(id => this.forget(id, changes.seq));
     this.selection.drop(changes.deleted);
     moved.forEach(row => this.settle(row.dispatch_id));
+    moved.filter(row => news.has(row.dispatch_id)).forEach(row => this.tally(row.seq, undefined, row));
+    this.count();
     if (moved.length > 0 || changes.deleted.length > 0) {
       this.countSoon();
     }
@@ -348,7 +352,11 @@ export class CovalentModel implements IDisposable {
       this._loaded = true;
       this._problem = '';
       this._placed = new Set([running, ...past.values()].flatMap(pager => pager.ids));
-      this.count(summary);
+      this._tally.take(summary, this._grouping, true);
+      this.count();
+      if (this.rows(this._touched).some(row => row.seq > summary.seq)) {
+        this.countSoon(); // whether it is counted yet is not known
+      }
       this._touched.forEach(id => this.place(id));
       this._held?.clear();
       this.open.filter(id => this._rows.has(id)).forEach(id => void this.loadChildren(id));
@@ -396,8 +404,27 @@ export class CovalentModel implements IDisposable {
     return this.source.request<Summary>('summary', { ...summaryQueryOf(this._filter), by });
   }
 
-  private count(summary: Summary): void {
-    const { totals, past, groups } = counted(summary, this._filter);
+  /** Whether nobody can have counted the dispatch yet: it is none of those that are known where it would be. */
+  private isNews(row: DispatchRow): boolean {
+    const { state } = this._filter;
+    const known = this._loaded && this._running.isComplete && (state === 'all' || state === 'running');
+    if (!known || row.parent_id !== null || this._rows.has(row.dispatch_id)) {
+      return false;
+    }
+    return !hasEnded(row) || Boolean(state === 'all' && this._past.get(groupOf(row, this._grouping))?.reaches(row));
+  }
+
+  /** A dispatch was, or is, one of those that are counted. */
+  private tally(seq: number, before: DispatchRow | undefined, after: DispatchRow | undefined): void {
+    const filter = countingFilter(this._filter);
+    const id = (before ?? after)!.dispatch_id;
+    const found = [this._running, ...this._past.values()].some(pager => pager.ids.includes(id));
+    const counts = (row: DispatchRow | undefined) => (row && passes(row, filter, found) ? row : undefined);
+    this._tally.move(seq, counts(before), counts(after));
+  }
+
+  private count(): void {
+    const { totals, past, groups } = counted(this._tally.summary, this._filter);
     this._totals = totals;
     this._pastTotal = past;
     this._groups = groups;
@@ -416,20 +443,21 @@ export class CovalentModel implements IDisposable {
   }
 
   private countSoon(): void {
-    if (this._countTimer === 0) {
+    if (this._countTimer === 0 && this._loaded) {
       this._countTimer = window.setTimeout(() => {
         this._countTimer = 0;
         const generation = this._generation;
         this.summary().then(
           summary => {
             if (generation === this._generation && !this._disposed) {
-              this.count(summary);
+              this._tally.take(summary, this._grouping, false);
+              this.count();
               this._changed.emit();
             }
           },
           error => this.fail(error)
         );
-      }, COUNT_EVERY);
+      }, COUNT_AFTER);
     }
   }
 
@@ -449,6 +477,9 @@ export class CovalentModel implements IDisposable {
       const siblings = this._children.get(row.parent_id) ?? new Set();
       this._children.set(row.parent_id, siblings.add(id));
       return false;
+    }
+    if (known && known.status !== row.status) {
+      this.tally(row.seq, known, row);
     }
     return known?.status !== row.status || known.label !== row.label;
   }
@@ -483,8 +514,11 @@ export class CovalentModel implements IDisposable {
     }
   }
 
-  private forget(id: string): void {
+  private forget(id: string, seq: number): void {
     const row = this._rows.get(id);
+    if (row && row.parent_id === null) {
+      this.tally(seq, row, undefined);
+    }
     this._rows.delete(id);
     this._placed.delete(id);
     this._held?.delete(id);
@@ -519,6 +553,7 @@ export class CovalentModel implements IDisposable {
   private _past = new Map<string, Pager>();
   private _placed = new Set<string>();
   private _held: Set<string> | null = null;
+  private readonly _tally = new Tally();
   private _totals: Totals = NO_TOTALS;
   private _pastTotal = 0;
   private _groups: Group[] = [];

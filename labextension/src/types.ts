@@ -272,6 +272,8 @@ export interface Group {
 export interface Summary {
   states: Record<string, number>;
   groups: Group[];
+  /** Changes with a higher number are not counted. */
+  seq: number;
 }
 
 /** One executor of one host, as `executors` lists them. */
