@@ -1,13 +1,15 @@
 import { JupyterFrontEnd } from '@jupyterlab/application';
 import { Clipboard, Dialog, InputDialog, Notification, showDialog } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
+import { ISignal } from '@lumino/signaling';
 
 import { nameOf, size } from './format';
 import { CovalentModel } from './model';
 import { askForText, says } from './dialogs';
 import { messageOf, post } from './source';
 import { hasEnded } from './states';
-import { DispatchRow } from './types';
+import { goesWith } from './toasts';
+import { Changes, DispatchRow } from './types';
 
 /** Seconds after which a run is not stopped without asking. */
 const LONG = 300;
@@ -21,6 +23,8 @@ export class Actions {
   constructor(
     readonly app: JupyterFrontEnd,
     readonly model: CovalentModel,
+    /** What the service tells, whoever asked. */
+    readonly overheard: ISignal<unknown, Changes>,
     readonly trans: TranslationBundle
   ) {}
 
@@ -169,7 +173,7 @@ export class Actions {
     const { trans } = this;
     const words = trans._n('%2 is cancelled.', '%1 dispatches are cancelled.', rows.length, nameOf(rows[0]));
     const kept = trans._n('%1 finished electron is kept.', '%1 finished electrons are kept.', sum(rows, 'completed'));
-    Notification.info(sum(rows, 'completed') > 0 ? `${words} ${kept}` : words, {
+    const told = Notification.info(sum(rows, 'completed') > 0 ? `${words} ${kept}` : words, {
       autoClose: 15_000,
       actions: [
         {
@@ -179,6 +183,7 @@ export class Actions {
         }
       ]
     });
+    goesWith(rows.map(row => row.dispatch_id), this.overheard, told);
   }
 
   /** One after the other; gives those with which it went well, and tells of the others, once. */
