@@ -74,7 +74,11 @@ class Store:
         found = self.setting("store_id")
         if found is None:
             found = uuid.uuid4().hex
-            made: dict[str, str | None] = {"store_id": found, "created": repr(time.time()), upkeep.SEARCH: str(SEARCHED)}
+            made: dict[str, str | None] = {
+                "store_id": found,
+                "created": repr(time.time()),
+                upkeep.SEARCH: str(SEARCHED),
+            }
             self.append(Batch(settings=made)).result(30)
         return found
 
