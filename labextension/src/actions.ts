@@ -93,6 +93,7 @@ export class Actions {
       const title = trans._n('Delete %2?', 'Delete %1 dispatches?', ended.length, nameOf(ended[0]));
       if (await sure(title, body.filter(line => line).join('\n'), trans.__('Delete'), trans.__('Cancel'))) {
         await model.source.request('purge', {}, post({ dispatch_ids }));
+        model.say(trans._n('%2 is deleted.', '%1 dispatches are deleted.', ended.length, nameOf(ended[0])));
       }
     } catch (error) {
       Notification.error(trans.__('Nothing was deleted: %1', messageOf(error)));

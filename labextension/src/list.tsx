@@ -15,6 +15,7 @@ import { Notice } from './notices';
 import { Row, RowActions } from './row';
 import { SelectionBar } from './selectionBar';
 import { ServiceModel } from './service';
+import { Spoken } from './spoken';
 import { hasEnded } from './states';
 import { DispatchRow } from './types';
 import { View } from './view';
@@ -46,6 +47,7 @@ export function Dispatches(props: ListProps): JSX.Element {
       {model.link !== 'online' && items.length > 0 && <Notice {...props} brief />}
       {items.length > 0 ? <Tree {...props} items={items} /> : <Notice {...props} />}
       <SelectionBar {...props} />
+      <Spoken model={model} trans={trans} />
     </div>
   );
 }
@@ -64,7 +66,7 @@ function Tree(props: ListProps & { items: Item[] }): JSX.Element {
     first,
     last
   ]);
-  const actions = React.useMemo(() => rowActions(model, commands, node), [model, commands]);
+  const actions = React.useMemo(() => rowActions(model, commands, trans, node), [model, commands]);
   const shown = items.slice(first, last);
   const ticking = shown.some(item => item.kind === 'row' && !hasEnded(item.row));
   useTick(ticking);
@@ -294,6 +296,7 @@ function useReveal(
 function rowActions(
   model: CovalentModel,
   commands: CommandRegistry,
+  trans: TranslationBundle,
   node: React.RefObject<HTMLDivElement>
 ): RowActions {
   const endRename = () => {
@@ -303,6 +306,7 @@ function rowActions(
   return {
     copyId: async id => {
       await commands.execute(CommandIDs.copyId, { dispatch_id: id });
+      model.say(trans.__('Copied: %1', id));
     },
     cancel: id => void commands.execute(CommandIDs.cancel, { dispatch_id: id }),
     toggle: id => model.setOpen(id, !model.isOpen(id)),

@@ -52,6 +52,25 @@ export class CovalentModel implements IDisposable {
     return this._revealed;
   }
 
+  /** Emitted with each dispatch whose end was seen: those of sublattices left out. */
+  get ended(): ISignal<this, DispatchRow> {
+    return this._ended;
+  }
+
+  /** Emitted when what a changed filter leaves is here. */
+  get filtered(): ISignal<this, void> {
+    return this._filtered;
+  }
+
+  /** Emitted with what is to be said to those who do not see the list. */
+  get said(): ISignal<this, string> {
+    return this._said;
+  }
+
+  say(text: string): void {
+    this._said.emit(text);
+  }
+
   get link(): Link {
     return this.source.link === 'online' && !this._loaded ? 'loading' : this.source.link;
   }
@@ -112,6 +131,12 @@ export class CovalentModel implements IDisposable {
   /** Dispatches under way, newest first. */
   get running(): Pager {
     return this._running;
+  }
+
+  /** How many under way match. */
+  get runningTotal(): number {
+    const { ids, isComplete } = this._running;
+    return isComplete ? ids.length : Math.max(this._totals.running, ids.length);
   }
 
   /** Those that have ended; `group` is a key of `groups`, or "" where they are not grouped. */
@@ -203,7 +228,8 @@ export class CovalentModel implements IDisposable {
   setFilter(change: Partial<Filter>): void {
     this._filter = { ...this._filter, ...change };
     window.clearTimeout(this._searchTimer);
-    this._searchTimer = window.setTimeout(() => void this.load(), 'text' in change ? SEARCH_AFTER : 0);
+    const look = () => void this.load().then(() => this._filtered.emit());
+    this._searchTimer = window.setTimeout(look, 'text' in change ? SEARCH_AFTER : 0);
     this._changed.emit();
   }
 
@@ -231,15 +257,16 @@ export class CovalentModel implements IDisposable {
     }
   }
 
-  /** Fetch the next page of ended ones. */
-  async more(group: string): Promise<void> {
-    const pager = this.past(group);
+  /** Fetch the next page of ended ones, or (null) of those under way. */
+  async more(group: string | null): Promise<void> {
+    const pager = group === null ? this._running : this.past(group);
     if (pager.loading || pager.isComplete || this.source.link !== 'online') {
       return;
     }
     pager.loading = true;
     try {
-      await this.loadPage(pager, pastQueryOf(this._filter, this._grouping, group));
+      const query = group === null ? queryOf(this._filter, UNDER_WAY) : pastQueryOf(this._filter, this._grouping, group);
+      await this.loadPage(pager, query);
     } catch (error) {
       this.fail(error);
     } finally {
@@ -251,9 +278,10 @@ export class CovalentModel implements IDisposable {
   /** Fetch all that match, and select them. */
   async selectAll(): Promise<void> {
     const groups = this._grouping === 'day' ? [''] : this._groups.map(group => group.key).filter(key => this.isOpen(key));
-    for (const group of groups) {
-      for (let before = -1; before !== this.past(group).ids.length && !this.past(group).isComplete; ) {
-        before = this.past(group).ids.length;
+    for (const group of [null, ...groups]) {
+      const pager = () => (group === null ? this._running : this.past(group));
+      for (let before = -1; before !== pager().ids.length && !pager().isComplete; ) {
+        before = pager().ids.length;
         await this.more(group);
       }
     }
@@ -480,6 +508,9 @@ export class CovalentModel implements IDisposable {
     }
     if (known && known.status !== row.status) {
       this.tally(row.seq, known, row);
+      if (hasEnded(row) && !hasEnded(known)) {
+        this._ended.emit(row);
+      }
     }
     return known?.status !== row.status || known.label !== row.label;
   }
@@ -540,6 +571,9 @@ export class CovalentModel implements IDisposable {
   }
 
   private readonly _changed = new Signal<this, void>(this);
+  private readonly _ended = new Signal<this, DispatchRow>(this);
+  private readonly _filtered = new Signal<this, void>(this);
+  private readonly _said = new Signal<this, string>(this);
   private readonly _groupingChosen = new Signal<this, Grouping>(this);
   private readonly _revealed = new Signal<this, string>(this);
   private readonly _rows = new Map<string, DispatchRow>();

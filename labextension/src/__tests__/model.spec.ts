@@ -219,6 +219,17 @@ describe('CovalentModel', () => {
     expect(server.asked.length).toBe(asked);
   });
 
+  it('lists all that are under way, page by page', async () => {
+    service.rows = [...many(250).map(one => ({ ...one, ...running })), row('old', { created: 0.5 })];
+    await online();
+    expect(ids()).toHaveLength(201);
+    expect(items()).toContainEqual(expect.objectContaining({ kind: 'gap', group: null, count: 50 }));
+    await model.more(null);
+    expect(ids()).toHaveLength(251);
+    expect(items().filter(item => item.kind === 'gap')).toEqual([]);
+    expect([model.totals.running, ids().at(-2), ids().at(-1)]).toEqual([250, 'x0', 'old']);
+  });
+
   it('groups by lattice, fetches the groups that are open, and selects all that they show', async () => {
     service.rows = [...many(250), row('f', { lattice: 'fit', created: 900, status: 'FAILED' })];
     model.setGrouping('lattice');
