@@ -33,7 +33,7 @@ export class Actions {
     const open = rows.filter(row => !hasEnded(row) && !model.isCancelling(row.dispatch_id));
     const old = open.filter(row => model.now() - (row.started ?? row.created) > LONG);
     const [running, finished] = [sum(old, 'running'), sum(old, 'completed')];
-    if (old.length > 0) {
+    if (running + finished > 0) {
       const title = trans._n('Cancel %2?', 'Cancel %1 dispatches?', open.length, nameOf(open[0]));
       const body = trans.__('Stop %1 running, keep %2 finished? Finished electrons are not run again by Continue.', running, finished);
       if (!(await sure(title, body, trans.__('Stop'), trans.__('Go on')))) {
@@ -184,7 +184,7 @@ export class Actions {
         }
       ]
     });
-    goesWith(rows.map(row => row.dispatch_id), this.overheard, told);
+    goesWith(rows.map(row => row.dispatch_id), this.overheard, told, true);
   }
 
   /** One after the other; gives those with which it went well, and tells of the others, once. */

@@ -3,15 +3,24 @@ import { ISignal } from '@lumino/signaling';
 
 import { Changes } from './types';
 
-/** Have a notification go when the last of the dispatches that it is about was deleted: what it offers would lead nowhere. */
+type News = Pick<Changes, 'deleted' | 'dispatches'>;
+
+/**
+ * Have a notification go when the last of the dispatches that it is about was deleted: what it offers would lead nowhere. One that
+ * `offers` to continue them goes also when they were continued otherwise.
+ */
 export function goesWith(
   dispatches: readonly string[],
-  overheard: ISignal<unknown, Pick<Changes, 'deleted'>>,
-  notification: string
+  overheard: ISignal<unknown, News>,
+  notification: string,
+  offers = false
 ): void {
   const left = new Set(dispatches);
-  const onChanges = (_: unknown, { deleted }: Pick<Changes, 'deleted'>) => {
-    deleted.forEach(id => left.delete(id));
+  const onChanges = (_: unknown, news: News) => {
+    news.deleted.forEach(id => left.delete(id));
+    if (offers) {
+      news.dispatches.forEach(row => row.redispatch_of && left.delete(row.redispatch_of));
+    }
     if (left.size === 0) {
       Notification.dismiss(notification);
     }
