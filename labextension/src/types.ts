@@ -305,6 +305,8 @@ export interface Config {
   /** Where each setting comes from: "default", a file, a variable. */
   sources: Record<string, string>;
   help: Record<string, string>;
+  /** After a change: what may not be meant. */
+  warnings?: string[];
 }
 
 export interface ElectronList {
