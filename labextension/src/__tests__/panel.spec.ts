@@ -132,6 +132,38 @@ it('says what ends and what a search has found, to those who see neither', async
   expect(endedWords(ended, trans)).toBe('4 dispatches have ended: 2 completed, 1 failed, 1 cancelled');
 });
 
+it('goes by keys between rows and the headings of groups', async () => {
+  const node = await show(
+    withRows(row('aaaa', { created: 3 }), row('bbbb', { created: 2 }), row('cccc', { created: 1, lattice: 'fit', name: 'fit' }))
+  );
+  await rowsIn(node, 3);
+  panel.model.setGrouping('lattice');
+  await rowsIn(node, 2);
+  const press = (key: string) =>
+    document.activeElement!.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));
+  const at = () => {
+    const found = document.activeElement as HTMLElement;
+    return found.getAttribute('role') === 'tree' ? panel.model.selection.active : found.dataset.key;
+  };
+  node.querySelector<HTMLElement>('[role=tree]')!.focus();
+  for (const [key, where] of [
+    ['ArrowDown', 'aaaa'], ['ArrowDown', 'bbbb'], ['ArrowLeft', '#group experiment'], ['ArrowDown', 'aaaa'],
+    ['ArrowLeft', '#group experiment'], ['ArrowLeft', '#group experiment']
+  ]) {
+    press(key);
+    await vi.waitFor(() => expect(at()).toBe(where), PATIENCE);
+  }
+  await rowsIn(node, 0); // closed
+  for (const [key, where] of [
+    ['ArrowDown', '#group fit'], ['ArrowRight', '#group fit'], ['ArrowRight', 'cccc'], ['ArrowLeft', '#group fit'],
+    ['ArrowUp', '#group experiment']
+  ]) {
+    press(key);
+    await vi.waitFor(() => expect(at()).toBe(where), PATIENCE);
+    await vi.waitFor(() => expect(node.querySelectorAll('.jp-Covalent-row')).toHaveLength(key === 'ArrowDown' ? 0 : 1), PATIENCE);
+  }
+});
+
 /** A row whose name is being written, in the input that has the focus. */
 async function renaming() {
   const node = await show(withRows(row('aaaa')));
