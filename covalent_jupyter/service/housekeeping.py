@@ -51,6 +51,7 @@ class Housekeeping:
         with suppress(
             Exception
         ):  # border: what goes wrong at the start does so again at the first sweep, which says it
+            await asyncio.to_thread(self._store.renew_search)
             await asyncio.to_thread(self.look_at_disk)
         while True:
             await self._wait(min(pause, self._every() or pause))

@@ -75,10 +75,11 @@ class Group(Struct):
 
 
 class Summary(Struct):
-    """Counts of dispatches: by state, and in groups, that of the newest first."""
+    """Counts of dispatches: by state, and in groups, that of the newest first; as of number ``seq``."""
 
     states: dict[str, int]
     groups: list[Group]
+    seq: int = 0
 
 
 class Table(Struct):

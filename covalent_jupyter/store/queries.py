@@ -136,8 +136,10 @@ def summary(cursor: Cursor, by: str, most: int, **filters: Any) -> Summary:
     states = dict(
         cursor.execute(f"SELECT status, count(*) FROM dispatch WHERE {condition} GROUP BY 1", values).fetchall()
     )
+    newest = "SELECT greatest((SELECT max(seq) FROM dispatch), (SELECT max(seq) FROM tombstone), 0)"
+    ((seq,),) = cursor.execute(newest).fetchall()
     if not by:
-        return Summary(states, [])
+        return Summary(states, [], seq)
     assert by in ("lattice", "notebook")
     found = cursor.execute(
         f"SELECT {by}, count(*), count(*) FILTER (status NOT IN {_ENDED}), count(*) FILTER (status = 'FAILED'), "
@@ -145,7 +147,7 @@ def summary(cursor: Cursor, by: str, most: int, **filters: Any) -> Summary:
         f"FROM dispatch WHERE {condition} GROUP BY 1 ORDER BY 5 DESC, 1 LIMIT ?",
         [*values, _page(most)],
     ).fetchall()
-    return Summary(states, [Group(*row) for row in found])
+    return Summary(states, [Group(*row) for row in found], seq)
 
 
 def electrons(

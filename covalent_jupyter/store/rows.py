@@ -18,7 +18,7 @@ DISPATCH_SEQ = 5  #: place of ``seq`` in the dispatch table
 #: What a reader needs of the electron table (``error_type`` and ``number`` repeat what ``data`` holds, for SQL).
 ELECTRON = "dispatch_id, node, seq, name, status, attempt, executor, started, ended, duration, worker, rss, key, data, queued, host"
 ELECTRON_SEQ = 2  #: place of ``seq`` in the electron table
-_SEARCH = 4000  # characters
+_LONGEST = 4000  # characters of it that are searched
 
 
 class _Nested(Struct, array_like=True):
@@ -166,14 +166,23 @@ def dispatch_columns(row: DispatchRow) -> list[Any]:
     output = row.output
     if output is not None and (stripped := bare(output)) is not output:
         row = msgspec.structs.replace(row, output=stripped)
+    return [
+        row.dispatch_id, row.root_id, row.parent_id, row.lattice, row.status.value, 0, row.created, row.notebook,
+        row.key, searched(row), _encode(row).decode(),
+    ]  # fmt: skip
+
+
+#: Raised with every change of :func:`searched`: what was stored before is brought up to it (``upkeep.renew_search``).
+SEARCHED = 2
+
+
+def searched(row: DispatchRow) -> str:
+    """What people look for of a dispatch, in lower case."""
     found = (
         row.dispatch_id, row.name, row.label, row.lattice, row.notebook, row.note, *row.tags,
         ", ".join(f"{name}={value}" for name, value in row.inputs.items()), row.error,
     )  # fmt: skip
-    return [
-        row.dispatch_id, row.root_id, row.parent_id, row.lattice, row.status.value, 0, row.created, row.notebook,
-        row.key, "\n".join(found)[:_SEARCH].lower(), _encode(row).decode(),
-    ]  # fmt: skip
+    return "\n".join(found)[:_LONGEST].lower()
 
 
 def dispatch_row(r: tuple[Any, ...]) -> DispatchRow:

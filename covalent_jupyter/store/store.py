@@ -24,6 +24,7 @@ from . import journal, queries, sql, upkeep
 from .batch import Batch, Changes, Summary, Table
 from .database import Database
 from .opening import FolderLock, make_folder
+from .rows import SEARCHED
 from .tables import Tables
 from .writer import Writer
 
@@ -73,7 +74,12 @@ class Store:
         found = self.setting("store_id")
         if found is None:
             found = uuid.uuid4().hex
-            self.append(Batch(settings={"store_id": found, "created": repr(time.time())})).result(30)
+            made: dict[str, str | None] = {
+                "store_id": found,
+                "created": repr(time.time()),
+                upkeep.SEARCH: str(SEARCHED),
+            }
+            self.append(Batch(settings=made)).result(30)
         return found
 
     @property
@@ -207,12 +213,14 @@ class Store:
         parent: str | None | EllipsisType = ...,
         root: str | None = None,
     ) -> Summary:
-        """Counts of the dispatches that :meth:`dispatches` would list; ``by`` "lattice" or "notebook" groups them."""
+        """Counts of the dispatches that :meth:`dispatches` would list; ``by`` "lattice" or "notebook" groups them. What has a
+        higher number than its ``seq`` is not counted."""
         return self._read(
             lambda c: queries.summary(
                 c, by, most, status=status, text=text, lattice=lattice, notebook=notebook, tag=tag, parent=parent,
                 root=root,
-            )
+            ),
+            at_once=True,
         )  # fmt: skip
 
     def electrons(
@@ -404,6 +412,14 @@ class Store:
         """Lay out what is known of electrons' inputs as rows, which makes searching them faster; of how many
         dispatches. The view ``inputs`` shows the same before and afterwards."""
         return int(self._writer.submit(lambda cursor, _, last: upkeep.lay_out_inputs(cursor)).result())
+
+    def renew_search(self, most: int = 500) -> int:
+        """Have dispatches that an earlier version stored found as those of today are, about ``most`` in one transaction, so that
+        others have their turn; how many there were."""
+        total = 0
+        while done := int(self._writer.submit(lambda cursor, _, last: upkeep.renew_search(cursor, most)).result()):
+            total += done
+        return total
 
     def disk(self) -> dict[str, Any]:
         """Bytes by kind (``database, log, blobs, inline, logs, total, free``), and the largest ``dispatches`` (root

@@ -17,6 +17,7 @@ from ..blobs import iter_blobs, last_use, remove_blob, remove_stale
 from ..errors import Conflict, NotFound
 from ..model.graph import Digest
 from ..model.status import ENDED, Status
+from . import rows
 from .opening import DATABASE
 from .tables import Tables
 
@@ -50,7 +51,7 @@ class Promised:
             return {digest for digest, until in self._until.items() if until > now}
 
 
-def _set(cursor: duckdb.DuckDBPyConnection, name: str, value: int) -> None:
+def _set(cursor: duckdb.DuckDBPyConnection, name: str, value: int | str) -> None:
     cursor.execute("DELETE FROM setting WHERE name = ?", [name])
     cursor.execute("INSERT INTO setting VALUES (?, ?)", [name, str(value)])
 
@@ -78,6 +79,32 @@ def lay_out_inputs(cursor: duckdb.DuckDBPyConnection) -> int:
     )
     cursor.execute("DELETE FROM recent")
     return int(row[0])
+
+
+#: Setting: what is searched of the store's dispatches is of this making; with an id behind a colon, of those up to it.
+SEARCH = "search"
+
+
+def renew_search(cursor: duckdb.DuckDBPyConnection, most: int) -> int:
+    """What is searched of some dispatches that an earlier version stored becomes what it is today; of how many, 0 when all are
+    done. Where it was interrupted, it goes on."""
+    row = cursor.execute("SELECT value FROM setting WHERE name = ?", [SEARCH]).fetchone()
+    version, _, upto = (row[0] if row else "").partition(":")
+    if version == str(rows.SEARCHED) and not upto:
+        return 0
+    after = upto if version == str(rows.SEARCHED) else ""
+    found = cursor.execute(
+        f"SELECT {rows.DISPATCH}, dispatch_id FROM dispatch WHERE dispatch_id > ? ORDER BY dispatch_id LIMIT ?",
+        [after, most],
+    ).fetchall()
+    if found:
+        cursor.execute(
+            "UPDATE dispatch SET search = new.search FROM (SELECT unnest(?::VARCHAR[]) AS id, unnest(?::VARCHAR[]) AS search) new "
+            "WHERE dispatch_id = new.id",
+            [[r[2] for r in found], [rows.searched(rows.dispatch_row(r)) for r in found]],
+        )
+    _set(cursor, SEARCH, f"{rows.SEARCHED}:{found[-1][2]}" if found else str(rows.SEARCHED))
+    return len(found)
 
 
 def compact_ended(cursor: duckdb.DuckDBPyConnection, before: float, last_seq: int, most: int) -> int:

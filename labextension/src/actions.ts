@@ -1,13 +1,15 @@
 import { JupyterFrontEnd } from '@jupyterlab/application';
 import { Clipboard, Dialog, InputDialog, Notification, showDialog } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
+import { ISignal } from '@lumino/signaling';
 
 import { nameOf, size } from './format';
 import { CovalentModel } from './model';
 import { askForText, says } from './dialogs';
 import { messageOf, post } from './source';
 import { hasEnded } from './states';
-import { DispatchRow } from './types';
+import { goesWith } from './toasts';
+import { Changes, DispatchRow } from './types';
 
 /** Seconds after which a run is not stopped without asking. */
 const LONG = 300;
@@ -21,6 +23,8 @@ export class Actions {
   constructor(
     readonly app: JupyterFrontEnd,
     readonly model: CovalentModel,
+    /** What the service tells, whoever asked. */
+    readonly overheard: ISignal<unknown, Changes>,
     readonly trans: TranslationBundle
   ) {}
 
@@ -29,7 +33,7 @@ export class Actions {
     const open = rows.filter(row => !hasEnded(row) && !model.isCancelling(row.dispatch_id));
     const old = open.filter(row => model.now() - (row.started ?? row.created) > LONG);
     const [running, finished] = [sum(old, 'running'), sum(old, 'completed')];
-    if (old.length > 0) {
+    if (running + finished > 0) {
       const title = trans._n('Cancel %2?', 'Cancel %1 dispatches?', open.length, nameOf(open[0]));
       const body = trans.__('Stop %1 running, keep %2 finished? Finished electrons are not run again by Continue.', running, finished);
       if (!(await sure(title, body, trans.__('Stop'), trans.__('Go on')))) {
@@ -89,6 +93,7 @@ export class Actions {
       const title = trans._n('Delete %2?', 'Delete %1 dispatches?', ended.length, nameOf(ended[0]));
       if (await sure(title, body.filter(line => line).join('\n'), trans.__('Delete'), trans.__('Cancel'))) {
         await model.source.request('purge', {}, post({ dispatch_ids }));
+        model.say(trans._n('%2 is deleted.', '%1 dispatches are deleted.', ended.length, nameOf(ended[0])));
       }
     } catch (error) {
       Notification.error(trans.__('Nothing was deleted: %1', messageOf(error)));
@@ -169,7 +174,7 @@ export class Actions {
     const { trans } = this;
     const words = trans._n('%2 is cancelled.', '%1 dispatches are cancelled.', rows.length, nameOf(rows[0]));
     const kept = trans._n('%1 finished electron is kept.', '%1 finished electrons are kept.', sum(rows, 'completed'));
-    Notification.info(sum(rows, 'completed') > 0 ? `${words} ${kept}` : words, {
+    const told = Notification.info(sum(rows, 'completed') > 0 ? `${words} ${kept}` : words, {
       autoClose: 15_000,
       actions: [
         {
@@ -179,6 +184,7 @@ export class Actions {
         }
       ]
     });
+    goesWith(rows.map(row => row.dispatch_id), this.overheard, told, true);
   }
 
   /** One after the other; gives those with which it went well, and tells of the others, once. */

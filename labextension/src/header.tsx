@@ -71,7 +71,7 @@ function HealthLine(props: Props): JSX.Element {
   const disk = service.disk;
   return (
     <div className="jp-Covalent-health">
-      <span className="jp-Covalent-fact" role="status" title={detail(props)}>
+      <span className="jp-Covalent-fact" role="status" aria-label={trans.__('State of the service')} title={detail(props)}>
         <i className={`jp-Covalent-dot jp-mod-${tone}`} />
         {words}
       </span>

@@ -9,8 +9,8 @@ export type Item =
   /** `group` is there where it can be opened and closed. */
   | { kind: 'heading'; key: string; title: string; group?: string; count?: number; open?: boolean }
   | { kind: 'row'; key: string; row: DispatchRow; level: number; children: number }
-  /** So many rows of a group that were not fetched yet. */
-  | { kind: 'gap'; key: string; group: string; count: number };
+  /** So many rows of a group (null: of those under way) that were not fetched yet. */
+  | { kind: 'gap'; key: string; group: string | null; count: number };
 
 export interface Words {
   running: string;
@@ -26,6 +26,7 @@ export function itemsOf(model: CovalentModel, words: Words): Item[] {
   if (running.length > 0) {
     items.push({ kind: 'heading', key: '#running', title: words.running });
     running.forEach(row => push(items, model, row, 1));
+    gap(items, model, null);
   }
   if (model.grouping === 'day') {
     byDay(items, model, words);
@@ -72,10 +73,10 @@ function push(items: Item[], model: CovalentModel, row: DispatchRow, level: numb
   }
 }
 
-function gap(items: Item[], model: CovalentModel, group: string): void {
-  const count = model.pastTotal(group) - model.past(group).ids.length;
+function gap(items: Item[], model: CovalentModel, group: string | null): void {
+  const count = group === null ? model.runningTotal - model.running.ids.length : model.pastTotal(group) - model.past(group).ids.length;
   if (count > 0) {
-    items.push({ kind: 'gap', key: `#gap ${group}`, group, count });
+    items.push({ kind: 'gap', key: group === null ? '#gap' : `#gap ${group}`, group, count });
   }
 }
 
@@ -95,7 +96,7 @@ export function heightOf(item: Item, font: number): number {
     case 'row':
       return rowHeight(item.row, font);
     case 'gap':
-      return item.count * Math.round(3.2 * font);
+      return item.count * Math.round((item.group === null ? 3.75 : 3.2) * font);
   }
 }
 

@@ -5,6 +5,7 @@ import { MessageLoop } from '@lumino/messaging';
 import * as React from 'react';
 
 import { CommandIDs } from './commands';
+import { groupOf } from './filter';
 import { FilterBar } from './filters';
 import { idLength } from './format';
 import { useChanges, useTick } from './hooks';
@@ -15,6 +16,7 @@ import { Notice } from './notices';
 import { Row, RowActions } from './row';
 import { SelectionBar } from './selectionBar';
 import { ServiceModel } from './service';
+import { Spoken } from './spoken';
 import { hasEnded } from './states';
 import { DispatchRow } from './types';
 import { View } from './view';
@@ -46,6 +48,7 @@ export function Dispatches(props: ListProps): JSX.Element {
       {model.link !== 'online' && items.length > 0 && <Notice {...props} brief />}
       {items.length > 0 ? <Tree {...props} items={items} /> : <Notice {...props} />}
       <SelectionBar {...props} />
+      <Spoken model={model} trans={trans} />
     </div>
   );
 }
@@ -64,7 +67,7 @@ function Tree(props: ListProps & { items: Item[] }): JSX.Element {
     first,
     last
   ]);
-  const actions = React.useMemo(() => rowActions(model, commands, node), [model, commands]);
+  const actions = React.useMemo(() => rowActions(model, commands, trans, node), [model, commands]);
   const shown = items.slice(first, last);
   const ticking = shown.some(item => item.kind === 'row' && !hasEnded(item.row));
   useTick(ticking);
@@ -104,8 +107,10 @@ function Tree(props: ListProps & { items: Item[] }): JSX.Element {
             const top = offsets[first + i];
             const style = { top, height: offsets[first + i + 1] - top };
             switch (item.kind) {
-              case 'heading':
-                return <Heading key={item.key} item={item} style={style} model={model} />;
+              case 'heading': {
+                const onStep = (by: 1 | -1) => step(items, first + i, by, model, node.current);
+                return <Heading key={item.key} item={item} style={style} model={model} onStep={onStep} />;
+              }
               case 'gap':
                 return <div key={item.key} className="jp-Covalent-gap" role="presentation" style={style} />;
               case 'row': {
@@ -147,8 +152,10 @@ function Heading(props: {
   item: Item & { kind: 'heading' };
   style: React.CSSProperties;
   model: CovalentModel;
+  /** The keyboard goes to what is shown after (1) or before (-1) it. */
+  onStep: (by: 1 | -1) => void;
 }): JSX.Element {
-  const { item, style, model } = props;
+  const { item, style, model, onStep } = props;
   const { title, group, open, count } = item;
   if (group === undefined) {
     return (
@@ -164,12 +171,27 @@ function Heading(props: {
       void model.more(group);
     }
   };
+  const onKeyDown = (event: React.KeyboardEvent) => {
+    if (event.key === 'ArrowDown' || (event.key === 'ArrowRight' && open)) {
+      onStep(1);
+    } else if (event.key === 'ArrowUp') {
+      onStep(-1);
+    } else if (event.key === 'ArrowRight' || (event.key === 'ArrowLeft' && open)) {
+      toggle();
+    } else {
+      return;
+    }
+    event.preventDefault();
+    event.stopPropagation();
+  };
   return (
     <button
       className="jp-Covalent-heading"
       aria-expanded={open}
       title={group || title}
+      data-key={item.key}
       style={style}
+      onKeyDown={onKeyDown}
       onClick={event => {
         event.stopPropagation();
         toggle();
@@ -180,6 +202,32 @@ function Heading(props: {
       <span className="jp-Covalent-number">{count}</span>
     </button>
   );
+}
+
+/** Put the keyboard on the row or the group that comes after (1) or before (-1) an item. */
+function step(items: readonly Item[], from: number, by: 1 | -1, model: CovalentModel, list: HTMLElement | null): void {
+  for (let at = from + by; at >= 0 && at < items.length; at += by) {
+    const item = items[at];
+    if (item.kind === 'row') {
+      model.selection.only(item.key);
+      model.reveal(item.key);
+      list?.focus();
+      return;
+    }
+    if (item.kind === 'heading' && item.group !== undefined) {
+      focusHeading(item.key, model, list);
+      return;
+    }
+  }
+}
+
+/** Put the keyboard on the heading of a group, which may be out of sight. */
+function focusHeading(key: string, model: CovalentModel, list: HTMLElement | null): void {
+  const headings = () => [...(list?.querySelectorAll<HTMLElement>('.jp-Covalent-heading') ?? [])];
+  const focus = () => headings().find(heading => heading.dataset.key === key)?.focus();
+  model.reveal(key);
+  focus();
+  requestAnimationFrame(focus); // it is drawn now
 }
 
 function rowsOf(items: readonly Item[]): DispatchRow[] {
@@ -294,6 +342,7 @@ function useReveal(
 function rowActions(
   model: CovalentModel,
   commands: CommandRegistry,
+  trans: TranslationBundle,
   node: React.RefObject<HTMLDivElement>
 ): RowActions {
   const endRename = () => {
@@ -303,6 +352,7 @@ function rowActions(
   return {
     copyId: async id => {
       await commands.execute(CommandIDs.copyId, { dispatch_id: id });
+      model.say(trans.__('Copied: %1', id));
     },
     cancel: id => void commands.execute(CommandIDs.cancel, { dispatch_id: id }),
     toggle: id => model.setOpen(id, !model.isOpen(id)),
@@ -367,6 +417,8 @@ function onKey(event: React.KeyboardEvent, model: CovalentModel, order: string[]
     } else if (active.parent_id !== null) {
       selection.only(active.parent_id);
       model.reveal(active.parent_id);
+    } else if (model.grouping !== 'day' && hasEnded(active)) {
+      focusHeading(`#group ${groupOf(active, model.grouping)}`, model, list);
     }
   } else if (event.key === ' ' && active) {
     selection.toggle(active.dispatch_id);

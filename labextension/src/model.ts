@@ -20,14 +20,15 @@ import { newestFirst, Pager } from './pager';
 import { Selection } from './selection';
 import { ISource, Link, messageOf, post, Query, RequestError } from './source';
 import { hasEnded } from './states';
+import { countingFilter, Tally } from './tally';
 import { Changes, DispatchList, DispatchRow, Group, Summary } from './types';
 
 /** Rows fetched at once. */
 const PAGE = 200;
 /** Time without a keystroke after which the service is asked to search, in ms. */
 const SEARCH_AFTER = 200;
-/** Least time between two counts, in ms. */
-const COUNT_EVERY = 1000;
+/** Time from a change to the next count by the service, in ms. */
+const COUNT_AFTER = 1000;
 
 /**
  * The dispatches that the sidebar lists: those under way, and, page by page, those that have ended; kept current while
@@ -49,6 +50,25 @@ export class CovalentModel implements IDisposable {
   /** Emitted when somebody wants the list to show the active row. */
   get revealed(): ISignal<this, string> {
     return this._revealed;
+  }
+
+  /** Emitted with each dispatch whose end was seen: those of sublattices left out. */
+  get ended(): ISignal<this, DispatchRow> {
+    return this._ended;
+  }
+
+  /** Emitted when what a changed filter leaves is here. */
+  get filtered(): ISignal<this, void> {
+    return this._filtered;
+  }
+
+  /** Emitted with what is to be said to those who do not see the list. */
+  get said(): ISignal<this, string> {
+    return this._said;
+  }
+
+  say(text: string): void {
+    this._said.emit(text);
   }
 
   get link(): Link {
@@ -111,6 +131,12 @@ export class CovalentModel implements IDisposable {
   /** Dispatches under way, newest first. */
   get running(): Pager {
     return this._running;
+  }
+
+  /** How many under way match. */
+  get runningTotal(): number {
+    const { ids, isComplete } = this._running;
+    return isComplete ? ids.length : Math.max(this._totals.running, ids.length);
   }
 
   /** Those that have ended; `group` is a key of `groups`, or "" where they are not grouped. */
@@ -202,7 +228,8 @@ export class CovalentModel implements IDisposable {
   setFilter(change: Partial<Filter>): void {
     this._filter = { ...this._filter, ...change };
     window.clearTimeout(this._searchTimer);
-    this._searchTimer = window.setTimeout(() => void this.load(), 'text' in change ? SEARCH_AFTER : 0);
+    const look = () => void this.load().then(() => this._filtered.emit());
+    this._searchTimer = window.setTimeout(look, 'text' in change ? SEARCH_AFTER : 0);
     this._changed.emit();
   }
 
@@ -230,15 +257,16 @@ export class CovalentModel implements IDisposable {
     }
   }
 
-  /** Fetch the next page of ended ones. */
-  async more(group: string): Promise<void> {
-    const pager = this.past(group);
+  /** Fetch the next page of ended ones, or (null) of those under way. */
+  async more(group: string | null): Promise<void> {
+    const pager = group === null ? this._running : this.past(group);
     if (pager.loading || pager.isComplete || this.source.link !== 'online') {
       return;
     }
     pager.loading = true;
     try {
-      await this.loadPage(pager, pastQueryOf(this._filter, this._grouping, group));
+      const query = group === null ? queryOf(this._filter, UNDER_WAY) : pastQueryOf(this._filter, this._grouping, group);
+      await this.loadPage(pager, query);
     } catch (error) {
       this.fail(error);
     } finally {
@@ -250,9 +278,10 @@ export class CovalentModel implements IDisposable {
   /** Fetch all that match, and select them. */
   async selectAll(): Promise<void> {
     const groups = this._grouping === 'day' ? [''] : this._groups.map(group => group.key).filter(key => this.isOpen(key));
-    for (const group of groups) {
-      for (let before = -1; before !== this.past(group).ids.length && !this.past(group).isComplete; ) {
-        before = this.past(group).ids.length;
+    for (const group of [null, ...groups]) {
+      const pager = () => (group === null ? this._running : this.past(group));
+      for (let before = -1; before !== pager().ids.length && !pager().isComplete; ) {
+        before = pager().ids.length;
         await this.more(group);
       }
     }
@@ -307,10 +336,13 @@ export class CovalentModel implements IDisposable {
       void this.load();
       return;
     }
+    const news = new Set(changes.dispatches.filter(row => this.isNews(row)).map(row => row.dispatch_id));
     const moved = changes.dispatches.filter(row => this.keep(row));
-    changes.deleted.forEach(id => this.forget(id));
+    changes.deleted.forEach(id => this.forget(id, changes.seq));
     this.selection.drop(changes.deleted);
     moved.forEach(row => this.settle(row.dispatch_id));
+    moved.filter(row => news.has(row.dispatch_id)).forEach(row => this.tally(row.seq, undefined, row));
+    this.count();
     if (moved.length > 0 || changes.deleted.length > 0) {
       this.countSoon();
     }
@@ -348,7 +380,11 @@ export class CovalentModel implements IDisposable {
       this._loaded = true;
       this._problem = '';
       this._placed = new Set([running, ...past.values()].flatMap(pager => pager.ids));
-      this.count(summary);
+      this._tally.take(summary, this._grouping, true);
+      this.count();
+      if (this.rows(this._touched).some(row => row.seq > summary.seq)) {
+        this.countSoon(); // whether it is counted yet is not known
+      }
       this._touched.forEach(id => this.place(id));
       this._held?.clear();
       this.open.filter(id => this._rows.has(id)).forEach(id => void this.loadChildren(id));
@@ -396,8 +432,27 @@ export class CovalentModel implements IDisposable {
     return this.source.request<Summary>('summary', { ...summaryQueryOf(this._filter), by });
   }
 
-  private count(summary: Summary): void {
-    const { totals, past, groups } = counted(summary, this._filter);
+  /** Whether nobody can have counted the dispatch yet: it is none of those that are known where it would be. */
+  private isNews(row: DispatchRow): boolean {
+    const { state } = this._filter;
+    const known = this._loaded && this._running.isComplete && (state === 'all' || state === 'running');
+    if (!known || row.parent_id !== null || this._rows.has(row.dispatch_id)) {
+      return false;
+    }
+    return !hasEnded(row) || Boolean(state === 'all' && this._past.get(groupOf(row, this._grouping))?.reaches(row));
+  }
+
+  /** A dispatch was, or is, one of those that are counted. */
+  private tally(seq: number, before: DispatchRow | undefined, after: DispatchRow | undefined): void {
+    const filter = countingFilter(this._filter);
+    const id = (before ?? after)!.dispatch_id;
+    const found = [this._running, ...this._past.values()].some(pager => pager.ids.includes(id));
+    const counts = (row: DispatchRow | undefined) => (row && passes(row, filter, found) ? row : undefined);
+    this._tally.move(seq, counts(before), counts(after));
+  }
+
+  private count(): void {
+    const { totals, past, groups } = counted(this._tally.summary, this._filter);
     this._totals = totals;
     this._pastTotal = past;
     this._groups = groups;
@@ -416,20 +471,21 @@ export class CovalentModel implements IDisposable {
   }
 
   private countSoon(): void {
-    if (this._countTimer === 0) {
+    if (this._countTimer === 0 && this._loaded) {
       this._countTimer = window.setTimeout(() => {
         this._countTimer = 0;
         const generation = this._generation;
         this.summary().then(
           summary => {
             if (generation === this._generation && !this._disposed) {
-              this.count(summary);
+              this._tally.take(summary, this._grouping, false);
+              this.count();
               this._changed.emit();
             }
           },
           error => this.fail(error)
         );
-      }, COUNT_EVERY);
+      }, COUNT_AFTER);
     }
   }
 
@@ -449,6 +505,12 @@ export class CovalentModel implements IDisposable {
       const siblings = this._children.get(row.parent_id) ?? new Set();
       this._children.set(row.parent_id, siblings.add(id));
       return false;
+    }
+    if (known && known.status !== row.status) {
+      this.tally(row.seq, known, row);
+      if (hasEnded(row) && !hasEnded(known)) {
+        this._ended.emit(row);
+      }
     }
     return known?.status !== row.status || known.label !== row.label;
   }
@@ -483,8 +545,11 @@ export class CovalentModel implements IDisposable {
     }
   }
 
-  private forget(id: string): void {
+  private forget(id: string, seq: number): void {
     const row = this._rows.get(id);
+    if (row && row.parent_id === null) {
+      this.tally(seq, row, undefined);
+    }
     this._rows.delete(id);
     this._placed.delete(id);
     this._held?.delete(id);
@@ -506,6 +571,9 @@ export class CovalentModel implements IDisposable {
   }
 
   private readonly _changed = new Signal<this, void>(this);
+  private readonly _ended = new Signal<this, DispatchRow>(this);
+  private readonly _filtered = new Signal<this, void>(this);
+  private readonly _said = new Signal<this, string>(this);
   private readonly _groupingChosen = new Signal<this, Grouping>(this);
   private readonly _revealed = new Signal<this, string>(this);
   private readonly _rows = new Map<string, DispatchRow>();
@@ -519,6 +587,7 @@ export class CovalentModel implements IDisposable {
   private _past = new Map<string, Pager>();
   private _placed = new Set<string>();
   private _held: Set<string> | null = null;
+  private readonly _tally = new Tally();
   private _totals: Totals = NO_TOTALS;
   private _pastTotal = 0;
   private _groups: Group[] = [];

@@ -145,7 +145,11 @@ function Empty({ model, trans }: Props): JSX.Element {
 }
 
 function Words({ children }: { children: React.ReactNode }): JSX.Element {
-  return <div className="jp-Covalent-notice">{children}</div>;
+  return (
+    <div className="jp-Covalent-notice" role="status">
+      {children}
+    </div>
+  );
 }
 
 function Again({ service, trans }: Pick<Props, 'service' | 'trans'>): JSX.Element {

@@ -1,11 +1,13 @@
 import { Notification } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
+import { ISignal } from '@lumino/signaling';
 
 import { CommandIDs } from './commands';
 import { duration, nameOf, reason } from './format';
 import { hasEnded } from './states';
-import { DispatchRow } from './types';
+import { goesWith } from './toasts';
+import { Changes, DispatchRow } from './types';
 import { Move, Watcher } from './watcher';
 
 /** Seconds from which a run is a long one. */
@@ -21,6 +23,7 @@ export class Notifier {
   constructor(
     watcher: Watcher,
     private readonly now: () => number,
+    private readonly overheard: ISignal<unknown, Changes>,
     private readonly commands: CommandRegistry,
     private readonly trans: TranslationBundle
   ) {
@@ -67,10 +70,11 @@ export class Notifier {
     };
     const actions = this.commands.hasCommand(CommandIDs.openDispatch) ? [open] : [];
     const bad = row.status === 'FAILED' || !hasEnded(row);
-    Notification.emit(words, bad ? 'error' : row.status === 'COMPLETED' ? 'success' : 'info', {
+    const told = Notification.emit(words, bad ? 'error' : row.status === 'COMPLETED' ? 'success' : 'info', {
       autoClose: bad ? false : 10_000,
       actions
     });
+    goesWith([row.dispatch_id], this.overheard, told);
     if (this.byBrowser && 'Notification' in window && window.Notification.permission === 'granted') {
       const shown = new window.Notification(trans.__('Covalent'), { body: words, tag: row.dispatch_id });
       shown.onclick = () => {

@@ -19,6 +19,12 @@ export class Pager {
     return this.next === null;
   }
 
+  /** Whether what was fetched goes back to the time of this dispatch. */
+  reaches(row: DispatchRow): boolean {
+    const last = this.row(this.ids[this.ids.length - 1]);
+    return this.isComplete || (last !== undefined && newestFirst(row, last) < 0);
+  }
+
   /** Take a page in. */
   append(page: DispatchList): void {
     const known = new Set(this.ids);

@@ -301,10 +301,27 @@ function summary(row: DispatchRow, trans: TranslationBundle): string {
   }
 }
 
-/** What a screen reader says of a row. */
-function spoken({ row, inputs, trans }: RowProps, state: State): string {
+/** What a screen reader says of a row. Of one that runs no time: it would be said anew each second. */
+function spoken({ row, inputs, children, dated, today, showTags, trans }: RowProps, state: State): string {
   const given = inputs.map(([name, value]) => `${name}=${value}`);
-  return [nameOf(row), ...given, state.word, summary(row, trans), ...shownTags(row)].join(', ');
+  const { reused, total, failed } = row.counts;
+  const words = [nameOf(row), ...given, state.word];
+  if (row.status === 'COMPLETED' && reused) {
+    words.push(trans._n('%1 electron', '%1 electrons', total ?? 0), trans.__('%1 reused', reused));
+  } else {
+    words.push(summary(row, trans));
+  }
+  if (failed && row.status !== 'FAILED') {
+    words.push(trans.__('%1 failed', failed));
+  }
+  if (hasEnded(row)) {
+    const ended = row.ended ?? row.started ?? row.created;
+    words.push(lasted(row, 0), dated ? moment(ended, today) : clock(ended));
+  }
+  if (children > 0) {
+    words.push(trans._n('%1 sublattice', '%1 sublattices', children));
+  }
+  return [...words, ...(showTags ? shownTags(row) : [])].filter(word => word).join(', ');
 }
 
 /** What a row has no room for. */

@@ -139,7 +139,7 @@ export const notificationPlugin: JupyterFrontEndPlugin<void> = {
     translator: ITranslator | null
   ) => {
     const trans = (translator ?? nullTranslator).load('covalent_jupyter');
-    const notifier = new Notifier(watcher, () => feed.now(), app.commands, trans);
+    const notifier = new Notifier(watcher, () => feed.now(), feed.overheard, app.commands, trans);
     void settings?.load('covalent-jupyter:plugin').then(found => {
       const read = () => {
         notifier.telling = (found.composite.notifications as Telling) ?? 'asked';

@@ -100,8 +100,9 @@ export class ServiceSettings {
       return;
     }
     try {
-      const { settings } = await this.feed.request<Config>('config', {}, post(changes, 'PATCH'));
+      const { settings, warnings } = await this.feed.request<Config>('config', {}, post(changes, 'PATCH'));
       this.known = settings;
+      (warnings ?? []).forEach(warning => Notification.warning(warning));
     } catch (error) {
       Notification.error(this.trans.__('The service keeps its settings: %1', messageOf(error)));
       await this.pull();

@@ -125,7 +125,7 @@ function addDispatchCommands(parts: Parts): void {
   const { app, panel, subject, trans } = parts;
   const { commands } = app;
   const { model } = panel;
-  const actions = new Actions(app, model, trans);
+  const actions = new Actions(app, model, panel.service.feed.overheard, trans);
   const count = (args: Args) => idsOf(subject, args).length;
   /** Where nothing is known of a dispatch, the service will say whether it can be done. */
   const some = (args: Args, test: (row: DispatchRow) => boolean) => {

@@ -272,6 +272,8 @@ export interface Group {
 export interface Summary {
   states: Record<string, number>;
   groups: Group[];
+  /** Changes with a higher number are not counted. */
+  seq: number;
 }
 
 /** One executor of one host, as `executors` lists them. */
@@ -303,6 +305,8 @@ export interface Config {
   /** Where each setting comes from: "default", a file, a variable. */
   sources: Record<string, string>;
   help: Record<string, string>;
+  /** After a change: what may not be meant. */
+  warnings?: string[];
 }
 
 export interface ElectronList {

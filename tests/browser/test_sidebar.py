@@ -128,6 +128,7 @@ def test_search_and_states(history: Lab, browse: Browse) -> None:
     search.fill("could not convert")
     expect(page.rows).to_have_count(1, timeout=SOON)
     expect(page.row("relax_structure")).to_be_visible()
+    expect(page.panel.get_by_role("status", name="News of dispatches")).to_have_text("1 dispatch matches.")
     search.fill("no such thing")
     expect(page.panel).to_contain_text("No dispatch matches", timeout=SOON)
     page.panel.get_by_role("button", name="Show All").click()

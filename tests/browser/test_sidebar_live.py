@@ -102,13 +102,21 @@ def test_a_run_from_its_start_to_its_end(browse: Browse, tmp_path: Path) -> None
         kept.get_by_role("button", name="Continue").click()
         again = page.rows.and_(page.panel.locator('[data-status="RUNNING"]'))
         expect(again).to_have_count(1, timeout=SOON)
+        continued = again.get_attribute("data-dispatch")
         (lab.root / "go").touch()
         expect(again).to_have_count(0, timeout=SOON)
         page.point_away()
         expect(page.panel.get_by_role("img", name="completed, partly reused")).to_be_visible(timeout=SOON)
-        expect(toasts.filter(has_text="patient is completed")).to_be_visible(timeout=SOON)
+        completed = toasts.filter(has_text="patient is completed")
+        expect(completed).to_be_visible(timeout=SOON)
+        expect(page.panel.get_by_role("status", name="News of dispatches")).to_have_text(
+            "patient: completed, partly reused", timeout=SOON
+        )
         expect(page.page.locator(".jp-Covalent-status")).to_be_hidden()
         page.shot("completed-light")
+        completed.hover()  # it stays while somebody is at it, unless what it is about is gone
+        lab.post("covalent/purge", {"dispatch_ids": [continued]})
+        expect(completed).to_have_count(0, timeout=SOON)
     finally:
         lab.stop()
 

@@ -19,6 +19,7 @@ from covalent_jupyter.service.housekeeping import Housekeeping, Swept
 from covalent_jupyter.snapshot import folder_of
 from covalent_jupyter.spool import SpoolWriter
 from covalent_jupyter.store import Batch, Store
+from covalent_jupyter.store.rows import SEARCHED
 from tests.store.records import dispatch
 
 from .conftest import Client
@@ -130,3 +131,17 @@ def test_health_says_what_the_service_lives_in(ask: Client) -> None:
     health = ask("GET", "health").json()
     assert health["place"] == surroundings().kind and health["place_text"] == surroundings().text
     assert health["warnings"] == []
+
+
+async def test_a_service_that_starts_renews_what_is_searched(tmp_path: Path) -> None:
+    with Store.open(tmp_path) as store:
+        store.append(Batch(dispatches=[dispatch("a")], settings={"search": None})).result(
+            20
+        )  # as an earlier version left it
+        keeping = asyncio.create_task(Housekeeping(store, lambda: 0.0).keep())
+        try:
+            async with asyncio.timeout(20):
+                while store.setting("search") != str(SEARCHED):
+                    await asyncio.sleep(0.01)
+        finally:
+            keeping.cancel()

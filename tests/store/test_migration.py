@@ -9,6 +9,9 @@ import pytest
 
 from covalent_jupyter.model import Status
 from covalent_jupyter.store import Batch, Store
+from covalent_jupyter.store.rows import SEARCHED
+
+from .records import dispatch
 
 OLD = Path(__file__).with_name("data") / "schema-1.duckdb.xz"
 
@@ -70,3 +73,30 @@ def test_a_backup_of_the_old_schema_stays(old: Path, tmp_path: Path) -> None:
     with Store.open(old) as store:  # once more: nothing is left to do
         assert store.setting("x") == "y"
     assert len(list(old.glob("store.duckdb.before-*"))) == 1
+
+
+def test_what_was_stored_before_is_found_by_its_inputs(old: Path) -> None:
+    with Store.open(old) as store:
+        before, _ = store.dispatches(text="gamma=0.5")
+        assert before == []
+        total = store.dispatches()[1]
+        assert store.renew_search(most=1) == total  # in as many steps
+        (found,) = store.dispatches(text="GAMMA=0.5", parent=None)[0]
+        assert found.label == "first" and store.dispatches(text="old")[1] >= 1
+        assert store.renew_search() == 0
+    with Store.open(old) as store:
+        assert store.renew_search() == 0
+
+
+def test_the_renewal_goes_on_where_it_was_interrupted(old: Path) -> None:
+    with Store.open(old) as store:
+        total = store.dispatches()[1]
+        (first, *_) = sorted(row.dispatch_id for row in store.dispatches()[0])
+        store.append(Batch(settings={"search": f"{SEARCHED}:{first}"})).result(20)
+        assert store.renew_search() == total - 1
+
+
+def test_a_new_store_has_nothing_to_renew(folder: Path) -> None:
+    with Store.open(folder) as store:
+        store.append(Batch(dispatches=[dispatch("a")])).result(20)
+        assert store.renew_search() == 0 and store.dispatches(text="c=1.0")[1] == 1

@@ -66,6 +66,62 @@ describe('CovalentModel', () => {
     await until(() => model.totals.running === 0);
   });
 
+  /** A change of the service's rows, told at once; nothing is counted by the service meanwhile. */
+  function change(rows: ReturnType<typeof row>[], deleted: string[] = []): void {
+    service.counting = new Promise(() => undefined);
+    service.seq += 1;
+    const now = rows.map(changed => ({ ...changed, seq: service.seq }));
+    service.rows = [...service.rows.filter(old => !now.some(one => one.dispatch_id === old.dispatch_id)), ...now];
+    service.rows = service.rows.filter(one => !deleted.includes(one.dispatch_id));
+    service.tell({ seq: service.seq, dispatches: now, deleted });
+  }
+
+  it('counts what it shows, before the service has counted anew', async () => {
+    service.rows = [row('a', { created: 1 }), row('b', { created: 2, ...running })];
+    await online();
+    const wrong: unknown[] = [];
+    model.changed.connect(() => {
+      const { all, running, completed, failed } = model.totals;
+      const states = model.rows(ids()).map(found => found.status);
+      const of = (status: string) => states.filter(found => found === status).length;
+      const shown = [states.length, of('RUNNING'), of('COMPLETED'), of('FAILED')].join();
+      if ([all, running, completed, failed].join() !== shown) {
+        wrong.push({ totals: model.totals, shown });
+      }
+    });
+    change([row('c', { created: 3, ...running })]);
+    await until(() => ids().join() === 'c,b,a');
+    change([row('b', { created: 2, status: 'FAILED' })]);
+    await until(() => model.totals.failed === 1);
+    change([row('d', { created: 4 })]); // began and ended between two questions
+    await until(() => ids().join() === 'c,d,b,a');
+    change([row('c', { created: 3 })], ['a']);
+    await until(() => ids().join() === 'd,c,b');
+    expect(wrong).toEqual([]);
+    expect(model.totals).toEqual({ all: 3, running: 0, completed: 2, failed: 1, cancelled: 0 });
+  });
+
+  it('counts in groups as it counts in all, and no change twice', async () => {
+    service.rows = [row('a', { created: 1 }), row('b', { created: 2, lattice: 'fit', ...running })];
+    model.setGrouping('lattice');
+    await online();
+    await until(() => ids().join() === 'b,a');
+    const headings = () => items().flatMap(item => (item.kind === 'heading' && item.group ? `${item.group} ${item.count}` : []));
+    change([row('b', { created: 2, lattice: 'fit', status: 'FAILED' })]);
+    await until(() => headings().join() === 'fit 1,experiment 1');
+    model.dispose();
+    model = new CovalentModel(feed);
+    model.setGrouping('lattice');
+    service.counting = Promise.resolve();
+    await online();
+    service.seq = 30;
+    // what it has not itself: its count, which is later, is the last word
+    service.tell({ seq: 30, dispatches: [row('c', { created: 3, seq: 30, ...running })] });
+    await until(() => model.totals.running === 1);
+    await until(() => model.totals.running === 0);
+    expect(headings()).toEqual(['fit 1', 'experiment 1']);
+  });
+
   it('never goes back to an older state', async () => {
     service.rows = [row('a', { seq: 5 })];
     await online();
@@ -161,6 +217,17 @@ describe('CovalentModel', () => {
     const asked = server.asked.length;
     await model.more('');
     expect(server.asked.length).toBe(asked);
+  });
+
+  it('lists all that are under way, page by page', async () => {
+    service.rows = [...many(250).map(one => ({ ...one, ...running })), row('old', { created: 0.5 })];
+    await online();
+    expect(ids()).toHaveLength(201);
+    expect(items()).toContainEqual(expect.objectContaining({ kind: 'gap', group: null, count: 50 }));
+    await model.more(null);
+    expect(ids()).toHaveLength(251);
+    expect(items().filter(item => item.kind === 'gap')).toEqual([]);
+    expect([model.totals.running, ids().at(-2), ids().at(-1)]).toEqual([250, 'x0', 'old']);
   });
 
   it('groups by lattice, fetches the groups that are open, and selects all that they show', async () => {

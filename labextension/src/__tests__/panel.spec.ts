@@ -9,6 +9,7 @@ import { Feed } from '../feed';
 import { CovalentModel } from '../model';
 import { CovalentPanel } from '../panel';
 import { ServiceModel } from '../service';
+import { endedWords } from '../spoken';
 import { Disk } from '../types';
 import { View } from '../view';
 import { LoopbackServer, row, Said } from './server';
@@ -70,7 +71,8 @@ it('draws rows with sign, word, id and the first line of the error, as text', as
   expect(failed.textContent).not.toContain('more');
   expect(failed.querySelector('.jp-Covalent-id')?.textContent).toBe('e5e2');
   expect(failed.querySelector('.jp-Covalent-cancel')).toBeNull();
-  expect(failed.getAttribute('aria-label')).toBe('<b>relax</b>, failed, ValueError in split: bad');
+  expect(failed.getAttribute('aria-label')).toMatch(/^<b>relax<\/b>, failed, ValueError in split: bad, 10 s, /);
+  expect(running.getAttribute('aria-label')).toBe('experiment, running, 18 of 34, 1 failed');
 });
 
 it('shows the inputs in which runs differ, and tags', async () => {
@@ -110,6 +112,56 @@ it('is used by the keyboard', async () => {
   await vi.waitFor(() => expect(selected()).toEqual(['cccc']), PATIENCE);
   press('Escape');
   await vi.waitFor(() => expect(selected()).toEqual([]), PATIENCE);
+});
+
+it('says what ends and what a search has found, to those who see neither', async () => {
+  const service = new FakeService();
+  service.rows = [row('aaaa', { status: 'RUNNING', ended: null, created: 2 }), row('bbbb', { created: 1 })];
+  const node = await show(service.answer);
+  await rowsIn(node, 2);
+  const said = node.querySelector<HTMLElement>('.jp-Covalent-spoken')!;
+  expect([said.getAttribute('role'), said.textContent]).toEqual(['status', '']);
+  service.tell({ dispatches: [row('aaaa', { status: 'FAILED', error: 'split (3): ValueError: bad', created: 2, seq: 11 })] });
+  await vi.waitFor(() => expect(said.textContent).toBe('experiment: failed, ValueError in split: bad'), PATIENCE);
+  panel.model.setFilter({ text: 'nothing like it' });
+  await vi.waitFor(() => expect(said.textContent).toBe('No dispatch matches.'), PATIENCE);
+  panel.model.setFilter({ text: '' });
+  await vi.waitFor(() => expect(said.textContent).toBe('2 dispatches match.'), PATIENCE);
+  const trans = nullTranslator.load('covalent_jupyter');
+  const ended = [row('a'), row('b', { status: 'FAILED' }), row('c'), row('d', { status: 'CANCELLED' })];
+  expect(endedWords(ended, trans)).toBe('4 dispatches have ended: 2 completed, 1 failed, 1 cancelled');
+});
+
+it('goes by keys between rows and the headings of groups', async () => {
+  const node = await show(
+    withRows(row('aaaa', { created: 3 }), row('bbbb', { created: 2 }), row('cccc', { created: 1, lattice: 'fit', name: 'fit' }))
+  );
+  await rowsIn(node, 3);
+  panel.model.setGrouping('lattice');
+  await rowsIn(node, 2);
+  const press = (key: string) =>
+    document.activeElement!.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));
+  const at = () => {
+    const found = document.activeElement as HTMLElement;
+    return found.getAttribute('role') === 'tree' ? panel.model.selection.active : found.dataset.key;
+  };
+  node.querySelector<HTMLElement>('[role=tree]')!.focus();
+  for (const [key, where] of [
+    ['ArrowDown', 'aaaa'], ['ArrowDown', 'bbbb'], ['ArrowLeft', '#group experiment'], ['ArrowDown', 'aaaa'],
+    ['ArrowLeft', '#group experiment'], ['ArrowLeft', '#group experiment']
+  ]) {
+    press(key);
+    await vi.waitFor(() => expect(at()).toBe(where), PATIENCE);
+  }
+  await rowsIn(node, 0); // closed
+  for (const [key, where] of [
+    ['ArrowDown', '#group fit'], ['ArrowRight', '#group fit'], ['ArrowRight', 'cccc'], ['ArrowLeft', '#group fit'],
+    ['ArrowUp', '#group experiment']
+  ]) {
+    press(key);
+    await vi.waitFor(() => expect(at()).toBe(where), PATIENCE);
+    await vi.waitFor(() => expect(node.querySelectorAll('.jp-Covalent-row')).toHaveLength(key === 'ArrowDown' ? 0 : 1), PATIENCE);
+  }
 });
 
 /** A row whose name is being written, in the input that has the focus. */

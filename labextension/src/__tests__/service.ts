@@ -13,6 +13,8 @@ export class FakeService {
   children: Record<string, number> = {};
   seq = 10;
   down: Said | null = null;
+  /** Until this, it counts nothing. */
+  counting: Promise<void> = Promise.resolve();
   /** What was sent to it, besides questions. */
   done: { method: string; path: string; body: unknown }[] = [];
 
@@ -42,6 +44,7 @@ export class FakeService {
       case 'dispatches':
         return { body: this.list(asked) };
       case 'summary':
+        await this.counting;
         return { body: this.summary(asked) };
       case 'events':
         while (this.pending.length === 0) {
@@ -88,7 +91,7 @@ export class FakeService {
       cancelled: rows.filter(row => row.status === 'CANCELLED').length,
       newest: rows[0].created
     }));
-    return { states, groups: asked.query.get('by') ? found : [] };
+    return { states, groups: asked.query.get('by') ? found : [], seq: Math.max(this.seq, ...this.rows.map(row => row.seq)) };
   }
 
   private pending: Said[] = [];

@@ -54,3 +54,20 @@ it('keeps the old value of what the service refuses, and says why', async () => 
   const told = Notification.manager.notifications.slice(0, Notification.manager.notifications.length - before);
   expect(told.map(({ message }) => message).join()).toContain("there is no executor 'nonsense'");
 });
+
+it('shows what the service warns of', async () => {
+  const service = { executor: 'dask', dask_address: '', dask_n_workers: null, idle_timeout: 1800 };
+  const request = async (_: string, __?: object, init?: RequestInit) =>
+    init?.method === 'PATCH'
+      ? { settings: { ...service, ...JSON.parse(String(init.body)) }, warnings: ["there is no executor 'nosuch' here"] }
+      : { settings: service };
+  const feed: any = { link: 'online', request };
+  feed.linkChanged = new Signal<any, void>(feed);
+  const settings = new Settings();
+  new ServiceSettings(feed, settings as any, nullTranslator.load('covalent_jupyter'));
+  await new Promise(resolve => setTimeout(resolve)); // what it has is known
+  await settings.set('executor', 'nosuch');
+  const messages = () => Notification.manager.notifications.map(({ message, type }) => `${type}: ${message}`);
+  await vi.waitFor(() => expect(messages()).toContain("warning: there is no executor 'nosuch' here"));
+  expect(settings.composite.executor).toBe('nosuch');
+});

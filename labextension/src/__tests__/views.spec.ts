@@ -11,14 +11,14 @@ import { diff } from '../views/diff';
 import { duration } from '../format';
 import { bytes, secondsLeft, spent } from '../views/figures';
 import { Graph } from '../types';
-import { Attempt, lanesOf, tickStep, ticksOf } from '../views/lanes';
+import { Attempt, lanesOf, nextElectron, tickStep, ticksOf } from '../views/lanes';
 import { GraphState, GraphView } from '../views/graph/graph';
 import { layout } from '../views/graph/layout';
 import { neighbour, Part, Scene, sceneSteps, shapeAt, shapeFor } from '../views/graph/scene';
 import { labelOf, labelTexts, onlyOnes } from '../views/timeline_drawing';
 import { PreviewView, Source } from '../views/preview';
 import { Literal, parseLiteral } from '../views/pyliteral';
-import { resultPreview } from '../views/result';
+import { resultLine, resultPreview } from '../views/result';
 import { tokens } from '../views/python';
 import { differences } from '../views/versions';
 import { electron as anElectron } from './rows';
@@ -187,6 +187,25 @@ it('finds what differs between two environments', () => {
     ['a', '1', '2'],
     ['c', '', '1']
   ]);
+});
+
+it('tells of a table or an array what it is, of other text its beginning', () => {
+  const table = { type: 'DataFrame', repr: '   a\n0  1', shape: '1 rows × 1 columns' };
+  expect(resultLine(table)).toBe('DataFrame 1 rows × 1 columns');
+  expect(resultLine({ type: 'ndarray', repr: 'array([[1],\n [2]])', shape: '2×1 int64' })).toBe('ndarray 2×1 int64');
+  expect(resultLine({ type: 'dict', repr: "{'a':\n 1}", shape: '1 item' })).toBe("{'a': …");
+  expect(resultLine({ type: 'ndarray', repr: 'array([1])', shape: '1 int64' })).toBe('array([1])');
+});
+
+it('goes in the timeline from electron to electron, whatever their attempts', () => {
+  const span = (node: number, from: number) => ({ attempt: { node } as Attempt, lane: 0, from, worked: from, to: from });
+  const spans = [span(1, 0), span(2, 1), span(1, 2), span(1, 3), span(3, 4)];
+  const walk = (step: -1 | 1, chosen: number | null): number[] => {
+    const next = nextElectron(spans, chosen, step);
+    return next === undefined ? [] : [next, ...walk(step, next)];
+  };
+  expect(walk(1, null)).toEqual([1, 2, 3]);
+  expect(walk(-1, 3)).toEqual([2, 1]);
 });
 
 it('tells a result by its text, and those recorded without one by their parts', () => {

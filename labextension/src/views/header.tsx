@@ -49,11 +49,24 @@ export function Header({ model, place }: Props): JSX.Element | null {
         {model.presence !== 'deleted' && <HeaderActions row={row} place={place} />}
       </div>
       {place === 'page' && <Facts row={row} now={now} />}
+      {place === 'page' && <Spoken row={row} />}
       <Bar counts={row.counts} />
       <Waiting model={model} />
       <Notices notices={row.notices ?? []} />
       {place === 'page' && row.note && <p className="cv-note">{row.note}</p>}
     </div>
+  );
+}
+
+/** What a screen reader says when the state changes, and when an electron has failed. */
+function Spoken({ row }: { row: DispatchRow }): JSX.Element {
+  const trans = useTrans();
+  const failed = row.counts.failed ?? 0;
+  const words = trans.__('%1: %2', nameOf(row), dispatchState(row, trans).word);
+  return (
+    <span className="cv-hidden" role="status" aria-label={trans.__('State of the dispatch')}>
+      {failed > 0 ? `${words}, ${trans._n('%1 electron failed', '%1 electrons failed', failed)}` : words}
+    </span>
   );
 }
 

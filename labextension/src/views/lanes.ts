@@ -25,6 +25,13 @@ export interface Span {
   to: number;
 }
 
+/** The electron that began before (-1) or after (1) the one that is chosen; the first where none is. Undefined at the ends. */
+export function nextElectron(spans: readonly Span[], chosen: number | null, step: -1 | 1): number | undefined {
+  // by electrons, not by attempts: the attempt after one may be of the same electron
+  const order = [...new Set([...spans].sort((a, b) => a.from - b.from).map(span => span.attempt.node))];
+  return chosen === null || !order.includes(chosen) ? order[0] : order[order.indexOf(chosen) + step];
+}
+
 export interface Lane {
   label: string;
   /** The worker; the same for several lanes where it did several things at once. */

@@ -69,9 +69,15 @@ export function resultPreview({ whole, text, type, shape, parts, total }: Result
   return { type: '', repr: told.join(', ') + (total > known.length ? `, … ${total - known.length} more` : '') };
 }
 
-function resultLine(preview: Preview): string {
+/** A result in one line. */
+export function resultLine(preview: Preview): string {
   const lines = preview.repr.split('\n');
-  return shortened(lines.length > 1 ? `${lines[0]} …` : lines[0], LINE);
+  if (lines.length === 1) {
+    return shortened(lines[0], LINE);
+  }
+  const { type, shape } = preview;
+  // the head of a table or an array, without what is below it, tells little
+  return shortened(shape?.includes('×') ? `${type} ${shape}` : `${lines[0]} …`, LINE);
 }
 
 function isLarge({ mime, repr }: Preview, most: number): boolean {

@@ -197,7 +197,7 @@ function RunTable({ runs, columns, sorting, onSort, picked, onPick }: TableProps
     [columns, runs]
   );
   const tracks = `26px minmax(150px, 1.2fr) ${columns
-    .map(({ id }) => (id === 'started' ? '132px' : id === 'duration' ? '76px' : id === 'error' ? 'minmax(260px, 3fr)' : 'minmax(76px, 1fr)'))
+    .map(({ id }) => (id === 'started' ? '132px' : id === 'duration' ? '76px' : id === 'error' ? 'minmax(140px, 3fr)' : 'minmax(76px, 1fr)'))
     .join(' ')}`;
   const header = (
     <div className="cv-row cv-headRow" role="row" style={{ gridTemplateColumns: tracks }}>

@@ -8,7 +8,7 @@ import { clockSeconds } from './figures';
 import { isEnded, stateFor, Trans } from '../states';
 import { usePalette } from './graph/palette';
 import { useClock, useModel, useSize } from './hooks';
-import { Attempt, Lanes, lanesOf, Span, ticksOf } from './lanes';
+import { Attempt, Lanes, lanesOf, nextElectron, Span, ticksOf } from './lanes';
 import { Button, Empty } from './parts';
 import { Pending } from './pending';
 import { drawLabels, drawSpans, drawTicks, LABEL, labelTexts, LANE, lineAt, onlyOnes, Range, useChart } from './timeline_drawing';
@@ -119,12 +119,10 @@ function Chart({ lanes, chosen, onChoose, model }: ChartProps): JSX.Element {
   };
   const steps = chosen === null ? [] : lanes.spans.filter(span => span.attempt.node === chosen);
   const onKeyDown = (event: React.KeyboardEvent) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (step) {
-      const order = [...lanes.spans].sort((a, b) => a.from - b.from);
-      const next = order[order.findIndex(span => span.attempt.node === chosen) + step] ?? (chosen === null ? order[0] : undefined);
-      if (next) {
-        onChoose(next.attempt.node);
+    if (event.key === 'ArrowRight' || event.key === 'ArrowLeft') {
+      const next = nextElectron(lanes.spans, chosen, event.key === 'ArrowRight' ? 1 : -1);
+      if (next !== undefined) {
+        onChoose(next);
       }
     } else if (event.key === '+' || event.key === '=') {
       zoom(0.7, LABEL + room / 2);
@@ -169,7 +167,7 @@ function Chart({ lanes, chosen, onChoose, model }: ChartProps): JSX.Element {
         ref={box}
         tabIndex={0}
         role="listbox"
-        aria-label={trans.__('Timeline: arrow keys choose the attempt before or after')}
+        aria-label={trans.__('Timeline: arrow keys choose the electron before or after')}
         aria-activedescendant={steps.length > 0 ? 'cv-span-chosen' : undefined}
         onKeyDown={onKeyDown}
       >

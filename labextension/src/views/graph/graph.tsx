@@ -65,6 +65,9 @@ export function GraphView(props: Props): JSX.Element {
   return <Drawing key={model.id} {...props} />;
 }
 
+/** Width from which there is room for an overview, in px: in less it would lie over the graph. */
+const ROOMY = 420;
+
 function Drawing({ model, chosen, onChoose, wheelZooms = true, kept }: Props): JSX.Element {
   const trans = useTrans();
   const [, draw] = React.useReducer((n: number) => n + 1, 0);
@@ -233,8 +236,8 @@ function Drawing({ model, chosen, onChoose, wheelZooms = true, kept }: Props): J
         next={next}
         leave={() => box.current?.focus()}
       />
-      <Legend box={legend} beside={!!tooLarge} />
-      {scene && tooLarge && (
+      <Legend box={legend} beside={!!tooLarge && size.width >= ROOMY} />
+      {scene && tooLarge && size.width >= ROOMY && (
         <Minimap
           scene={scene}
           view={view}
