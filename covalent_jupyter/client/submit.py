@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import operator
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import BuildError, MissingBlobs
+from ..front import notebook_path
 from ..model import Digest, Manifest
 from ..model.notify import problem_with
 from ..model.wire import pack_body
@@ -75,6 +75,6 @@ def mark(manifest: Manifest, *, name: str | None, tags: Sequence[str], seed: int
         if problem := problem_with(notify):
             raise BuildError(problem)
         manifest.notify = notify
-    notebook = os.environ.get("JPY_SESSION_NAME", "")
+    notebook = notebook_path()
     if notebook and not manifest.notebook:
         manifest.notebook = notebook

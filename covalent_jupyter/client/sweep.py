@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
 import time
 import uuid
 from collections import Counter, deque
@@ -17,6 +16,7 @@ from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
 from ..errors import BuildError, CovalentError, InvalidRequest, NotFound
+from ..front import notebook_path
 from ..model import DispatchRow, ElectronRow, Hole, Manifest, Status
 from ..notebook.graph import plot_table
 from ..notebook.panel import Panel, Redrawn, in_notebook
@@ -259,7 +259,7 @@ class Sweep:
         if code == "recorded":
             return target, ""
         first = self._parts.get(self._group, self._newest).manifest
-        notebook = os.environ.get("JPY_SESSION_NAME", "")
+        notebook = notebook_path()
         if code is None and first.notebook and notebook not in ("", first.notebook):
             return target, ', with the code as recorded in another notebook (code="current": as it is in this one)'
         found = find_definition(target.function_name, swept_code(newest).file)
@@ -415,7 +415,7 @@ class Sweep:
         if not in_notebook():
             raise NotImplementedError  # IPython goes on with the next
         running = self._running()
-        panel = Panel(self._rest, running[-1] if running else self.dispatch_ids[-1])
+        panel = Panel(self._rest, running[-1] if running else self.dispatch_ids[-1], turns=True)
         panel.show(text=repr(self))
         watched = Sweep(self._group, watching_rest())
         shown = Redrawn(watched._repr_html_, f"sweep {self._group[:8]}", watched._running)
