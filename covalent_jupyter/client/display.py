@@ -26,6 +26,8 @@ TONES: dict[Status, str] = {
     Status.SKIPPED: "mute",
 }
 REUSED = ("↺", "reused")
+#: how the lattice of a sweep is called before the name of the one that it runs
+SWEEP = "sweep of "
 
 #: tone -> colour on a page: the theme's where there is one. VS Code's comes first: where it has shown a widget, JupyterLab's
 #: colours are there as well, and always the light ones
@@ -261,7 +263,7 @@ def dispatch_html(
 def _headline(row: DispatchRow, now: float | None) -> str:
     facts = [counts_text(row.counts), duration_text(took(row.started or row.created, row.ended, now))]
     inputs = ", ".join(f"{k}={v}" for k, v in row.inputs.items())
-    if inputs:
+    if inputs and not row.lattice.startswith(SWEEP):  # whose inputs are lists of points and their numbers
         facts.insert(0, f"({shorten(inputs, 120)})")
     return (
         f"<div>{html_status(row.status)} &nbsp;<b>{html_text(row.label or row.name)}</b> "

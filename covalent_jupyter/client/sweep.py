@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 from ..errors import BuildError, CovalentError, InvalidRequest, NotFound
 from ..front import notebook_path
-from ..model import DispatchRow, ElectronRow, Hole, Manifest, Status
+from ..model import Counts, DispatchRow, ElectronRow, Hole, Manifest, Status
 from ..notebook.graph import plot_table
 from ..notebook.panel import Panel, Redrawn, in_notebook
 from ..notebook.panel_ends import watching_rest
@@ -26,7 +26,7 @@ from ..workflow import Electron as ElectronOf
 from ..workflow import Lattice, recorded_call
 from ..workflow.options import suggest
 from .dispatching import as_lattice, find_definition
-from .display import html_status, html_table, html_text, plain, sign_of, text_table
+from .display import html_bar, html_status, html_table, html_text, plain, sign_of, text_table
 from .drawing import electron_rows, timeline
 from .electrons import Electron, Source
 from .fetching import check_id
@@ -405,10 +405,23 @@ class Sweep:
         more = f"<div>and {len(rows) - SHOWN} more; <code>.table()</code> has all</div>" if len(rows) > SHOWN else ""
         over = in_words([row for row, run in zip(rows, runs, strict=False) if run.row.status.ended])
         plot = plot_svg(over, *axes(over, columns, self._inputs(runs)))
-        return (
+        head = (
             f"<div>{html_status(status)} &nbsp;<b>sweep of {html_text(self.name)}</b> {html_text(summary)} "
-            f'<code title="{html_text(self.id)}">{html_text(self.id[:4])}</code></div>{plot}{table}{more}'
+            f'<code title="{html_text(self.id)}">{html_text(self.id[:4])}</code></div>'
         )
+        return f"{head}{html_bar(_counts(runs))}{self._parts_html()}{plot}{table}{more}"
+
+    def _parts_html(self) -> str:
+        """Its dispatches, where there are several: points were added, or run again."""
+        rows = self._rows()
+        if len(rows) < 2:
+            return ""
+        parts = [
+            f'{html_status(row.status)} {html_text(row.label or row.name)} <code title="{html_text(row.dispatch_id)}">'
+            f"{html_text(row.dispatch_id[:4])}</code>"
+            for row in rows
+        ]
+        return f'<div style="font-size:12px;margin:0 0 6px">{len(rows)} dispatches: {", ".join(parts)}</div>'
 
     def _ipython_display_(self) -> None:
         """In a notebook: the panel of its newest dispatch with the whole sweep above it, and below it the plot and the table, drawn again as runs end."""
@@ -424,6 +437,14 @@ class Sweep:
 
     def _running(self) -> list[str]:
         return [row.dispatch_id for row in self._rows() if not row.status.ended]
+
+
+def _counts(runs: Sequence[_Run]) -> Counts:
+    """As many runs as are in each state that a bar shows."""
+    of = Counter(run.row.status for run in runs)
+    return Counts(
+        total=len(runs), completed=of[Status.COMPLETED], running=of[Status.RUNNING], failed=of[Status.FAILED]
+    )  # fmt: skip
 
 
 def _no_value(row: ElectronRow) -> Any:

@@ -35,6 +35,8 @@ SCRIPT = Path(__file__).parent / "static" / "panel.js"
 SHELLS = frozenset({"ZMQInteractiveShell", "Shell"})
 
 
+#: what a page gets that keeps no panel alive, where all of it follows below: the still form of a sweep is its table
+BELOW = "<div hidden>The sweep stands below.</div>"
 #: least seconds between two drawings of a still panel
 REDRAW = 0.5
 
@@ -118,6 +120,8 @@ class Panel:
             plain = self.dispatch_id
         else:
             bundle, html, plain = snapshot.bundle(), snapshot.html(self.forms.hint), snapshot.text()
+            if self._turns:
+                html = BELOW
         data: dict[str, Any] = {"text/plain": text or plain, "text/html": html}
         if self.forms.page:
             data[MIME] = bundle

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -161,34 +160,6 @@ def test_the_line_fits(columns: int) -> None:
 
 
 # the widget, in a real kernel
-
-CELL = """
-import time
-import covalent_jupyter as ct
-
-@ct.electron
-def wait_for(path, n):
-    import os, time
-    while not os.path.exists(path):
-        time.sleep(0.05)
-    print("over", n)
-    return n
-
-@ct.lattice
-def waiting(path, n):
-    return [wait_for(path, i) for i in range(n)]
-"""
-
-
-@pytest.fixture
-def front(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FrontEnd]:
-    monkeypatch.delenv("JPY_PARENT_PID", raising=False)
-    found = FrontEnd(str(tmp_path))
-    try:
-        found.run(CELL)
-        yield found
-    finally:
-        found.close()
 
 
 def start(front: FrontEnd, flag: Path, n: int = 2) -> str:
