@@ -1,4 +1,5 @@
-"""What the front end of this kernel says of itself: which notebook it shows here, and whether it is VS Code.
+"""What the front end of this kernel says of itself: which notebook it shows, whether it is VS Code, and
+whether anybody sits there.
 
 Standard library only: whatever is not yet loaded says nothing.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 #: the variable in which VS Code's Jupyter extension leaves the notebook's path when it starts a kernel
 VSCODE = "__vsc_ipynb_file__"
@@ -25,8 +27,16 @@ def in_vscode() -> bool:
     return bool(_of_vscode())
 
 
+def has_reader() -> bool:
+    """Whether somebody sits there: programs that run notebooks (nbconvert, papermill) let nothing be asked of a user."""
+    return bool(getattr(getattr(_shell(), "kernel", None), "_allow_stdin", True))
+
+
 def _of_vscode() -> str:
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    said = getattr(shell, "user_ns", {}).get(VSCODE)
+    said = getattr(_shell(), "user_ns", {}).get(VSCODE)
     return said if isinstance(said, str) else ""
+
+
+def _shell() -> Any:
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython is not None else None

@@ -18,6 +18,7 @@ from ..client.rest import Rest
 from ..client.result import Result
 from ..client.waiting import wait_for
 from ..errors import CovalentError
+from ..front import has_reader
 from ..model import DispatchRow, Status
 from .advance import Advance, advance_html, advance_text
 from .below import CellSender, Output
@@ -222,7 +223,9 @@ def follow(shell: Any, sent: DispatchId, fetch: Callable[[], Iterable[str]]) -> 
 
 
 def fetch_button(fetch: Callable[[], Iterable[str]]) -> Any:
-    """A widget that calls ``fetch`` when it is clicked, in the kernel; None where there are no widgets."""
+    """A widget that calls ``fetch`` when it is clicked, in the kernel; None where there are no widgets, or nobody clicks."""
+    if not has_reader():
+        return None
     try:
         from ipywidgets import Button, Layout
     except ImportError:

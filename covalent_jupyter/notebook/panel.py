@@ -22,7 +22,7 @@ from .. import config
 from ..client.rest import Rest
 from ..client.sidebar import HINT, Server, server_side
 from ..errors import CovalentError
-from ..front import in_vscode
+from ..front import has_reader, in_vscode
 from ..model import DispatchRow
 from .below import Place
 from .panel_ends import ends
@@ -62,6 +62,8 @@ def forms_for(rest: Rest) -> Forms:
     widget = chosen in ("auto", "widget") and _has_widgets()
     if chosen != "auto":
         return Forms(chosen == "page", widget)
+    if not has_reader():  # a widget whose kernel is gone would be all that is left in a page made from the notebook
+        return Forms(True, False, HINT if server_side().extension is False else "")
     if in_vscode():  # whatever the server has, its pages are shown elsewhere
         return Forms(widget, widget)
     side = server_side()

@@ -238,6 +238,21 @@ def test_every_display_of_a_sweep_shows_what_was_added_later(front: FrontEnd, tm
     front.until(both)
 
 
+def test_a_saved_sweep_is_one_still_table(front: FrontEnd, tmp_path: Path) -> None:
+    """A page that keeps no panel alive would show a dispatch beside counts that are not its own."""
+    flag = tmp_path / "flag"
+    flag.touch()
+    front.run(f"s = ct.sweep(wait_for, ct.zip(path=[{str(flag)!r}] * 2, n=[1, 2]))\ns.wait()")
+    front.run(f"s.add([{{'path': {str(flag)!r}, 'n': 3}}]).wait()\ns")
+    panel, below = (data["text/html"] for data in front.displayed("display_data")[-2:])
+    assert Tags(panel).found == {"div", "hidden"} and "wait_for" not in panel
+    assert "3 points: 3 completed" in below and "2 dispatches" in below and "width:100.00%" in below
+    assert below.index("wait_for × 2") < below.index("wait_for × 1 more") < below.index("<svg") < below.index("<table")
+    front.run("ct.get_result(s.dispatch_ids[-1])")
+    alone = front.displayed()[-1]["text/html"]
+    assert "wait_for × 1 more" in alone and "numbers=" not in alone
+
+
 def test_an_interrupt_leaves_panel_and_dispatch_alone(front: FrontEnd, tmp_path: Path) -> None:
     flag = tmp_path / "flag"
     waiting = front.send(f"ct.dispatch_sync(waiting)({str(flag)!r}, 2)")
