@@ -25,6 +25,7 @@ from ..notebook.panel_plot import plot_svg
 from ..workflow import Electron as ElectronOf
 from ..workflow import Lattice, recorded_call
 from ..workflow.options import suggest
+from .brief import brief
 from .dispatching import as_lattice, find_definition
 from .display import html_bar, html_status, html_table, html_text, plain, sign_of, text_table
 from .drawing import electron_rows, timeline
@@ -48,6 +49,7 @@ DISPLAYS = 10
 Code = Literal["recorded", "current"] | None
 
 
+@brief
 def sweep(
     lattice: Any,
     points: Any = None,
@@ -83,11 +85,16 @@ def _meant(target: Lattice, points: Any, unknown: Mapping[str, Any]) -> str:
     options = ("points", "fixed", "max_running", "name", "tags")
     first = next(iter(unknown), "")
     if points is not None:
-        return f"ct.sweep: there is no option {first!r}{suggest(first, options)}; options are {', '.join(options)}"
+        if first in target.binder.names:
+            hint = f": {first!r} is an argument of {plain(target.name)}, so it belongs into the points or into fixed={{{first!r}: ...}}"
+        else:
+            hint = suggest(first, options)
+        return f"ct.sweep: there is no option {first!r}{hint}; options are {', '.join(options)}"
     of = ", ".join(f"{each}=[...]" for each in unknown or target.binder.names[:1])
     return f"a sweep takes its points as one argument: ct.sweep({plain(target.name)}, ct.grid({of}))"
 
 
+@brief
 def get_sweep(dispatch_id: str) -> Sweep:
     """A sweep by its id, or the beginning of it. NotFound for an unknown one, InvalidRequest for what is no sweep."""
     return Sweep(dispatch_id)
@@ -174,6 +181,7 @@ class Sweep:
     def __len__(self) -> int:
         return 1 + max(number for part in self._known() for number in part.numbers)
 
+    @brief
     def __getitem__(self, number: int) -> Electron:
         runs = self._runs()
         try:
@@ -207,6 +215,7 @@ class Sweep:
                 done.update({key: len(answer[key]) for key in ("cancelled", "stopping")})
         return Facts({"cancelled": done["cancelled"], "stopping": done["stopping"]})
 
+    @brief
     def retry_failed(self, code: Code = None) -> Sweep:
         """Run those points again that failed or were cancelled; gives itself.
 
@@ -221,6 +230,7 @@ class Sweep:
         points = [runs[n].point for n in again]
         return self._start(points, again, code, "again", f"Again: {said(points)} of {len(runs)}")
 
+    @brief
     def add(self, points: Any, code: Code = None) -> Sweep:
         """More points, of the same lattice and with the same fixed arguments; ``code`` as in :meth:`retry_failed`. Gives
         itself."""
@@ -280,6 +290,7 @@ class Sweep:
         """What each run gave, in order; :class:`covalent_jupyter.Failed` where it failed, None where it has not ended."""
         return self._values.load_all([run.row.output or _no_value(run.row) for run in self._runs()])
 
+    @brief
     def table(self, *, pandas: bool | None = None) -> Any:
         """One row a point: inputs, ``status``, ``error``, ``duration`` in seconds, and what it gave.
 
@@ -289,6 +300,7 @@ class Sweep:
         rows, columns = self._table()
         return table_of(rows, columns, pandas, SPANS)
 
+    @brief
     def plot(self, x: str | None = None, y: str | None = None, color: str | None = None) -> Any:
         """A ``plotly.graph_objects.Figure`` of two columns of :meth:`table`, one line for each value of ``color``.
 
