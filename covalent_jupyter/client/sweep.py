@@ -421,7 +421,8 @@ class Sweep:
             f"<div>{html_status(status)} &nbsp;<b>sweep of {html_text(self.name)}</b> {html_text(summary)} "
             f'<code title="{html_text(self.id)}">{html_text(self.id[:4])}</code></div>'
         )
-        return f"{head}{html_bar(_counts(runs))}{self._parts_html()}{plot}{table}{more}"
+        still = f'<div class="cv-stillOnly">{html_bar(_counts(runs))}{self._parts_html()}</div>'
+        return f"{head}{still}{plot}{table}{more}"
 
     def _parts_html(self) -> str:
         """Its dispatches, where there are several: points were added, or run again."""

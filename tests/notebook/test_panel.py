@@ -247,7 +247,13 @@ def test_a_saved_sweep_is_one_still_table(front: FrontEnd, tmp_path: Path) -> No
     panel, below = (data["text/html"] for data in front.displayed("display_data")[-2:])
     assert Tags(panel).found == {"div", "hidden"} and "wait_for" not in panel
     assert "3 points: 3 completed" in below and "2 dispatches" in below and "width:100.00%" in below
-    assert below.index("wait_for × 2") < below.index("wait_for × 1 more") < below.index("<svg") < below.index("<table")
+    assert (
+        below.index("cv-stillOnly")
+        < below.index("wait_for × 2")
+        < below.index("wait_for × 1 more")
+        < below.index("<svg")
+        < below.index("<table")
+    )
     front.run("ct.get_result(s.dispatch_ids[-1])")
     alone = front.displayed()[-1]["text/html"]
     assert "wait_for × 1 more" in alone and "numbers=" not in alone
