@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ..errors import InvalidRequest
 from ..model import DispatchRow, ElectronRow, FunctionDef, Input, Lit, Manifest, Val
 from .brief import brief
-from .display import duration_text, html_table, html_text, plain, sign_of, text_table, took
+from .display import COLOURS, duration_text, html_table, html_text, plain, sign_of, text_table, took
 from .drawing import electron_rows
 from .fetching import check_id
 from .rest import Rest, connect
@@ -120,11 +120,11 @@ class Comparison:
 
 
 def _html_line(line: str) -> str:
-    colours = {"+": "var(--jp-success-color0, #2e7d32)", "-": "var(--jp-error-color0, #c62828)"}
+    colours = {"+": COLOURS["ok"], "-": COLOURS["err"]}
     shown = escape(line)
     if line[:1] in colours and line[:3] not in ("+++", "---"):
         return f'<span style="color:{colours[line[0]]}">{shown}</span>'
-    return f'<span style="color:var(--jp-ui-font-color2, #757575)">{shown}</span>' if line[:1] == "@" else shown
+    return f'<span style="color:{COLOURS["mute"]}">{shown}</span>' if line[:1] == "@" else shown
 
 
 def _differing(

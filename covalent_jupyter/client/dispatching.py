@@ -126,7 +126,11 @@ def as_lattice(thing: Any) -> Lattice:
     shown = f"{called!r} is {kind}" if isinstance(called, str) else f"{kind} was given"
     raise BuildError(
         f"dispatch takes a lattice: {shown}. Decorate the workflow function with @ct.lattice"
-        + (f", or write ct.dispatch(ct.lattice({called}))(...)." if isinstance(called, str) else ".")
+        + (
+            f", or write ct.dispatch(ct.lattice({called}))(...)."
+            if isinstance(called, str)
+            else "; what it is called with comes after it: ct.dispatch(lattice)(...)."
+        )
     )
 
 

@@ -26,14 +26,22 @@ TONES: dict[Status, str] = {
     Status.SKIPPED: "mute",
 }
 REUSED = ("↺", "reused")
+#: how the lattice of a sweep is called before the name of the one that it runs
+SWEEP = "sweep of "
 
-#: tone -> colour on a page: the theme's where there is one
+#: tone -> colour on a page: the theme's where there is one. VS Code's comes first: where it has shown a widget, JupyterLab's
+#: colours are there as well, and always the light ones
 COLOURS = {
-    "ok": "var(--jp-success-color0, #2e7d32)",
-    "run": "var(--jp-brand-color1, #1976d2)",
-    "err": "var(--jp-error-color0, #c62828)",
-    "mute": "var(--jp-ui-font-color2, #757575)",
+    "ok": "var(--vscode-charts-green, var(--jp-success-color0, #2e7d32))",
+    "run": "var(--vscode-charts-blue, var(--jp-brand-color1, #1976d2))",
+    "err": "var(--vscode-charts-red, var(--jp-error-color0, #c62828))",
+    "mute": "var(--vscode-descriptionForeground, var(--jp-ui-font-color2, #757575))",
 }
+#: of text, of the ground, of lines and frames, of what of a bar is empty
+INK = "var(--vscode-foreground, var(--jp-ui-font-color1, #212121))"
+GROUND = "var(--vscode-editor-background, var(--jp-layout-color1, #fff))"
+LINE = "var(--vscode-editorWidget-border, var(--jp-border-color2, #cfcfcf))"
+EMPTY = "var(--vscode-editorWidget-border, var(--jp-layout-color3, #e0e0e0))"
 _ANSI = {"ok": "32", "run": "34", "err": "31", "mute": "90", "bold": "1"}
 #: characters that change what a reader sees without being seen: bidirectional controls and joiners
 _TRICKY = frozenset("\u200b\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff")
@@ -209,7 +217,7 @@ def html_bar(counts: Counts) -> str:
     )
     return (
         '<div style="height:6px;line-height:0;border-radius:3px;overflow:hidden;margin:6px 0;'
-        f'background:var(--jp-layout-color3, #e0e0e0)">{segments}</div>'
+        f'background:{EMPTY}">{segments}</div>'
     )
 
 
@@ -227,8 +235,7 @@ def dispatch_html(
     ``graph`` and ``result`` are HTML that was made safe before.
     """
     parts = [
-        '<div style="border:1px solid var(--jp-border-color2, #cfcfcf);border-radius:3px;padding:8px 12px;'
-        'max-width:60em">',
+        f'<div style="border:1px solid {LINE};border-radius:3px;padding:8px 12px;max-width:60em">',
         _headline(row, now),
         html_bar(row.counts),
     ]
@@ -256,7 +263,7 @@ def dispatch_html(
 def _headline(row: DispatchRow, now: float | None) -> str:
     facts = [counts_text(row.counts), duration_text(took(row.started or row.created, row.ended, now))]
     inputs = ", ".join(f"{k}={v}" for k, v in row.inputs.items())
-    if inputs:
+    if inputs and not row.lattice.startswith(SWEEP):  # whose inputs are lists of points and their numbers
         facts.insert(0, f"({shorten(inputs, 120)})")
     return (
         f"<div>{html_status(row.status)} &nbsp;<b>{html_text(row.label or row.name)}</b> "

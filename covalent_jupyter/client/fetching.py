@@ -6,6 +6,7 @@ from typing import Any
 
 from ..errors import InvalidRequest, NotFound
 from ..model import Status
+from ..workflow.options import suggest
 from .brief import brief
 from .handle import DispatchId
 from .inline import InlineDispatch
@@ -18,7 +19,9 @@ LOOKED_AT = 1000
 
 
 def check_id(dispatch_id: object) -> str:
-    """The id (or prefix) as text; an error that says what is expected otherwise."""
+    """The id (or prefix) as text, that of a Result, too; an error that says what is expected otherwise."""
+    if isinstance(dispatch_id, Result):
+        return dispatch_id.dispatch_id
     if not isinstance(dispatch_id, str) or not dispatch_id.strip():
         raise InvalidRequest(
             "a dispatch id (or the start of one) is expected, not "
@@ -104,4 +107,7 @@ def latest(name: str, *, status: str | Status = Status.COMPLETED, **inputs: Any)
         if before is None or not page.dispatches:
             break
     wanted = ", ".join(f"{k}={v!r}" for k, v in inputs.items())
+    if not looked_at:
+        others = {row.lattice for row in rest.dispatches(limit=LOOKED_AT, parent="none").dispatches} - {name}
+        raise NotFound(f"no dispatch of a lattice called {name!r} is {Status(status)}{suggest(name, others)}")
     raise NotFound(f"no {Status(status)} dispatch of {name}({wanted}) among the {looked_at} newest ones of that name")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import operator
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any
 
 from ..errors import BuildError, MissingBlobs
+from ..front import notebook_path
 from ..model import Digest, Manifest
 from ..model.notify import problem_with
 from ..model.wire import pack_body
@@ -97,6 +97,6 @@ def mark(manifest: Manifest, *, name: str | None, tags: Sequence[str], seed: int
         if problem := problem_with(notify):
             raise BuildError(problem)
         manifest.notify = notify
-    notebook = os.environ.get("JPY_SESSION_NAME", "")
+    notebook = notebook_path()
     if notebook and not manifest.notebook:
         manifest.notebook = notebook

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
 import time
 import uuid
 from collections import Counter, deque
@@ -17,7 +16,8 @@ from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
 from ..errors import BuildError, CovalentError, InvalidRequest, NotFound
-from ..model import DispatchRow, ElectronRow, Hole, Manifest, Status
+from ..front import notebook_path
+from ..model import Counts, DispatchRow, ElectronRow, Hole, Manifest, Status
 from ..notebook.graph import plot_table
 from ..notebook.panel import Panel, Redrawn, in_notebook
 from ..notebook.panel_ends import watching_rest
@@ -25,8 +25,9 @@ from ..notebook.panel_plot import plot_svg
 from ..workflow import Electron as ElectronOf
 from ..workflow import Lattice, recorded_call
 from ..workflow.options import suggest
+from .brief import brief
 from .dispatching import as_lattice, find_definition
-from .display import html_status, html_table, html_text, plain, sign_of, text_table
+from .display import html_bar, html_status, html_table, html_text, plain, sign_of, text_table
 from .drawing import electron_rows, timeline
 from .electrons import Electron, Source
 from .fetching import check_id
@@ -48,6 +49,7 @@ DISPLAYS = 10
 Code = Literal["recorded", "current"] | None
 
 
+@brief
 def sweep(
     lattice: Any,
     points: Any = None,
@@ -83,11 +85,16 @@ def _meant(target: Lattice, points: Any, unknown: Mapping[str, Any]) -> str:
     options = ("points", "fixed", "max_running", "name", "tags")
     first = next(iter(unknown), "")
     if points is not None:
-        return f"ct.sweep: there is no option {first!r}{suggest(first, options)}; options are {', '.join(options)}"
+        if first in target.binder.names:
+            hint = f": {first!r} is an argument of {plain(target.name)}, so it belongs into the points or into fixed={{{first!r}: ...}}"
+        else:
+            hint = suggest(first, options)
+        return f"ct.sweep: there is no option {first!r}{hint}; options are {', '.join(options)}"
     of = ", ".join(f"{each}=[...]" for each in unknown or target.binder.names[:1])
     return f"a sweep takes its points as one argument: ct.sweep({plain(target.name)}, ct.grid({of}))"
 
 
+@brief
 def get_sweep(dispatch_id: str) -> Sweep:
     """A sweep by its id, or the beginning of it. NotFound for an unknown one, InvalidRequest for what is no sweep."""
     return Sweep(dispatch_id)
@@ -174,6 +181,7 @@ class Sweep:
     def __len__(self) -> int:
         return 1 + max(number for part in self._known() for number in part.numbers)
 
+    @brief
     def __getitem__(self, number: int) -> Electron:
         runs = self._runs()
         try:
@@ -207,6 +215,7 @@ class Sweep:
                 done.update({key: len(answer[key]) for key in ("cancelled", "stopping")})
         return Facts({"cancelled": done["cancelled"], "stopping": done["stopping"]})
 
+    @brief
     def retry_failed(self, code: Code = None) -> Sweep:
         """Run those points again that failed or were cancelled; gives itself.
 
@@ -221,6 +230,7 @@ class Sweep:
         points = [runs[n].point for n in again]
         return self._start(points, again, code, "again", f"Again: {said(points)} of {len(runs)}")
 
+    @brief
     def add(self, points: Any, code: Code = None) -> Sweep:
         """More points, of the same lattice and with the same fixed arguments; ``code`` as in :meth:`retry_failed`. Gives
         itself."""
@@ -259,7 +269,7 @@ class Sweep:
         if code == "recorded":
             return target, ""
         first = self._parts.get(self._group, self._newest).manifest
-        notebook = os.environ.get("JPY_SESSION_NAME", "")
+        notebook = notebook_path()
         if code is None and first.notebook and notebook not in ("", first.notebook):
             return target, ', with the code as recorded in another notebook (code="current": as it is in this one)'
         found = find_definition(target.function_name, swept_code(newest).file)
@@ -280,6 +290,7 @@ class Sweep:
         """What each run gave, in order; :class:`covalent_jupyter.Failed` where it failed, None where it has not ended."""
         return self._values.load_all([run.row.output or _no_value(run.row) for run in self._runs()])
 
+    @brief
     def table(self, *, pandas: bool | None = None) -> Any:
         """One row a point: inputs, ``status``, ``error``, ``duration`` in seconds, and what it gave.
 
@@ -289,6 +300,7 @@ class Sweep:
         rows, columns = self._table()
         return table_of(rows, columns, pandas, SPANS)
 
+    @brief
     def plot(self, x: str | None = None, y: str | None = None, color: str | None = None) -> Any:
         """A ``plotly.graph_objects.Figure`` of two columns of :meth:`table`, one line for each value of ``color``.
 
@@ -405,17 +417,31 @@ class Sweep:
         more = f"<div>and {len(rows) - SHOWN} more; <code>.table()</code> has all</div>" if len(rows) > SHOWN else ""
         over = in_words([row for row, run in zip(rows, runs, strict=False) if run.row.status.ended])
         plot = plot_svg(over, *axes(over, columns, self._inputs(runs)))
-        return (
+        head = (
             f"<div>{html_status(status)} &nbsp;<b>sweep of {html_text(self.name)}</b> {html_text(summary)} "
-            f'<code title="{html_text(self.id)}">{html_text(self.id[:4])}</code></div>{plot}{table}{more}'
+            f'<code title="{html_text(self.id)}">{html_text(self.id[:4])}</code></div>'
         )
+        still = f'<div class="cv-stillOnly">{html_bar(_counts(runs))}{self._parts_html()}</div>'
+        return f"{head}{still}{plot}{table}{more}"
+
+    def _parts_html(self) -> str:
+        """Its dispatches, where there are several: points were added, or run again."""
+        rows = self._rows()
+        if len(rows) < 2:
+            return ""
+        parts = [
+            f'{html_status(row.status)} {html_text(row.label or row.name)} <code title="{html_text(row.dispatch_id)}">'
+            f"{html_text(row.dispatch_id[:4])}</code>"
+            for row in rows
+        ]
+        return f'<div style="font-size:12px;margin:0 0 6px">{len(rows)} dispatches: {", ".join(parts)}</div>'
 
     def _ipython_display_(self) -> None:
         """In a notebook: the panel of its newest dispatch with the whole sweep above it, and below it the plot and the table, drawn again as runs end."""
         if not in_notebook():
             raise NotImplementedError  # IPython goes on with the next
         running = self._running()
-        panel = Panel(self._rest, running[-1] if running else self.dispatch_ids[-1])
+        panel = Panel(self._rest, running[-1] if running else self.dispatch_ids[-1], turns=True)
         panel.show(text=repr(self))
         watched = Sweep(self._group, watching_rest())
         shown = Redrawn(watched._repr_html_, f"sweep {self._group[:8]}", watched._running)
@@ -424,6 +450,14 @@ class Sweep:
 
     def _running(self) -> list[str]:
         return [row.dispatch_id for row in self._rows() if not row.status.ended]
+
+
+def _counts(runs: Sequence[_Run]) -> Counts:
+    """As many runs as are in each state that a bar shows."""
+    of = Counter(run.row.status for run in runs)
+    return Counts(
+        total=len(runs), completed=of[Status.COMPLETED], running=of[Status.RUNNING], failed=of[Status.FAILED]
+    )  # fmt: skip
 
 
 def _no_value(row: ElectronRow) -> Any:

@@ -12,6 +12,7 @@ from ..model import FunctionDef, Manifest
 from ..workflow import Built, Lattice, build
 from ..workflow import Electron as ElectronOf
 from .dispatching import as_lattice, say_warnings
+from .display import SWEEP
 from .rest import Rest
 from .submit import mark, submit
 
@@ -44,7 +45,7 @@ def _sweeping(target: Any) -> Callable[..., Any]:
     def swept(points: Sequence[Mapping[str, Any]], fixed: Mapping[str, Any], numbers: Sequence[int]) -> list[Any]:
         return [call(**fixed, **point) for point in points]
 
-    swept.__name__ = swept.__qualname__ = f"sweep of {call.name}"
+    swept.__name__ = swept.__qualname__ = f"{SWEEP}{call.name}"
     swept.__module__ = "__main__"  # pickled whole: another version of this package must be able to read it
     return swept
 
@@ -83,4 +84,4 @@ def swept_code(manifest: Manifest) -> FunctionDef:
 
 
 def short_name(manifest: Manifest) -> str:
-    return manifest.name.removeprefix("sweep of ")
+    return manifest.name.removeprefix(SWEEP)

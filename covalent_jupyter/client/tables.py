@@ -12,7 +12,9 @@ from typing import Any
 
 from ..errors import InvalidRequest
 from ..model import DispatchRow, Status
+from ..workflow.options import suggest
 from .annotating import tag_list
+from .brief import brief
 from .display import duration_text, html_table, size_text, text_table, took
 from .electrons import moment
 from .rest import connect
@@ -86,6 +88,7 @@ def row_dict(row: DispatchRow) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@brief
 def dispatches(
     limit: int = 100,
     *,
@@ -138,7 +141,9 @@ def _statuses(given: str | Status | Sequence[str | Status] | None) -> str | None
     try:
         return ",".join(str(Status(str(s).upper())) for s in several)
     except ValueError:
-        raise InvalidRequest(f"status is one or several of {', '.join(Status)}, not {given!r}") from None
+        known = [str(status) for status in Status]
+        hints = "".join(suggest(name, known) for name in (str(s).upper() for s in several) if name not in known)
+        raise InvalidRequest(f"status is one or several of {', '.join(Status)}, not {given!r}{hints}") from None
 
 
 def _plain_table(rows: Sequence[DispatchRow], pandas: bool | None) -> Any:
@@ -171,6 +176,7 @@ def scalar_of(text: str) -> Any:
     return value if value is None or isinstance(value, (bool, int, float, str)) else text
 
 
+@brief
 def sql(query: str, max_rows: int = 10_000, *, pandas: bool | None = None) -> Any:
     """Rows of one SELECT over the store (read-only). Raises InvalidRequest with DuckDB's message.
 
@@ -181,7 +187,7 @@ def sql(query: str, max_rows: int = 10_000, *, pandas: bool | None = None) -> An
     answer = connect().sql(query, max_rows)
     columns = [str(c) for c in answer["columns"]]
     if answer.get("truncated"):
-        warnings.warn(f"only the first {max_rows} rows are given; max_rows=... gives more", stacklevel=2)
+        warnings.warn(f"only the first {max_rows} rows are given; max_rows=... gives more", stacklevel=3)
     return table_of([dict(zip(columns, row, strict=True)) for row in answer["rows"]], columns, pandas)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -22,6 +21,7 @@ from ..client.result import Result
 from ..client.tables import Facts, Table, disk, dispatches
 from ..client.waiting import waits_text
 from ..errors import ConfigError, CovalentError
+from ..front import notebook_path
 from ..model import DispatchRow, Status
 from ..workflow.digest import code_digest
 from . import debugging
@@ -101,9 +101,9 @@ def _status(shell: Any, rest: Rest, found: Found) -> None:
 
 
 def _list(shell: Any, rest: Rest, found: Found) -> Any:
-    here = os.environ.get("JPY_SESSION_NAME") if "here" in found else None
+    here = notebook_path() if "here" in found else None
     if "here" in found and not here:
-        raise UsageError("%covalent list --here: Jupyter does not say which notebook this is")
+        raise UsageError("%covalent list --here: the front end does not say which notebook this is")
     return dispatches(
         found.get("limit", 20), status=found.get("status"), text=found.get("text"), lattice=found.get("lattice"),
         tag=found.get("tag"), notebook=here,
@@ -284,7 +284,7 @@ def _fetch(shell: Any, rest: Rest, found: Found) -> None:
 
 def _newest_cell(rest: Rest) -> DispatchRow:
     """The newest cell that ran outside; of this notebook, where that is known."""
-    notebook = os.environ.get("JPY_SESSION_NAME", "")
+    notebook = notebook_path()
     page = rest.dispatches(limit=1, parent="none", tag=TAG, **({"notebook": notebook} if notebook else {}))
     if not page.dispatches:
         raise UsageError("%covalent fetch: no cell was run with %%dispatch yet")

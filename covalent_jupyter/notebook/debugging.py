@@ -15,6 +15,7 @@ from typing import Any
 from ..client.dispatching import redispatch
 from ..client.electrons import Electron
 from ..client.failures import failed_electrons
+from ..client.fetching import check_id
 from ..client.finding import find_dispatch
 from ..client.nodes import address_of, find_node
 from ..client.rest import Rest, connect
@@ -99,7 +100,7 @@ def debug(
     (the variables at that line) are bound in ``namespace``, the notebook's by default.
     """
     rest = connect()
-    row = find_dispatch(rest, str(dispatch_id))
+    row = find_dispatch(rest, check_id(dispatch_id))
     electron = _electron(rest, Result(rest, row), node)
     manifest = rest.manifest(electron.dispatch_id)
     _show_source(electron)

@@ -11,23 +11,23 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from ..client.display import duration_text, html_status, plain, sign_of, took
+from ..client.display import COLOURS, duration_text, html_status, plain, sign_of, took
 from ..client.failures import electron_text, failed_electrons
 from ..client.handle import DispatchId
 from ..client.rest import Rest
 from ..client.result import Result
 from ..client.waiting import wait_for
 from ..errors import CovalentError
+from ..front import has_reader
 from ..model import DispatchRow, Status
 from .advance import Advance, advance_html, advance_text
+from .below import CellSender, Output
 from .fetching import Leftover, leftover
 from .panel import in_notebook
 
 #: seconds that one question waits for news
 WAIT = 20.0
 _REDRAWN = re.compile(r"\r(?!\n)")
-
-Output = dict[str, Any]
 
 
 class Moved(NamedTuple):
@@ -235,7 +235,9 @@ def follow(shell: Any, sent: DispatchId, fetch: Callable[[], Iterable[str]]) -> 
 
 
 def fetch_button(fetch: Callable[[], Iterable[str]]) -> Any:
-    """A widget that calls ``fetch`` when it is clicked, in the kernel; None where there are no widgets."""
+    """A widget that calls ``fetch`` when it is clicked, in the kernel; None where there are no widgets, or nobody clicks."""
+    if not has_reader():
+        return None
     try:
         from ipywidgets import Button, Layout
     except ImportError:
@@ -291,31 +293,6 @@ def _follow(sender: CellSender, head: Head, sent: DispatchId, button: Any) -> No
         rest.disconnect()
 
 
-class CellSender:
-    """Messages that appear below one cell, whichever runs by then; from any thread."""
-
-    def __init__(self, shell: Any) -> None:
-        self._publisher = shell.display_pub
-        parent = shell.get_parent() if hasattr(shell, "get_parent") else shell.parent_header
-        self._parent = dict(parent)
-        self._lock = threading.Lock()
-
-    def send(self, kind: str, content: dict[str, Any]) -> None:
-        publisher = self._publisher
-        with self._lock:
-            publisher.session.send(
-                publisher.pub_socket, kind, content, parent=self._parent, ident=kind.encode()
-            )  # fmt: skip
-
-    def output(self, output: Output) -> None:
-        content = {k: v for k, v in output.items() if k != "output_type"}
-        if output["output_type"] == "clear_output":
-            content = {"wait": True}
-        elif output["output_type"] != "stream":
-            content.setdefault("transient", {})
-        self.send(output["output_type"], content)
-
-
 class Head:
     """The lines above the outputs: state, time, and what to do next; how far the cell is."""
 
@@ -352,7 +329,7 @@ class Head:
 
 
 def _small(markup: str) -> str:
-    return f'<div style="font-size:12px;color:var(--jp-ui-font-color2, #757575)">{markup}</div>'
+    return f'<div style="font-size:12px;color:{COLOURS["mute"]}">{markup}</div>'
 
 
 def head_text(sent: DispatchId, row: DispatchRow | None, left: Leftover) -> str:
@@ -367,7 +344,7 @@ def head_text(sent: DispatchId, row: DispatchRow | None, left: Leftover) -> str:
 def html_text_of(sent: DispatchId, row: DispatchRow | None, left: Leftover) -> str:
     if row is None:
         return _small(html.escape(head_text(sent, None, left)))
-    mute = "color:var(--jp-ui-font-color2, #757575)"
+    mute = f"color:{COLOURS['mute']}"
     spent = duration_text(took(row.started or row.created, row.ended)) if row.status.ended else ""
     parts = [p for p in (spent, f"<code>{html.escape(sent[:8])}</code>", html.escape(_next(sent, row, left))) if p]
     return (

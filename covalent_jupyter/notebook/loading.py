@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from .. import magic_names
+from ..magic_names import EXTENSION
 from .completing import completer_for
 from .magics import CovalentMagics
 
@@ -23,7 +24,7 @@ def load(shell: Any) -> None:
     matcher = completer_for(shell)
     shell.Completer.custom_matchers.append(matcher)
     setattr(shell, _MARK, matcher)
-    _offer_covalent()
+    _offer_covalent(shell)
 
 
 def unload(shell: Any) -> None:
@@ -38,7 +39,11 @@ def unload(shell: Any) -> None:
     shell.magics_manager.registry.pop(CovalentMagics.__name__, None)
 
 
-def _offer_covalent() -> None:
-    """Say how notebooks that were written for Covalent run as they are."""
+def _offer_covalent(shell: Any) -> None:
+    """Say how notebooks that were written for Covalent run as they are; not to one that has imported this package by its
+    own name, whose first magic or Tab loads the others."""
+    package = sys.modules[EXTENSION]
+    if any(value is package for value in list(shell.user_ns.values())):
+        return
     if "covalent" not in sys.modules and importlib.util.find_spec("covalent") is None:
         print("Notebooks that say `import covalent as ct` run after covalent_jupyter.install_as_covalent().")

@@ -22,7 +22,9 @@ from .. import config
 from ..client.rest import Rest
 from ..client.sidebar import HINT, Server, server_side
 from ..errors import CovalentError
+from ..front import has_reader, in_vscode
 from ..model import DispatchRow
+from .below import Place
 from .panel_ends import ends
 from .panel_snapshot import MIME, Snapshot, store_id, take, unreachable
 
@@ -33,6 +35,8 @@ SCRIPT = Path(__file__).parent / "static" / "panel.js"
 SHELLS = frozenset({"ZMQInteractiveShell", "Shell"})
 
 
+#: what a page gets that keeps no panel alive, where all of it follows below: the still form of a sweep is its table
+BELOW = "<div hidden>The sweep stands below.</div>"
 #: least seconds between two drawings of a still panel
 REDRAW = 0.5
 
@@ -58,6 +62,10 @@ def forms_for(rest: Rest) -> Forms:
     widget = chosen in ("auto", "widget") and _has_widgets()
     if chosen != "auto":
         return Forms(chosen == "page", widget)
+    if not has_reader():  # a widget whose kernel is gone would be all that is left in a page made from the notebook
+        return Forms(True, False, HINT if server_side().extension is False else "")
+    if in_vscode():  # whatever the server has, its pages are shown elsewhere
+        return Forms(widget, widget)
     side = server_side()
     if side.extension:
         return _beside(side, rest, widget)
@@ -81,14 +89,15 @@ def _has_widgets() -> bool:
 
 class Panel:
     """A dispatch as it is displayed. ``show`` gives it a place in the cell's output; without it, ``data`` is for IPython
-    to place."""
+    to place. ``turns``: it may show another dispatch later (``turn_to``), so that its widget is no other's."""
 
-    def __init__(self, rest: Rest, dispatch_id: str) -> None:
+    def __init__(self, rest: Rest, dispatch_id: str, *, turns: bool = False) -> None:
         self.rest = rest
         self.dispatch_id = str(dispatch_id)
         self.forms = forms_for(rest)
-        self._place: Any = None  # in the cell's output
-        self._handle: Any = None  # the same, until its dispatch has ended
+        self._turns = turns
+        self._place: Place | None = None  # in the cell's output
+        self._handle: Place | None = None  # the same, until its dispatch has ended
         self._widget: Any = None
         self._drawn = 0.0
 
@@ -113,11 +122,15 @@ class Panel:
             plain = self.dispatch_id
         else:
             bundle, html, plain = snapshot.bundle(), snapshot.html(self.forms.hint), snapshot.text()
+            if self._turns:
+                html = BELOW
         data: dict[str, Any] = {"text/plain": text or plain, "text/html": html}
         if self.forms.page:
             data[MIME] = bundle
         if self.forms.widget:
-            self._widget = self._widget or _widget_for(self.dispatch_id, bundle)
+            if self._widget is None:
+                self._widget = _widget_for(self.dispatch_id, bundle, shared=not self._turns)
+            self._widget.turn_to(self.dispatch_id, bundle)
             data.update(self._widget.view())
         return data
 
@@ -130,19 +143,19 @@ class Panel:
         running = isinstance(snapshot, Snapshot) and not snapshot.row.status.ended
         if only_running and not running:
             return False
-        ipython = importlib.import_module("IPython.display")
-        self._place = self._handle = ipython.display(self._data(snapshot, text), raw=True, display_id=True)
-        if running and self._handle is not None:
+        self._place = self._handle = Place(self._data(snapshot, text))
+        if running:
             ends().call(self.dispatch_id, self.finish)
         return True
 
     def turn_to(self, dispatch_id: str) -> None:
-        """Show another dispatch, which has just begun, in the same place."""
+        """Show another dispatch, which has just begun, in the same place, and by the same widget: VS Code draws none that
+        comes with an update."""
         if self._place is None:
             return
         ends().forget(self.dispatch_id, self.finish)
-        self.dispatch_id, self._widget, self._handle = str(dispatch_id), None, self._place
-        self._handle.update(self.data(), raw=True)
+        self.dispatch_id, self._handle = str(dispatch_id), self._place
+        self._handle.update(self.data())
         ends().call(self.dispatch_id, self.finish)
 
     @property
@@ -155,14 +168,14 @@ class Panel:
         now = time.monotonic()
         if self._handle is not None and now - self._drawn > REDRAW and not row.status.ended:
             self._drawn = now
-            self._handle.update(self.data(), raw=True)
+            self._handle.update(self.data())
 
     def finish(self) -> None:
         """Put what is known now in the place of what was shown, once."""
         handle, self._handle = self._handle, None
         if handle is not None:
             ends().forget(self.dispatch_id, self.finish)
-            handle.update(self.data(), raw=True)
+            handle.update(self.data())
 
 
 class Redrawn:
@@ -174,14 +187,13 @@ class Redrawn:
         self._text = text
         self._running = running
         self._followed: set[str] = set()
-        self._handle: Any = None
+        self._handle: Place | None = None
         self._next = 0.0
 
     def show(self) -> None:
         """Display it."""
         running = self._running()  # before it is drawn: what ends in between is drawn once more
-        ipython = importlib.import_module("IPython.display")
-        self._handle = ipython.display(self._data(), raw=True, display_id=True)
+        self._handle = Place(self._data())
         self.follow(running)
 
     def follow(self, running: Sequence[str]) -> None:
@@ -203,10 +215,12 @@ class Redrawn:
         began = time.monotonic()
         with suppress(CovalentError):  # the service is away, or the dispatch was deleted: what was drawn stays
             self.follow(self._running())
-            self._handle.update(self._data(), raw=True)
+            if self._handle is not None:
+                self._handle.update(self._data())
         self._next = time.monotonic() + 5 * (time.monotonic() - began)
 
 
-def _widget_for(dispatch_id: str, bundle: dict[str, Any]) -> Any:
+def _widget_for(dispatch_id: str, bundle: dict[str, Any], *, shared: bool) -> Any:
     """The widget of this dispatch; loaded late, for ipywidgets takes its time."""
-    return importlib.import_module(".panel_widget", __package__).widget_for(dispatch_id, bundle)
+    module = importlib.import_module(".panel_widget", __package__)
+    return module.widget_for(dispatch_id, bundle) if shared else module.PanelWidget(dispatch_id, bundle)

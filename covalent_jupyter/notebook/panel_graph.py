@@ -8,7 +8,7 @@ from html import escape
 from typing import Any, NamedTuple
 
 from ..client.boxes import Box, collapse
-from ..client.display import COLOURS, TONES, plain, shorten, sign_of
+from ..client.display import COLOURS, GROUND, INK, TONES, plain, shorten, sign_of
 from ..model import Status
 
 #: boxes beyond which a still picture helps nobody
@@ -73,15 +73,14 @@ def _box(box: Box, place: _Place, states: Sequence[Status]) -> str:
     label = shorten(plain(box.name), 18 - len(count)) + count
     line = _mixture(states) if len(set(states)) > 1 else word
     dashes = ";stroke-dasharray:4 3" if box.status is Status.SKIPPED else ""
-    look = f"fill:var(--jp-layout-color1, #fff);stroke:{tone};stroke-width:1.2{dashes}"
+    look = f"fill:{GROUND};stroke:{tone};stroke-width:1.2{dashes}"
     back = [
         f'<rect x="{place.x + shift:g}" y="{place.y - shift:g}" width="{WIDTH}" height="{HEIGHT}" rx="4" style="{look}"/>'
         for shift in ((4, 2, 0) if len(box.nodes) > 1 else (0,))
     ]
-    ink = "var(--jp-ui-font-color1, #212121)"
     return (
         f"<g><title>{escape(plain(box.name))}: {escape(_mixture(states))}</title>{''.join(back)}"
-        f'<text x="{place.x + 10:g}" y="{place.y + 17:g}" style="font-size:12px;fill:{ink}">'
+        f'<text x="{place.x + 10:g}" y="{place.y + 17:g}" style="font-size:12px;fill:{INK}">'
         f'<tspan style="fill:{tone};font-weight:700">{sign}</tspan> {escape(label)}</text>'
         f'<text x="{place.x + 25:g}" y="{place.y + 32:g}" style="font-size:10px;fill:{COLOURS["mute"]}">'
         f"{escape(line)}</text></g>"

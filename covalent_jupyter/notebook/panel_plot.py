@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
-from ..client.display import COLOURS, plain, shorten
+from ..client.display import COLOURS, INK, LINE, plain, shorten
 from .graph.plots import DECADES
 from .graph.theme import SERIES
 
@@ -18,8 +18,6 @@ LEFT, RIGHT, TOP, BOTTOM = 58, 14, 12, 40
 #: categories whose names have room below the axis, and characters of each
 NAMES, CHARACTERS = 12, 12
 FONT = "font-family:var(--jp-ui-font-family, system-ui, sans-serif)"
-INK = "var(--jp-ui-font-color1, #212121)"
-LINE = "var(--jp-border-color2, #cfcfcf)"
 
 
 class _Axis(NamedTuple):

@@ -49,8 +49,20 @@ class PanelWidget(anywidget.AnyWidget):
         super().__init__(bundle=bundle)
         self.dispatch_id = dispatch_id
         self.on_msg(_heard)
-        if bundle["row"] is None or bundle["row"]["ended"] is None:
-            feed().follow(dispatch_id, self.tell)
+        self._follow()
+
+    def turn_to(self, dispatch_id: str, bundle: dict[str, Any]) -> None:
+        """Show this dispatch, if it is another one."""
+        if dispatch_id == self.dispatch_id:
+            return
+        feed().leave(self.dispatch_id, self.tell)
+        self.dispatch_id, self.bundle = dispatch_id, bundle
+        self._follow()
+
+    def _follow(self) -> None:
+        row = self.bundle["row"]
+        if row is None or row["ended"] is None:
+            feed().follow(self.dispatch_id, self.tell)
 
     def tell(self, content: dict[str, Any], data: bytes = b"") -> None:
         """Send a message to the page."""

@@ -16,6 +16,7 @@ from ..client.rest import Rest, connect
 from ..client.result import Result
 from ..client.waiting import wait_for
 from ..errors import NotFound
+from ..front import notebook_path
 from ..model import DispatchRow
 from .plainly import raised
 
@@ -24,7 +25,7 @@ _ID_LIKE = re.compile(r"[0-9a-f]{4}[0-9a-f-]*|latest|last")
 
 def newest(rest: Rest) -> DispatchRow:
     """The newest dispatch of this notebook; of all, where it is not known which notebook this is."""
-    notebook = os.environ.get("JPY_SESSION_NAME", "")
+    notebook = notebook_path()
     for query in ({"notebook": notebook}, {}) if notebook else ({},):
         found = rest.dispatches(limit=1, parent="none", **query).dispatches
         if found:

@@ -5,6 +5,7 @@ Looked at in the query as DuckDB has parsed it, so that quoting, schemas and com
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -98,7 +99,9 @@ def _check_table(path: list[str], scope: Scope) -> None:
     *schema, name = (part.lower() for part in path)
     if not schema and name in scope or name in VIEWS and tuple(schema) in _SCHEMAS:
         return
-    raise InvalidRequest(f"{'.'.join(path)!r} is not for queries: {_VIEWS}")
+    close = difflib.get_close_matches(name, VIEWS, 1)
+    meant = f" (did you mean {close[0]}?)" if close else ""
+    raise InvalidRequest(f"{'.'.join(path)!r} is not for queries{meant}: {_VIEWS}")
 
 
 def _check_function(name: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from nbconvert import HTMLExporter
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -110,3 +111,21 @@ def test_a_dumb_terminal_gets_no_escapes() -> None:
         "ct.dispatch_sync(flows.sums)(1)"
     )
     assert "\x1b" not in seen and "completed" in seen
+
+
+def test_a_program_that_runs_a_notebook_gets_no_widgets(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``nbconvert --execute`` would keep them and draw nothing else: blank without a network, and dead with one."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv("JPY_PARENT_PID", raising=False)
+    sources = [CELLS[0], "ct.dispatch_sync(flow)(40)", "run = ct.dispatch(flow)(40); run.wait(); run", "%%dispatch\nx = 1",
+               "%covalent wait"]  # fmt: skip
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    resources = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=120, kernel_name="python3", resources=resources).execute()
+    data = [output.data for cell in notebook.cells for output in cell.outputs if "data" in output]
+    assert len(data) >= 4 and not any("application/vnd.jupyter.widget-view+json" in each for each in data)
+    assert "widgets" not in notebook.metadata
+    html, _ = HTMLExporter().from_notebook_node(notebook)
+    assert html.count("✓ completed") + html.count("<b>✓</b> completed") >= 3

@@ -11,7 +11,26 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from ..client.world import world
+from .frontend import FrontEnd
 from .kernels import Kernel
+
+#: what panels are shown of
+CELL = """
+import time
+import covalent_jupyter as ct
+
+@ct.electron
+def wait_for(path, n):
+    import os, time
+    while not os.path.exists(path):
+        time.sleep(0.05)
+    print("over", n)
+    return n
+
+@ct.lattice
+def waiting(path, n):
+    return [wait_for(path, i) for i in range(n)]
+"""
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -83,6 +102,18 @@ def shell(bare_shell: Shell) -> Shell:
 def kernel(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     found = Kernel(str(tmp_path_factory.mktemp("notebook")))
     try:
+        yield found
+    finally:
+        found.close()
+
+
+@pytest.fixture
+def front(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FrontEnd]:
+    """A kernel with a browser, which no Jupyter server has started."""
+    monkeypatch.delenv("JPY_PARENT_PID", raising=False)
+    found = FrontEnd(str(tmp_path))
+    try:
+        found.run(CELL)
         yield found
     finally:
         found.close()

@@ -349,6 +349,13 @@ assert is_there("%load_ext covalent_jupyter") and is_there("%%lattice flow(n=1)\
         assert done.returncode == 0, done.stderr + done.stdout
         assert {*magic_names.NAMES} == {name for names in CovalentMagics.magics.values() for name in names}
 
+    def test_who_imports_this_package_hears_nothing_of_covalent(self, bare_shell: Shell) -> None:
+        bare_shell.run("import covalent_jupyter as ct")
+        bare_shell.run("%load_ext covalent_jupyter")
+        assert "electron" in bare_shell.ipython.magics_manager.magics["cell"]
+        assert "install_as_covalent" not in bare_shell.said()
+        bare_shell.run("%unload_ext covalent_jupyter")
+
     def test_it_can_be_taken_back(self, bare_shell: Shell) -> None:
         kinds = bare_shell.ipython.magics_manager.magics
         before = {kind: set(names) for kind, names in kinds.items()}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -162,34 +161,6 @@ def test_the_line_fits(columns: int) -> None:
 
 # the widget, in a real kernel
 
-CELL = """
-import time
-import covalent_jupyter as ct
-
-@ct.electron
-def wait_for(path, n):
-    import os, time
-    while not os.path.exists(path):
-        time.sleep(0.05)
-    print("over", n)
-    return n
-
-@ct.lattice
-def waiting(path, n):
-    return [wait_for(path, i) for i in range(n)]
-"""
-
-
-@pytest.fixture
-def front(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FrontEnd]:
-    monkeypatch.delenv("JPY_PARENT_PID", raising=False)
-    found = FrontEnd(str(tmp_path))
-    try:
-        found.run(CELL)
-        yield found
-    finally:
-        found.close()
-
 
 def start(front: FrontEnd, flag: Path, n: int = 2) -> str:
     front.run(f"i = ct.dispatch(waiting)({str(flag)!r}, {n})\ni")
@@ -265,6 +236,27 @@ def test_every_display_of_a_sweep_shows_what_was_added_later(front: FrontEnd, tm
         return len(drawn) == 2
 
     front.until(both)
+
+
+def test_a_saved_sweep_is_one_still_table(front: FrontEnd, tmp_path: Path) -> None:
+    """A page that keeps no panel alive would show a dispatch beside counts that are not its own."""
+    flag = tmp_path / "flag"
+    flag.touch()
+    front.run(f"s = ct.sweep(wait_for, ct.zip(path=[{str(flag)!r}] * 2, n=[1, 2]))\ns.wait()")
+    front.run(f"s.add([{{'path': {str(flag)!r}, 'n': 3}}]).wait()\ns")
+    panel, below = (data["text/html"] for data in front.displayed("display_data")[-2:])
+    assert Tags(panel).found == {"div", "hidden"} and "wait_for" not in panel
+    assert "3 points: 3 completed" in below and "2 dispatches" in below and "width:100.00%" in below
+    assert (
+        below.index("cv-stillOnly")
+        < below.index("wait_for × 2")
+        < below.index("wait_for × 1 more")
+        < below.index("<svg")
+        < below.index("<table")
+    )
+    front.run("ct.get_result(s.dispatch_ids[-1])")
+    alone = front.displayed()[-1]["text/html"]
+    assert "wait_for × 1 more" in alone and "numbers=" not in alone
 
 
 def test_an_interrupt_leaves_panel_and_dispatch_alone(front: FrontEnd, tmp_path: Path) -> None:

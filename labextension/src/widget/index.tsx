@@ -20,11 +20,15 @@ function render({ model, el }: { model: WidgetModel; el: HTMLElement }): () => v
     return () => undefined;
   }
   const source = new CommSource(model, () => bundle() ?? first, BUSY);
-  const memory = new Memory(source, first);
+  let memory = new Memory(source, first);
   const renew = () => {
     const fresh = bundle();
-    if (fresh) {
+    if (fresh && fresh.dispatch_id === memory.bundle.dispatch_id) {
       memory.renew(fresh);
+    } else if (fresh) {
+      memory.dispose();
+      memory = new Memory(source, fresh);
+      draw();
     }
   };
   const look = () => (document.visibilityState === 'hidden' ? memory.stop() : memory.start());
@@ -33,8 +37,14 @@ function render({ model, el }: { model: WidgetModel; el: HTMLElement }): () => v
   el.classList.add('jp-CovalentOutput');
   dress(el);
   const root = createRoot(el);
-  root.render(<NotebookPanel memory={memory} trans={plainTrans} actions={actions(memory, source, el)} />);
-  look();
+  const draw = () => {
+    const { dispatch_id } = memory.bundle;
+    root.render(
+      <NotebookPanel key={dispatch_id} memory={memory} trans={plainTrans} actions={actions(memory, source, el)} />
+    );
+    look();
+  };
+  draw();
   return () => {
     model.off('change:bundle', renew);
     document.removeEventListener('visibilitychange', look);
@@ -44,18 +54,22 @@ function render({ model, el }: { model: WidgetModel; el: HTMLElement }): () => v
   };
 }
 
-/** Without JupyterLab's theme there are no colours to go by: those of the place, by how light it is. */
+/**
+ * Without JupyterLab's theme there are no colours to go by: those of the place, by how light it is. In VS Code there are
+ * JupyterLab's light ones, whatever its theme, for the widgets that it brings along have them.
+ */
 function dress(el: HTMLElement): void {
   const style = getComputedStyle(document.documentElement);
-  if (style.getPropertyValue('--jp-layout-color1').trim()) {
+  const { classList } = document.body;
+  const vscode = [...classList].some(name => name.startsWith('vscode-'));
+  if (!vscode && style.getPropertyValue('--jp-layout-color1').trim()) {
     return;
   }
-  const { classList } = document.body;
   const dark =
     classList.contains('vscode-dark') ||
-    classList.contains('vscode-high-contrast') ||
+    (classList.contains('vscode-high-contrast') && !classList.contains('vscode-high-contrast-light')) ||
     document.documentElement.getAttribute('theme') === 'dark' ||
-    (!classList.contains('vscode-light') && window.matchMedia('(prefers-color-scheme: dark)').matches);
+    (!vscode && window.matchMedia('(prefers-color-scheme: dark)').matches);
   el.classList.add('jp-CovalentForeign', dark ? 'jp-mod-dark' : 'jp-mod-light');
 }
 
