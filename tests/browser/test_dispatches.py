@@ -14,6 +14,8 @@ from .page import PANEL, LabPage
 
 Browse = Callable[[Lab], LabPage]
 
+pytestmark = pytest.mark.timeout(600)
+
 SUCCEEDS = """
 import covalent_jupyter as ct
 
@@ -140,7 +142,6 @@ def test_a_click_copies_the_whole_id(lab: Lab, browse: Browse) -> None:
 
 
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
-@pytest.mark.timeout(300)
 def test_how_it_looks(theme: str, browse: Browse, tmp_path: Path) -> None:
     """Completed, failed and running ones together, for the eye; the running one then ends by itself, seen live."""
     lab = Lab(tmp_path, theme=f"JupyterLab {theme}")

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from .lab import Lab
 from .page import LabPage
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 DEFINE = """
 import covalent_jupyter as ct

@@ -18,7 +18,7 @@ from ..client.world import world
 from .conftest import CHROMIUM_FLAGS
 from .page import shots_folder
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(600)
 
 PATIENCE = 90_000  # ms; a busy machine takes its time
 HOSTILE = '<img src=x onerror="window.hacked = true">'

@@ -18,7 +18,7 @@ from .page import LabPage
 
 Browse = Callable[..., LabPage]
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(600)
 
 PATIENCE = 90_000  # ms; a busy machine takes its time
 MIME = "application/vnd.covalent.dispatch+json"

@@ -14,7 +14,7 @@ from .page import LabPage
 
 Browse = Callable[..., LabPage]
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(600)
 
 STARTED = 180_000  # ms: the first dispatch starts service, host and runner
 SOON = 90_000

@@ -22,7 +22,7 @@ from .page import PANEL, LabPage
 
 Browse = Callable[..., LabPage]
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(600)
 
 SOON = 90_000  # ms, on a busy machine
 HOSTILE = "<img src=x onerror=alert(1)>"

@@ -19,7 +19,7 @@ def test_killed_at_any_point_nothing_acknowledged_is_lost(seed: int) -> None:
     crashes.run(seed, 3, "local").check()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_same_where_electrons_run_on_dask(seed: int) -> None:
     points = random.Random(seed).sample(crashes.WORKER_POINTS, 5)
     crashes.run(seed, 1, "dask", points).check()

@@ -7,11 +7,11 @@ import pytest
 from . import crashes, damage
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_killed_inside_its_own_repair_it_loses_nothing(seed: int) -> None:
     crashes.run_store(seed, 3).check()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_damaged_it_gives_the_committed_prefix_or_says_what_to_do(seed: int) -> None:
     damage.run(seed, 100).check()
