@@ -105,6 +105,16 @@ def test_sublattices_are_nested_and_groups_survive_a_reload(history: Lab, browse
     expect(page.headings.filter(has_text="experiment")).to_contain_text("4")
     page.headings.filter(has_text="experiment").click()
     expect(page.row("experiment").first).to_be_visible(timeout=SOON)
+    heading, keyboard = page.headings.filter(has_text="experiment"), page.page.keyboard
+    heading.focus()
+    keyboard.press("ArrowLeft")
+    expect(heading).to_have_attribute("aria-expanded", "false")
+    keyboard.press("ArrowRight")
+    expect(heading).to_have_attribute("aria-expanded", "true")
+    keyboard.press("ArrowDown")
+    expect(page.panel.get_by_role("tree")).to_be_focused()
+    keyboard.press("ArrowLeft")
+    expect(heading).to_be_focused()
     page.point_away()
     page.shot("by-lattice-light")
     page.page.wait_for_timeout(1500)  # Lab saves its layout and state with a delay
