@@ -114,9 +114,11 @@ def test_a_run_from_its_start_to_its_end(browse: Browse, tmp_path: Path) -> None
         )
         expect(page.page.locator(".jp-Covalent-status")).to_be_hidden()
         page.shot("completed-light")
-        completed.hover()  # it stays while somebody is at it, unless what it is about is gone
+        page.page.locator(".jp-Notification-Status").click()
+        listed = page.page.locator(".jp-Notification-List-Item").filter(has_text="patient is completed")
+        expect(listed).to_be_visible(timeout=SOON)  # there it stays, also when it has been shown for long enough
         lab.post("covalent/purge", {"dispatch_ids": [continued]})
-        expect(completed).to_have_count(0, timeout=SOON)
+        expect(listed).to_have_count(0, timeout=SOON)
     finally:
         lab.stop()
 

@@ -517,3 +517,14 @@ def test_hostile_arguments_are_refused_or_find_nothing(store: Store) -> None:
     assert store.electron("a", 10**30) is None and store.electron("a", -1) is None
     assert store.changes(10**30).reset and len(store.changes(-(10**30), limit=10**30).electrons) == 1
     assert store.dispatches(before=(float("nan"), "x"))[1] == 1
+
+
+def test_a_summary_says_as_of_when_it_counts(folder: Path) -> None:
+    with Store.open(folder) as store:
+        assert store.summary().seq == 0
+        first = store.append(Batch(dispatches=[dispatch("a"), dispatch("b", status=Status.COMPLETED)])).result(20)
+        found = store.summary(by="lattice")
+        assert (found.states, found.seq) == ({"RUNNING": 1, "COMPLETED": 1}, first)
+        second = store.append(Batch(deletes=["b"])).result(20)
+        found = store.summary()
+        assert (found.states, found.seq) == ({"RUNNING": 1}, second)
