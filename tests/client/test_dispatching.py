@@ -21,7 +21,7 @@ import covalent_jupyter as ct
 from covalent_jupyter.cli.app import main
 from covalent_jupyter.client.dispatching import say_warnings
 from covalent_jupyter.client.rest import connect
-from covalent_jupyter.workflow import build
+from covalent_jupyter.workflow import Lattice, build
 
 from . import flows
 
@@ -204,10 +204,10 @@ def test_as_completed_gives_them_as_they_end(tmp_path: Path) -> None:
     held.cancel()
 
 
-def test_where_nothing_runs_it_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    one_place = ct.executor.LocalExecutor(max_workers=1)
+def one_place() -> Lattice:
+    """Of an electron that runs until its gate is there, on an executor with a single place."""
 
-    @ct.electron(executor=one_place)
+    @ct.electron(executor=ct.executor.LocalExecutor(max_workers=1))
     def until(gate: str) -> str:
         while not Path(gate).exists():
             time.sleep(0.005)
@@ -217,9 +217,19 @@ def test_where_nothing_runs_it_says_why(tmp_path: Path, capsys: pytest.CaptureFi
     def waits(gate: str) -> str:
         return until(gate)
 
-    first = ct.dispatch(waits)(str(tmp_path / "gate"))
-    while first.electrons[0].status != "RUNNING":
+    return waits
+
+
+def dispatched_and_running(lattice: Lattice, *args: Any) -> ct.DispatchId:
+    handle = ct.dispatch(lattice)(*args)
+    while handle.electrons[0].status != "RUNNING":
         time.sleep(0.01)
+    return handle
+
+
+def test_where_nothing_runs_it_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    waits = one_place()
+    first = dispatched_and_running(waits, str(tmp_path / "gate"))
     second = ct.dispatch(waits)(str(tmp_path / "gate"))
     reason = "executor 'local' is busy with other dispatches: 1 place, all taken"
     with pytest.raises(ct.NotFinished, match=f"0 of 1 electrons completed, and it waits: {reason}"):
@@ -240,16 +250,7 @@ def test_electrons_that_wait_for_dispatches_in_all_places_leave_them_their_place
 
 def test_an_electron_that_waits_for_what_does_not_begin_says_so(tmp_path: Path) -> None:
     """Its own place is no help to what needs another executor's."""
-
-    @ct.electron(executor=ct.executor.LocalExecutor(max_workers=1))
-    def until(gate: str) -> str:
-        while not Path(gate).exists():
-            time.sleep(0.005)
-        return gate
-
-    @ct.lattice
-    def blocked(gate: str) -> str:
-        return until(gate)
+    blocked = one_place()
 
     @ct.electron
     def waits(gate: str) -> str:
@@ -259,9 +260,7 @@ def test_an_electron_that_waits_for_what_does_not_begin_says_so(tmp_path: Path) 
         return str(ct.dispatch_sync(blocked)(gate).value)
 
     gate = str(tmp_path / "gate")
-    first = ct.dispatch(blocked)(gate)
-    while first.electrons[0].status != "RUNNING":
-        time.sleep(0.01)
+    first = dispatched_and_running(blocked, gate)
     handle = ct.dispatch(ct.lattice(waits))(gate)
     end = time.monotonic() + 60
     while "this electron waits for dispatch" not in (said := ct.get_result(handle).logs()):
