@@ -25,6 +25,7 @@ from typing import NamedTuple, Union
 
 from .crashpoint import crashpoint
 from .errors import StoreDamaged
+from .folders import FolderGone, make_folder
 
 Buffer = Union[bytes, bytearray, memoryview, mmap.mmap]  # noqa: UP007  evaluated at run time
 
@@ -84,11 +85,10 @@ def _sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def _make_folder(folder: Path, *, sync: bool) -> None:
+def _make_folder(folder: Path, levels: int, *, sync: bool) -> None:
     if folder.is_dir():
         return
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700, exist_ok=True)
+    make_folder(folder, levels)
     if sync:
         _sync_folder(folder.parent)
 
@@ -106,7 +106,7 @@ class BlobWriter:
         self.size = 0
         self._known = digest
         self._state = None if digest is not None else hashlib.sha256()
-        _make_folder(self.root, sync=False)
+        _make_folder(self.root, 1, sync=False)
         self.path = self.root / f"{_TEMPORARY}{os.getpid()}-{secrets.token_hex(8)}"
         self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
 
@@ -137,12 +137,17 @@ class BlobWriter:
             if sync:
                 _sync_data(self._fd)
             target = blob_path(self.root, digest)
-            _make_folder(target.parent, sync=sync)
+            _make_folder(target.parent, 2, sync=sync)
             crashpoint("blob.written")
             os.rename(self.path, target)
             crashpoint("blob.named")
             if sync:
                 _sync_folder(target.parent)
+        except FileNotFoundError as error:
+            self.abort()
+            if self.root.is_dir():
+                raise
+            raise FolderGone(str(self.root)) from error
         except BaseException:
             self.abort()
             raise

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from .errors import DecodeError
+from .folders import make_folder
 
 Buffer = bytes | memoryview
 
@@ -32,11 +33,11 @@ def materialise(modules: Mapping[str, str], load: Callable[[str], Buffer], work_
     if folder.is_dir():
         return folder
     building = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-    building.mkdir(parents=True, mode=0o700)
+    make_folder(building, 3)
     try:
         for path, digest in modules.items():
             target = building.joinpath(*_parts(path))
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent, len(target.parts) - len(building.parts))
             target.write_bytes(load(digest))
         os.rename(building, folder)
     except OSError:

@@ -41,11 +41,11 @@ class Bay:
 
     def __init__(
         self, *, slots: int, spool_dir: Path, scratch: Path, preload: Sequence[str] = (), name: str = "",
-        memory: int | None = None, part: float = 1.0, learn: bool = True,
+        memory: int | None = None, part: float = 1.0, learn: bool = True, patient: bool = True,
     ) -> None:  # fmt: skip
         self._pool = RunnerPool(
             slots=slots, spool_dir=str(spool_dir), scratch=str(scratch), preload=preload, name=name, memory=memory, part=part,
-            learn=learn,
+            learn=learn, patient=patient,
         )  # fmt: skip
         self._lock = threading.Lock()
         self._inside: dict[str, _Entered] = {}

@@ -18,6 +18,7 @@ import psutil
 
 from .. import processes
 from ..errors import ConfigError, EnvironmentMismatch, ExecutorError
+from ..folders import make_folder
 from .base import cpu_slots
 from .dask_fit import examine, first_unseen
 from .dask_pulse import ANSWER, Pulse, ask, identity
@@ -185,7 +186,7 @@ async def _start_local(options: dict[str, Any], scratch: Path) -> Dask:
     from distributed import Client, LocalCluster, Security
 
     shape = Shape.of(options)
-    scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(scratch, 2)
     security = Security.temporary()
     dask.config.set(_CONFIG)  # for good, as well
     cluster = LocalCluster(

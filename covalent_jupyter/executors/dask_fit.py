@@ -12,6 +12,7 @@ from typing import Any
 
 import cloudpickle
 
+from ..folders import make_folder
 from ..model import PROTOCOL
 from .dask_pulse import ask
 
@@ -81,7 +82,7 @@ async def first_unseen(client: Any, workers: list[str], folders: Iterable[Path])
 async def _sees(client: Any, workers: list[str], folder: Path) -> bool:
     """Whether every worker reads and writes the very folder."""
     nonce, path = secrets.token_hex(16), folder / f".probe-{secrets.token_hex(8)}"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(folder)
     path.write_text(nonce)
     look = (
         f"(lambda os, p, n: os.access(os.path.dirname(p), os.W_OK) and os.path.exists(p) and open(p).read() == n)"

@@ -19,6 +19,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from ..folders import make_folder
 from ..model import Fact, LogGrew, Outcome, Pack
 from .bay import Bay
 
@@ -133,7 +134,7 @@ class Station:
                 self._bay = Bay(
                     slots=self._slots, spool_dir=worker_folder(root, self.name) / part, scratch=scratch / f"w{os.getpid()}-{part}",
                     preload=self._setup.preload, name="dask", memory=self._memory(), part=self._setup.part,
-                    learn=bool(self._setup.socket),
+                    learn=bool(self._setup.socket), patient=bool(self._setup.scratch),
                 )  # fmt: skip
             return self._bay
 
@@ -194,7 +195,7 @@ class Station:
             return True
         claims = Path(self._setup.spool_dir) / CLAIMS
         try:
-            claims.mkdir(mode=0o700, exist_ok=True)
+            make_folder(claims)
             (claims / pack_id).touch(mode=0o600, exist_ok=False)
         except FileExistsError:
             return False

@@ -25,6 +25,7 @@ from .. import config, processes
 from .._version import __version__
 from ..crashpoint import crashpoint
 from ..errors import CovalentError
+from ..folders import make_folder
 from ..frames import BUFFER, BadPeer, frame, prove_host, read_frame
 from ..model import (
     PROTOCOL,
@@ -102,9 +103,9 @@ class Host:
 
     async def run(self) -> None:
         """Returns when there is no reason to be there any more."""
-        self.context.spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self.context.spool_dir, 2)
         for name in ("logs", "work"):  # before a runner of somebody else's Dask worker makes them, with another umask
-            (self.context.store_dir / name).mkdir(mode=0o700, exist_ok=True)
+            make_folder(self.context.store_dir / name)
         tasks = [asyncio.create_task(self._connect()), asyncio.create_task(self._watch())]
         await self._stop.wait()
         log.info("closing: %s", self._reason)

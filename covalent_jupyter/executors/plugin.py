@@ -19,6 +19,7 @@ from typing import Any
 from msgspec import structs
 
 from .. import codec
+from ..folders import make_folder
 from ..model import (
     Attempt,
     Error,
@@ -130,7 +131,7 @@ class PluginPackExecutor(PackExecutor):
         load = Inputs(pack, {}).blob
         if self._context.plugin and not self._dressed:
             scratch = self._context.scratch_dir
-            scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(scratch, 2)
             for warning in put_on(pack, load, str(scratch)):
                 log.warning("%s", warning)
         self._dressed = True

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from ..folders import make_folder
+
 #: Packages whose state (CUDA, threads) does not survive a fork.
 NEVER = frozenset(
     "torch torchvision torchaudio jax jaxlib tensorflow keras cupy cudf numba_cuda pycuda mpi4py ray pyspark tensorrt".split()
@@ -44,7 +46,7 @@ class Preload:
         self._changed = False
         temporary = self._path.with_suffix(f".{secrets.token_hex(4)}.tmp")
         with suppress(OSError):
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._path.parent)
             with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(msgspec.json.encode(list(self._names)[-_MOST:]))
             os.replace(temporary, self._path)

@@ -18,6 +18,7 @@ import msgspec
 
 from .. import config, processes
 from ..crashpoint import crashpoint
+from ..folders import FolderGone, make_folder
 from ..lastwords import last_words
 from ..model import Environment, Fact
 
@@ -130,7 +131,7 @@ class HostProcess:
         return self._store_dir / "hosts" / f"{self.host_id}.json"
 
     def start(self) -> str:
-        """Starts the process. "" if it runs, else what hindered it."""
+        """Starts the process. "" if it runs, else what hindered it; FolderGone where the store is not there."""
         environment = self._environment
         assert environment is not None
         if not environment.interpreter:
@@ -145,8 +146,10 @@ class HostProcess:
         try:
             if _needs_path(environment, variables):
                 variables["PYTHONPATH"] = environment.package_path
-            (self._store_dir / "hosts").mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._store_dir / "hosts")
             self._spawn(command, variables)
+        except FolderGone:
+            raise
         except (OSError, subprocess.SubprocessError) as error:
             return (
                 f"the interpreter {environment.interpreter} of this dispatch cannot be started: {error}. "

@@ -19,6 +19,7 @@ import msgspec
 
 from .. import processes
 from ..crashpoint import crashpoint
+from ..folders import FolderGone, make_folder
 from ..frames import BUFFER, BadPeer, frame, prove_service, read_frame
 from ..model import PROTOCOL, Ack, Close, Environment, ExecutorSpec, Fact, Facts, Hello, ServiceMessage, Welcome
 from ..model.wire import decode_from_host
@@ -34,6 +35,8 @@ TRIES = 3
 _BACKOFF = (0.2, 1.0)  # seconds: the first pause between two starts, and by how much a short life prolongs it
 _SHORT_LIFE = 10.0
 _LONGEST_PAUSE = 30.0
+#: Seconds until a store that was moved away is looked for again.
+_STORE_PAUSE = 0.5
 
 
 class HostListener(Protocol):
@@ -111,7 +114,7 @@ class Hosts:
 
         Call it when the listener is ready to fold facts (after its recovery).
         """
-        (self._store_dir / "hosts").mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._store_dir / "hosts")
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=BUFFER)
         records = await self._in_thread(read_records, self._store_dir)
         for record in records:
@@ -241,6 +244,8 @@ class Hosts:
             host.wanted = False
             began = time.monotonic()
             problem = "" if adopted else await self._begin(host)
+            if problem is None:
+                return
             ready = not problem and await self._until_dead(host, ADOPTING if adopted else STARTING)
             lived = time.monotonic() - began
             failures = 0 if ready or adopted else failures + 1
@@ -256,15 +261,23 @@ class Hosts:
         if host.plugin and not host.wanted:
             self._hosts.pop(host.host_id, None)
 
-    async def _begin(self, host: _Host) -> str:
-        """Starts a process; says what hindered it."""
+    async def _begin(self, host: _Host) -> str | None:
+        """Starts a process, once the store is where it was; says what hindered it. None if the service closes meanwhile."""
         assert host.environment is not None
         host.enter("starting")
         host.process = HostProcess(
             self._store_dir, host.host_id, host.environment, plugin=host.plugin, connection_file=self._connection_file
         )
         host.hello, host.received = None, 0
-        return await self._in_thread(host.process.start)
+        while True:
+            try:
+                return await self._in_thread(host.process.start)
+            except FolderGone as error:
+                if self._closing:
+                    host.process = None
+                    return None
+                host.enter("starting", f"{error.filename} was moved or removed")
+                await asyncio.sleep(_STORE_PAUSE)
 
     async def _until_dead(self, host: _Host, patience: float) -> bool:
         """Returns when the process is gone, having ended it if it does not connect; whether it ever did."""

@@ -13,6 +13,7 @@ from typing import BinaryIO
 from .. import blobs
 from ..crashpoint import crashpoint
 from ..errors import InvalidRequest
+from ..folders import make_folder
 from ..model import INLINE, Manifest, wire
 
 #: Bytes of a body that stay in memory.
@@ -41,7 +42,7 @@ class Spool:
     def flush(self) -> None:
         """What is in memory goes to the file."""
         if self._file is None:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self.folder)
             self._path = self.folder / f"upload-{secrets.token_hex(8)}"
             self._file = open(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "r+b")
         self._file.write(self._memory)

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from ..folders import make_folder
 from ..model.work import Log
 from ..processes import LINUX
 from .displays import Places, Recorder, live_path, moved, take_away
@@ -57,7 +58,7 @@ class Capture:
         self._log_root = log_root
         if folder == self._folder:
             return
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        make_folder(folder, 2)
         for path in (*self.paths, self.displays.path):
             if path:
                 Path(path).unlink(missing_ok=True)
@@ -79,6 +80,10 @@ class Capture:
         """Bytes in the live files now."""
         self._flush()
         return _size_of(1), _size_of(2)
+
+    def _find_folder(self) -> None:
+        """Returns when the live files can be found by their names: a store that was moved away is waited for."""
+        wait_for_room(lambda: make_folder(self._folder, 2), "a runner's log")
 
     def _reopen(self, number: int) -> None:
         fd = os.open(self.paths[number], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -108,6 +113,7 @@ class Capture:
         self._flush()
         shown, lost = b"", self.displays.lost
         if self.displays.count or lost:
+            self._find_folder()
             shown = take_displays(self.paths, self._log_root, dropped)
             self.displays.reset()
         out = self._one(0, dispatch_id, node, attempt, dropped[0])
@@ -129,6 +135,7 @@ class Capture:
                 return _EMPTY
         except OSError:  # the electron closed its descriptor
             pass
+        self._find_folder()
         log = collect(
             self.paths[number], self._log_root, dispatch_id, f"{node}.{attempt}", "out err".split()[number], dropped
         )
@@ -189,7 +196,7 @@ def with_displays(log: Log, shown: bytes, log_root: str, dispatch_id: str, name:
     if log_root and len(shown) > SHORT:
         path = os.path.join(log_root, dispatch_id, f"{name}.dsp")
         try:
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            make_folder(os.path.dirname(path), 2)
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             with open(fd, "wb") as target:
                 target.write(shown)
@@ -306,7 +313,7 @@ def _collect(path: str, log_root: str, dispatch_id: str, name: str, kind: str, s
         text, cut = _head_and_tail(path, size, _HEAD, _TAIL, dropped)
     elif size > SHORT and not _has_returns(path):
         if log_root:
-            os.makedirs(os.path.join(log_root, dispatch_id), mode=0o700, exist_ok=True)
+            make_folder(os.path.join(log_root, dispatch_id), 2)
             file = os.path.join(dispatch_id, f"{name}.{kind}")
             os.replace(path, os.path.join(log_root, file))
             return Log(size=printed, file=file)
@@ -321,7 +328,7 @@ def _collect(path: str, log_root: str, dispatch_id: str, name: str, kind: str, s
             cut += len(text) - _UNFILED
             text = text[: _UNFILED // 2] + _gap(cut) + text[-_UNFILED // 2 :]
         return Log(text.decode("utf-8", "replace"), printed, dropped=cut)
-    os.makedirs(os.path.join(log_root, dispatch_id), mode=0o700, exist_ok=True)
+    make_folder(os.path.join(log_root, dispatch_id), 2)
     file = os.path.join(dispatch_id, f"{name}.{kind}")
     fd = os.open(os.path.join(log_root, file), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with open(fd, "wb") as target:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..folders import make_folder
 from ..model.wire import sendable
 from .bars import Bar, Bars
 
@@ -69,7 +70,7 @@ class ElectronContext:
         if not self.dispatch_id:
             return Path.cwd()
         folder = Path(self.work_root) / self.dispatch_id / name
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(folder, 3)
         return folder
 
     @contextmanager

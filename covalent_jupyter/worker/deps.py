@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 
 from .. import codec
 from ..errors import ElectronError
+from ..folders import make_folder
 from ..model.graph import CallDep, Deps
 
 Buffer = bytes | memoryview
@@ -114,7 +115,7 @@ def install(requirements: tuple[str, ...], work_root: str) -> Path:
     if folder.is_dir():
         return folder
     building = folder.with_name(f".{name}.{uuid.uuid4().hex}")
-    building.mkdir(parents=True, mode=0o700)
+    make_folder(building, 3)
     command = [
         sys.executable,
         "-m",

@@ -12,6 +12,7 @@ from pickle import PickleBuffer
 from typing import Any
 
 from ..errors import EncodeError
+from ..folders import make_folder
 from .context import get_context
 
 
@@ -76,7 +77,8 @@ def _arrive(name: str, executable: bool, content: Any) -> File:
     while True:
         own = folder / str(next(_numbers()))
         try:
-            own.mkdir(parents=True, mode=0o700)
+            make_folder(folder, 4)
+            own.mkdir(mode=0o700)
             break
         except FileExistsError:
             continue

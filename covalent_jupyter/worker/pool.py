@@ -7,10 +7,12 @@ import signal
 import threading
 from collections import defaultdict, deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from .. import processes
+from ..folders import make_folder
 from ..model.work import Attempt, Fact, LogGrew, Outcome, Pack
 from .budget import Budget
 from .capture import load_fallocate
@@ -39,7 +41,8 @@ class RunnerPool:
     ``spool_dir`` gets a spool and a process record per runner; a spool stays until its root is released.
     ``scratch`` is a folder for what dies with the pool. ``preload`` names packages that the forkserver imports; to them
     come those that electrons were the first to import (``learn``), in a new forkserver that takes the place of the old.
-    ``memory`` is how much all electrons together may use (see :class:`.budget.Budget`).
+    ``patient``: folders that are gone may come back, with a store that was moved away; somebody else's Dask worker cannot tell
+    that from a host that is dead. ``memory`` is how much all electrons together may use (see :class:`.budget.Budget`).
     """
 
     def __init__(
@@ -54,13 +57,14 @@ class RunnerPool:
         memory: int | None = None,
         part: float = 1.0,
         learn: bool = True,
+        patient: bool = True,
     ) -> None:
         self.slots = slots
         self._budget = Budget(slots, memory, part=part)
         self._name = name or "runner"
         self._spool_dir, self._scratch = Path(spool_dir).absolute(), Path(scratch).absolute()
         for folder in (self._spool_dir, self._scratch):
-            _make_private(folder)
+            make_folder(folder, 2)
         self._fallocate = load_fallocate()
         self._changed = threading.Condition()
         self._idle: dict[str, list[RunnerProcess]] = defaultdict(list)
@@ -75,6 +79,7 @@ class RunnerPool:
         self._fresh = FreshNursery(self._spool_dir)
         self._preload = dict.fromkeys(preload)
         self._learns = learn and not fresh
+        self._patient = patient
         self._renewal: threading.Thread | None = None
         self._coming: ForkNursery | None = None
         self._installed = installed_state()
@@ -107,7 +112,7 @@ class RunnerPool:
             self._packs += 1
         try:
             apart = any(options.deps.pip for options in pack.options)
-            process = wait_for_room(lambda: self._acquire(pack.root_id, apart), "a runner")
+            process = wait_for_room(lambda: self._acquire(pack.root_id, apart), "a runner", moved=self._patient)
             usable = False
             self._budget.enter(process.name)
             try:
@@ -259,8 +264,9 @@ class RunnerPool:
 
     def _top_up(self) -> None:
         """Have as many spares as there are slots, while at most twice the slots are alive."""
-        while not self._closed and len(self._spares) < self.slots and self._alive() < 2 * self.slots:
-            self._spares.append(self._spawn(self._nursery))
+        with suppress(OSError):  # no room, or a store that was moved away: who needs a runner says so, and waits
+            while not self._closed and len(self._spares) < self.slots and self._alive() < 2 * self.slots:
+                self._spares.append(self._spawn(self._nursery))
 
     def _refill(self) -> None:
         """Make spares, now that nobody waits for the processor."""
@@ -342,10 +348,3 @@ class RunnerPool:
         """End a runner that rests."""
         process.when_ended(lambda: process.close(keep_spool=keep_spool))
         process.nursery.signal(process, signal.SIGKILL, tree=True)
-
-
-def _make_private(folder: Path) -> None:
-    """The folder, and what is missing above it, for nobody else: a Dask worker has its owner's umask, not ours."""
-    if not folder.is_dir():
-        _make_private(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from .. import codec
+from ..folders import make_folder
 from ..model.graph import Deps
 from ..model.work import Log, Outcome, Pack, Task
 from . import context
@@ -125,7 +126,7 @@ def _log(text: str, pack: Pack, task: Task, kind: str) -> Log:
         return Log(data.decode(), len(data))
     file = Path(pack.dispatch_id) / f"{task.node}.{task.attempt}.{kind}"
     path = Path(pack.log_root) / file
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(path.parent, 2)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as target:
         target.write(data)
     return Log(size=len(data), file=str(file))

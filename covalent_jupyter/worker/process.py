@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from ..folders import make_folder
 from ..spool import SpoolReader, SpoolWriter
 from .displays import live_path
 from .page import Page, make_page
@@ -48,7 +49,7 @@ class RunnerProcess:
         self.sheet = RunnerSheet(
             name, str(spool_dir / f"{name}.spool"), str(spool_dir / f"{name}.proc"), str(scratch / name)
         )
-        os.makedirs(self.sheet.scratch, mode=0o700, exist_ok=True)
+        make_folder(self.sheet.scratch)
         SpoolWriter(self.sheet.spool).close()
         self.spool = SpoolReader(self.sheet.spool)
         self.control, self._control_end = socket.socketpair()

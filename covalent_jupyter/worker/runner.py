@@ -22,6 +22,7 @@ import msgspec
 
 from .. import processes
 from ..crashpoint import crashpoint
+from ..folders import FolderGone
 from ..model.wire import encode
 from ..model.work import Began, Pack, Returned, Task
 from ..spool import SpoolWriter
@@ -170,11 +171,19 @@ def prefer_to_be_killed() -> None:
         pass
 
 
+def _record(path: str) -> None:
+    """Note who runs here; FolderGone if the store was moved away since the pool made the folder."""
+    try:
+        processes.write_record(path, os.getpid())
+    except FileNotFoundError as error:
+        raise FolderGone(os.path.dirname(path)) from error
+
+
 def main(sheet: RunnerSheet, control: int, tokens: int, page: int, lifeline: int) -> int:
     """Serve; the caller leads a process group of its own. Gives the exit status."""
     die_with_owner(lifeline)
     prefer_to_be_killed()
-    wait_for_room(lambda: processes.write_record(sheet.record, os.getpid()), "a runner")
+    wait_for_room(lambda: _record(sheet.record), "a runner")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     view = Page(page)
     os.close(page)

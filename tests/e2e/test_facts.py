@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,8 @@ import pytest
 
 import covalent_jupyter as ct
 from covalent_jupyter import launch
+
+from ..waiting import wait_for
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -25,16 +26,6 @@ def ask(place: Path, path: str) -> Any:
 
 def rows(query: str) -> list[tuple[Any, ...]]:
     return [tuple(row.values()) for row in ct.sql(query, pandas=False)]
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 120.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.1)
-    raise AssertionError("it did not come")
 
 
 @ct.electron(retries=2)

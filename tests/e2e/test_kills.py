@@ -8,15 +8,15 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 import covalent_jupyter as ct
 from covalent_jupyter import launch
+
+from ..waiting import wait_for
 
 LATTICE = """
 import sys, time
@@ -75,14 +75,6 @@ def python(code: str, *args: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip().splitlines()[-1]
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 120.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
-    return found
 
 
 def hosts_of(store: Path) -> list[psutil.Process]:

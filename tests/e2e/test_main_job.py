@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from jupyter_client.blocking.client import BlockingKernelClient
 from covalent_jupyter import launch
 
 from ..servers import url_of
+from ..waiting import wait_for
 
 CELLS = [
     "import covalent_jupyter as ct",
@@ -111,18 +112,6 @@ def run(client: BlockingKernelClient, code: str) -> str:
     reply = client.execute_interactive(code, timeout=90, output_hook=hear)
     assert reply["content"]["status"] == "ok", "\n".join(reply["content"]["traceback"])
     return "".join(printed)
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 180.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            if found := what():
-                return found
-        except OSError:
-            pass
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.05)
 
 
 @pytest.fixture

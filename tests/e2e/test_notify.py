@@ -20,6 +20,8 @@ import covalent_jupyter as ct
 from covalent_jupyter import launch
 from covalent_jupyter.errors import InvalidRequest
 
+from ..waiting import wait_for
+
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -60,16 +62,6 @@ def command(code: str, *args: object) -> str:
 
 
 KEEP = "import os, sys, uuid; open(os.path.join(sys.argv[1], uuid.uuid4().hex + '.json'), 'w').write(sys.stdin.read())"
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 90.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.1)
-    raise AssertionError("it did not come")
 
 
 def told(folder: Path) -> list[dict[str, Any]]:
