@@ -231,7 +231,9 @@ def copy_store(here: Place, target: Path) -> Path:
     try:
         for path in here.store.glob("store.duckdb*"):
             # by a process of its own: closing a descriptor of the file would drop locks that this process may hold
-            subprocess.run(["cp", str(path), str(target)], check=True)
+            subprocess.run(
+                ["cp", "-r", str(path), str(target)], check=True
+            )  # one may be a folder of what queries spill
     finally:
         if pid is not None:
             os.kill(pid, signal.SIGCONT)
