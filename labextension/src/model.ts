@@ -1,34 +1,21 @@
 import { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import {
-  counted,
-  EVERYTHING,
-  Filter,
-  groupOf,
-  Grouping,
-  isFiltering,
-  NO_TOTALS,
-  passes,
-  pastQueryOf,
-  queryOf,
-  summaryQueryOf,
-  Totals,
-  UNDER_WAY
-} from './filter';
-import { newestFirst, Pager } from './pager';
+import { Counts, Question } from './counts';
+import { EVERYTHING, Filter, Grouping, isFiltering, passes, pastQueryOf, queryOf, Totals, UNDER_WAY } from './filter';
+import { Listing } from './listing';
+import { Pager } from './pager';
+import { Rows } from './rows';
 import { Selection } from './selection';
 import { ISource, Link, messageOf, post, Query, RequestError } from './source';
 import { hasEnded } from './states';
-import { countingFilter, Tally } from './tally';
-import { Changes, DispatchList, DispatchRow, Group, Summary } from './types';
+import { countingFilter } from './tally';
+import { Changes, DispatchList, DispatchRow, Group } from './types';
 
 /** Rows fetched at once. */
 const PAGE = 200;
 /** Time without a keystroke after which the service is asked to search, in ms. */
 const SEARCH_AFTER = 200;
-/** Time from a change to the next count by the service, in ms. */
-const COUNT_AFTER = 1000;
 
 /**
  * The dispatches that the sidebar lists: those under way, and, page by page, those that have ended; kept current while
@@ -36,6 +23,7 @@ const COUNT_AFTER = 1000;
  */
 export class CovalentModel implements IDisposable {
   constructor(readonly source: ISource) {
+    this._counts = new Counts(source, this._question, this._onCounted);
     source.linkChanged.connect(this._onLink, this);
     this.selection.changed.connect(this._emit, this);
   }
@@ -80,7 +68,7 @@ export class CovalentModel implements IDisposable {
   }
 
   get totals(): Totals {
-    return this._totals;
+    return this._counts.totals;
   }
 
   get filter(): Filter {
@@ -97,12 +85,12 @@ export class CovalentModel implements IDisposable {
 
   /** Dispatches by lattice or notebook, where they are grouped so. */
   get groups(): readonly Group[] {
-    return this._groups;
+    return this._counts.groups;
   }
 
   /** New dispatches that are not shown because nothing moves under the pointer. */
   get held(): number {
-    return this._held ? [...this._held].filter(id => !this._placed.has(id)).length : 0;
+    return this._listing.held;
   }
 
   /** The dispatch whose name is being edited. */
@@ -130,23 +118,18 @@ export class CovalentModel implements IDisposable {
 
   /** Dispatches under way, newest first. */
   get running(): Pager {
-    return this._running;
+    return this._listing.running;
   }
 
   /** How many under way match. */
   get runningTotal(): number {
-    const { ids, isComplete } = this._running;
-    return isComplete ? ids.length : Math.max(this._totals.running, ids.length);
+    const { ids, isComplete } = this.running;
+    return isComplete ? ids.length : Math.max(this._counts.totals.running, ids.length);
   }
 
   /** Those that have ended; `group` is a key of `groups`, or "" where they are not grouped. */
   past(group: string): Pager {
-    let pager = this._past.get(group);
-    if (!pager) {
-      pager = this.pager();
-      this._past.set(group, pager);
-    }
-    return pager;
+    return this._listing.past(group);
   }
 
   /** How many ended ones match. */
@@ -155,8 +138,8 @@ export class CovalentModel implements IDisposable {
     if (pager.isComplete) {
       return pager.ids.length;
     }
-    const found = this._groups.find(one => one.key === group);
-    const told = this._grouping === 'day' ? this._pastTotal : found ? found.total - found.running : 0;
+    const found = this.groups.find(one => one.key === group);
+    const told = this._grouping === 'day' ? this._counts.past : found ? found.total - found.running : 0;
     return Math.max(told, pager.ids.length);
   }
 
@@ -189,13 +172,12 @@ export class CovalentModel implements IDisposable {
 
   /** How many runs of sublattices a dispatch has. */
   childCount(id: string): number {
-    return Math.max(this._childCount.get(id) ?? 0, this._children.get(id)?.size ?? 0);
+    return this._rows.childCount(id);
   }
 
   /** Runs of a dispatch's sublattices, oldest first, as far as they are known. */
   children(id: string): DispatchRow[] {
-    const found = [...(this._children.get(id) ?? [])].flatMap(child => this._rows.get(child) ?? []);
-    return found.sort((a, b) => (a.parent_node ?? 0) - (b.parent_node ?? 0) || newestFirst(b, a));
+    return this._rows.children(id);
   }
 
   /** Whether a cancel was asked for and the dispatch has not ended. */
@@ -205,7 +187,7 @@ export class CovalentModel implements IDisposable {
 
   /** The rows of these ids, as far as they are known. */
   rows(ids: Iterable<string>): DispatchRow[] {
-    return [...ids].flatMap(id => this._rows.get(id) ?? []);
+    return this._rows.of(ids);
   }
 
   start(): void {
@@ -259,7 +241,7 @@ export class CovalentModel implements IDisposable {
 
   /** Fetch the next page of ended ones, or (null) of those under way. */
   async more(group: string | null): Promise<void> {
-    const pager = group === null ? this._running : this.past(group);
+    const pager = group === null ? this.running : this.past(group);
     if (pager.loading || pager.isComplete || this.source.link !== 'online') {
       return;
     }
@@ -277,27 +259,24 @@ export class CovalentModel implements IDisposable {
 
   /** Fetch all that match, and select them. */
   async selectAll(): Promise<void> {
-    const groups = this._grouping === 'day' ? [''] : this._groups.map(group => group.key).filter(key => this.isOpen(key));
+    const groups = this._grouping === 'day' ? [''] : this.groups.map(group => group.key).filter(key => this.isOpen(key));
     for (const group of [null, ...groups]) {
-      const pager = () => (group === null ? this._running : this.past(group));
+      const pager = () => (group === null ? this.running : this.past(group));
       for (let before = -1; before !== pager().ids.length && !pager().isComplete; ) {
         before = pager().ids.length;
         await this.more(group);
       }
     }
-    this.selection.all([...this._running.ids, ...groups.flatMap(group => this.past(group).ids)]);
+    this.selection.all([...this.running.ids, ...groups.flatMap(group => this.past(group).ids)]);
   }
 
   /** While held, rows keep their places and show their new states; new ones are counted. */
   hold(): void {
-    this._held ??= new Set();
+    this._listing.hold();
   }
 
   release(): void {
-    const held = this._held;
-    this._held = null;
-    if (held?.size) {
-      held.forEach(id => this.place(id));
+    if (this._listing.release()) {
       this._changed.emit();
     }
   }
@@ -327,7 +306,7 @@ export class CovalentModel implements IDisposable {
     this._disposed = true;
     this.stop();
     window.clearTimeout(this._searchTimer);
-    window.clearTimeout(this._countTimer);
+    this._counts.dispose();
     Signal.clearData(this);
   }
 
@@ -340,11 +319,12 @@ export class CovalentModel implements IDisposable {
     const moved = changes.dispatches.filter(row => this.keep(row));
     changes.deleted.forEach(id => this.forget(id, changes.seq));
     this.selection.drop(changes.deleted);
-    moved.forEach(row => this.settle(row.dispatch_id));
+    moved.forEach(row => this._listing.settle(row.dispatch_id));
     moved.filter(row => news.has(row.dispatch_id)).forEach(row => this.tally(row.seq, undefined, row));
-    this.count();
-    if (moved.length > 0 || changes.deleted.length > 0) {
-      this.countSoon();
+    this._counts.renew();
+    this.openFirst();
+    if (this._loaded && (moved.length > 0 || changes.deleted.length > 0)) {
+      this._counts.soon();
     }
     this._changed.emit();
   };
@@ -363,10 +343,10 @@ export class CovalentModel implements IDisposable {
     const generation = ++this._generation;
     this._touched.clear();
     try {
-      const running = this.pager();
+      const running = this._listing.pager();
       const past = new Map<string, Pager>();
       const [summary] = await Promise.all([
-        this.summary(),
+        this._counts.anew(),
         this.loadPage(running, queryOf(this._filter, UNDER_WAY)),
         this._grouping === 'day' ? this.loadInto(past, '') : undefined
       ]);
@@ -375,18 +355,15 @@ export class CovalentModel implements IDisposable {
       if (generation !== this._generation || this._disposed) {
         return;
       }
-      this._running = running;
-      this._past = past;
+      this._listing.begin(running, past);
       this._loaded = true;
       this._problem = '';
-      this._placed = new Set([running, ...past.values()].flatMap(pager => pager.ids));
-      this._tally.take(summary, this._grouping, true);
-      this.count();
+      this._counts.begin(summary);
+      this.openFirst();
       if (this.rows(this._touched).some(row => row.seq > summary.seq)) {
-        this.countSoon(); // whether it is counted yet is not known
+        this._counts.soon(); // whether it is counted yet is not known
       }
-      this._touched.forEach(id => this.place(id));
-      this._held?.clear();
+      this._touched.forEach(id => this._listing.place(id));
       this.open.filter(id => this._rows.has(id)).forEach(id => void this.loadChildren(id));
     } catch (error) {
       this.fail(error);
@@ -394,12 +371,8 @@ export class CovalentModel implements IDisposable {
     this._changed.emit();
   }
 
-  private pager(): Pager {
-    return new Pager(id => this._rows.get(id));
-  }
-
   private async loadInto(past: Map<string, Pager>, group: string): Promise<void> {
-    const pager = this.pager();
+    const pager = this._listing.pager();
     past.set(group, pager);
     await this.loadPage(pager, pastQueryOf(this._filter, this._grouping, group));
   }
@@ -411,99 +384,72 @@ export class CovalentModel implements IDisposable {
     }
     const page = await this.source.request<DispatchList>('dispatches', { ...query, limit: PAGE, before: pager.next ?? '' });
     page.dispatches.forEach(row => this.keep(row));
-    Object.entries(page.children ?? {}).forEach(([id, count]) => this._childCount.set(id, count));
+    this._rows.keepCounts(page);
     pager.append(page);
-    pager.ids.forEach(id => this._placed.add(id));
+    this._listing.placed(pager.ids);
   }
 
   private async loadChildren(parent: string): Promise<void> {
     try {
       const page = await this.source.request<DispatchList>('dispatches', { parent, limit: 1000 });
       page.dispatches.forEach(row => this.keep(row));
-      Object.entries(page.children ?? {}).forEach(([id, count]) => this._childCount.set(id, count));
+      this._rows.keepCounts(page);
       this._changed.emit();
     } catch (error) {
       this.fail(error);
     }
   }
 
-  private summary(): Promise<Summary> {
-    const by = this._grouping === 'day' ? '' : this._grouping;
-    return this.source.request<Summary>('summary', { ...summaryQueryOf(this._filter), by });
-  }
-
   /** Whether nobody can have counted the dispatch yet: it is none of those that are known where it would be. */
   private isNews(row: DispatchRow): boolean {
     const { state } = this._filter;
-    const known = this._loaded && this._running.isComplete && (state === 'all' || state === 'running');
+    const known = this._loaded && this.running.isComplete && (state === 'all' || state === 'running');
     if (!known || row.parent_id !== null || this._rows.has(row.dispatch_id)) {
       return false;
     }
-    return !hasEnded(row) || Boolean(state === 'all' && this._past.get(groupOf(row, this._grouping))?.reaches(row));
+    return !hasEnded(row) || (state === 'all' && this._listing.reaches(row));
   }
 
   /** A dispatch was, or is, one of those that are counted. */
   private tally(seq: number, before: DispatchRow | undefined, after: DispatchRow | undefined): void {
     const filter = countingFilter(this._filter);
     const id = (before ?? after)!.dispatch_id;
-    const found = [this._running, ...this._past.values()].some(pager => pager.ids.includes(id));
+    const found = this._listing.includes(id);
     const counts = (row: DispatchRow | undefined) => (row && passes(row, filter, found) ? row : undefined);
-    this._tally.move(seq, counts(before), counts(after));
-  }
-
-  private count(): void {
-    const { totals, past, groups } = counted(this._tally.summary, this._filter);
-    this._totals = totals;
-    this._pastTotal = past;
-    this._groups = groups;
-    if (this._grouping !== 'day' && this._groups.length > 0 && !this._groups.some(group => this.isOpen(group.key))) {
-      this.openFirst();
-    }
+    this._counts.move(seq, counts(before), counts(after));
   }
 
   /** Where groups were never opened or closed, the first one is open. */
   private openFirst(): void {
-    if (!this._choseGroups) {
+    const [first] = this._grouping === 'day' ? [] : this.groups;
+    if (first && !this._choseGroups && !this.groups.some(group => this.isOpen(group.key))) {
       this._choseGroups = true;
-      this.setOpen(this._groups[0].key, true);
-      void this.more(this._groups[0].key);
+      this.setOpen(first.key, true);
+      void this.more(first.key);
     }
   }
 
-  private countSoon(): void {
-    if (this._countTimer === 0 && this._loaded) {
-      this._countTimer = window.setTimeout(() => {
-        this._countTimer = 0;
-        const generation = this._generation;
-        this.summary().then(
-          summary => {
-            if (generation === this._generation && !this._disposed) {
-              this._tally.take(summary, this._grouping, false);
-              this.count();
-              this._changed.emit();
-            }
-          },
-          error => this.fail(error)
-        );
-      }, COUNT_AFTER);
+  private readonly _onCounted = (error?: unknown): void => {
+    if (error !== undefined) {
+      this.fail(error);
+      return;
     }
-  }
+    this.openFirst();
+    this._changed.emit();
+  };
 
   /** Take a row in, unless a newer state of it is known. Whether its state or place may have changed. */
   private keep(row: DispatchRow): boolean {
     const id = row.dispatch_id;
     const known = this._rows.get(id);
-    if (known && known.seq > row.seq) {
+    if (!this._rows.keep(row)) {
       return false;
     }
-    this._rows.set(id, row);
     this._touched.add(id);
     if (hasEnded(row)) {
       this._cancelling.delete(id);
     }
     if (row.parent_id !== null) {
-      const siblings = this._children.get(row.parent_id) ?? new Set();
-      this._children.set(row.parent_id, siblings.add(id));
       return false;
     }
     if (known && known.status !== row.status) {
@@ -515,51 +461,14 @@ export class CovalentModel implements IDisposable {
     return known?.status !== row.status || known.label !== row.label;
   }
 
-  private settle(id: string): void {
-    if (this._held) {
-      this._held.add(id);
-    } else {
-      this.place(id);
-    }
-  }
-
-  /** Put a row into the list where it belongs, and out of those where it does not. */
-  private place(id: string): void {
-    const row = this._rows.get(id);
-    if (!row || row.parent_id !== null) {
-      return;
-    }
-    const ended = hasEnded(row);
-    const home = ended ? this._past.get(groupOf(row, this._grouping)) : this._running;
-    const pagers = [this._running, ...this._past.values()];
-    const found = pagers.some(pager => pager.ids.includes(id));
-    for (const pager of pagers) {
-      if (pager !== home) {
-        pager.remove(id);
-      }
-    }
-    if (!passes(row, this._filter, found)) {
-      home?.remove(id);
-    } else if (home?.insert(row)) {
-      this._placed.add(id);
-    }
-  }
-
   private forget(id: string, seq: number): void {
     const row = this._rows.get(id);
     if (row && row.parent_id === null) {
       this.tally(seq, row, undefined);
     }
-    this._rows.delete(id);
-    this._placed.delete(id);
-    this._held?.delete(id);
-    this._childCount.delete(id);
+    this._rows.forget(id);
     this._open.delete(id);
-    this._running.remove(id);
-    this._past.forEach(pager => pager.remove(id));
-    if (row?.parent_id) {
-      this._children.get(row.parent_id)?.delete(id);
-    }
+    this._listing.forget(id);
   }
 
   private fail(error: unknown): void {
@@ -576,21 +485,14 @@ export class CovalentModel implements IDisposable {
   private readonly _said = new Signal<this, string>(this);
   private readonly _groupingChosen = new Signal<this, Grouping>(this);
   private readonly _revealed = new Signal<this, string>(this);
-  private readonly _rows = new Map<string, DispatchRow>();
-  private readonly _children = new Map<string, Set<string>>();
-  private readonly _childCount = new Map<string, number>();
+  private readonly _rows = new Rows();
   private readonly _cancelling = new Set<string>();
   private readonly _open = new Set<string>();
   /** Rows that were heard of since the last snapshot was begun. */
   private readonly _touched = new Set<string>();
-  private _running = this.pager();
-  private _past = new Map<string, Pager>();
-  private _placed = new Set<string>();
-  private _held: Set<string> | null = null;
-  private readonly _tally = new Tally();
-  private _totals: Totals = NO_TOTALS;
-  private _pastTotal = 0;
-  private _groups: Group[] = [];
+  private readonly _question = (): Question => ({ filter: this._filter, grouping: this._grouping });
+  private readonly _listing = new Listing(this._rows, this._question);
+  private readonly _counts: Counts;
   private _choseGroups = false;
   private _filter: Filter = EVERYTHING;
   private _grouping: Grouping = 'day';
@@ -599,7 +501,6 @@ export class CovalentModel implements IDisposable {
   private _renaming: string | null = null;
   private _generation = 0;
   private _searchTimer = 0;
-  private _countTimer = 0;
   private _following: IDisposable | null = null;
   private _disposed = false;
 }

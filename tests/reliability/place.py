@@ -230,10 +230,9 @@ def copy_store(here: Place, target: Path) -> Path:
         os.kill(pid, signal.SIGSTOP)
     try:
         for path in here.store.glob("store.duckdb*"):
-            # by a process of its own: closing a descriptor of the file would drop locks that this process may hold
-            subprocess.run(
-                ["cp", "-r", str(path), str(target)], check=True
-            )  # one may be a folder of what queries spill
+            # by a process of its own: closing a descriptor of the file would drop locks that this process may hold. One may be
+            # a folder, of what queries spill
+            subprocess.run(["cp", "-r", str(path), str(target)], check=True)
     finally:
         if pid is not None:
             os.kill(pid, signal.SIGCONT)
