@@ -33,7 +33,7 @@ def watching(folder: Path) -> Callable[[str], None]:
             return
         if wanted != name or not _is_nth(passes, int(nth)):
             return
-        note = folder / f"victim-{os.getpid()}"
+        note = folder / f"victim-{os.getpid()}-{threading.get_ident()}"  # two threads may pass it at once
         note.write_text(f"{name} {os.getpid()}")
         try:
             os.rename(armed, note.with_suffix(".armed"))
