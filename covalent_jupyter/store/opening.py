@@ -31,6 +31,7 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 CONFIG: dict[str, Any] = {
     "memory_limit": "512MB",
     "threads": 1,
+    "allocator_background_threads": "true",  # give back what a burst took, also when nothing follows it
     "max_temp_directory_size": "2GB",
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
