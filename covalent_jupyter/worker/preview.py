@@ -189,13 +189,17 @@ def _shape(value: Any) -> str:
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple) and all(isinstance(side, int) for side in shape):
         if hasattr(value, "columns") and len(shape) == 2:
-            return f"{shape[0]} rows × {shape[1]} columns"
+            return f"{_count(shape[0], 'row')} × {_count(shape[1], 'column')}"
         return " ".join(part for part in ("×".join(map(str, shape)), str(getattr(value, "dtype", ""))) if part)
     if isinstance(value, (bytes, bytearray)):
-        return f"{len(value)} bytes"
+        return _count(len(value), "byte")
     if isinstance(value, (list, tuple, dict, set, frozenset)):
-        return f"{len(value)} item{'s' * (len(value) != 1)}"
+        return _count(len(value), "item")
     return ""
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _scalar(value: Any) -> bool | int | float | str | None:

@@ -47,10 +47,10 @@ def test_a_result_of_several_parts_keeps_its_keys_and_constants() -> None:
         outline=Outline("dict", ("{'x': ", 0, ", 'loss': ", 1, ", 'table': ", 2, ", 'all': [", 3, "], 'c': 5}"), "5 items"),
     )  # fmt: skip
     scores = Preview("dict", "{'loss': 0.5}", scalars={"loss": 0.5})
-    table = Preview("pandas.DataFrame", "a  b\n1  2", shape="1 rows × 2 columns")
+    table = Preview("pandas.DataFrame", "a  b\n1  2", shape="1 row × 2 columns")
     result = result_of(ROW, made, [valued(0, Preview("int", "10")), valued(1, scores), valued(2, table)])
     assert result.text == (
-        "{'x': 10, 'loss': 0.5, 'table': <pandas.DataFrame, 1 rows × 2 columns>, 'all': [{'loss': 0.5}], 'c': 5}"
+        "{'x': 10, 'loss': 0.5, 'table': <pandas.DataFrame, 1 row × 2 columns>, 'all': [{'loss': 0.5}], 'c': 5}"
     )
     assert (result.type, result.shape) == ("dict", "5 items")
     assert [part.path for part in result.parts] == ["x", "loss: ['loss']", "table", ""]

@@ -506,6 +506,7 @@ def test_rich_previews() -> None:
     frame = pandas.DataFrame({"name": ["<script>alert(1)</script>"] * 5000, "n": range(5000)})
     preview = preview_of(frame, 10**6)
     assert preview.shape == "5000 rows × 2 columns"
+    assert preview_of(frame[["n"]].head(1), 100).shape == "1 row × 1 column"
     assert "<script>" not in preview.mime["text/html"] and len(preview.mime["text/html"]) < 60_000
     assert preview_of(np.float64(2.5), 10).scalar == 2.5
     assert preview_of(np.array(3), 10).scalar == 3
