@@ -90,8 +90,16 @@ export class Feed implements ISource, IDisposable {
   /** Have a service started, if none runs. Rejects with what the server says if that fails. */
   async start(): Promise<void> {
     this.mayStart = false;
-    await requestAPI(this.settings, 'health');
-    this._patience?.abort();
+    this._starts += 1;
+    if (this._link === 'stopped') {
+      this.say('starting', '');
+    }
+    try {
+      await requestAPI(this.settings, 'health');
+    } finally {
+      this._starts -= 1;
+      this._patience?.abort();
+    }
   }
 
   /** Whether a service is started where none runs and somebody opens a dispatch: not twice, nor where one was stopped. */
@@ -166,7 +174,9 @@ export class Feed implements ISource, IDisposable {
         }
         failures += 1;
         this._checked = false;
-        this.say(error instanceof RequestError ? error.trouble : 'unreachable', messageOf(error));
+        const trouble = error instanceof RequestError ? error.trouble : 'unreachable';
+        const begun = trouble === 'stopped' && this._starts > 0; // and not so far yet that it is found
+        this.say(begun ? 'starting' : trouble, begun ? '' : messageOf(error));
         if (this._link === 'stopped' && this.mayStart && this.electronsOf() !== '') {
           this.start().catch(() => undefined); // its own question tells how it goes on
         }
@@ -285,6 +295,8 @@ export class Feed implements ISource, IDisposable {
   private _skew = 0;
   private _running = false;
   private _waking = false;
+  /** Requests under way that start the service. */
+  private _starts = 0;
   /** Whose electrons the open question asks for; null while none is open. */
   private _asked: string | null = null;
   private _poll: AbortController | null = null;

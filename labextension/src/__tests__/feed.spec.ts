@@ -12,9 +12,15 @@ let seq: number;
 let down: Said | null;
 let pending: object[];
 let wake: () => void;
+/** What starting the service comes to, in time. */
+let starting: Promise<Said | null> | null;
 
 /** As much of the service as the feed asks: where the log stands, and one answer of the feed at a time. */
 async function answer(asked: Asked): Promise<Said> {
+  const started = asked.path.endsWith('/health') ? await starting : null;
+  if (started) {
+    return started;
+  }
   if (down) {
     return down;
   }
@@ -51,7 +57,7 @@ function hide(hidden: boolean): void {
 }
 
 beforeEach(async () => {
-  [seq, down, pending, wake] = [10, null, [], () => undefined];
+  [seq, down, pending, wake, starting] = [10, null, [], () => undefined, null];
   server = new LoopbackServer(answer);
   feed = new Feed(await server.start());
 });
@@ -143,6 +149,27 @@ describe('Feed', () => {
     expect(feed.problem).toBe('');
     await vi.waitFor(() => expect(questions().at(-1)?.get('after')).toBe('10'), PATIENCE);
     expect(heard).toHaveLength(1);
+  });
+
+  it('says that the service is starting from when that was asked for until it is there, or will not come', async () => {
+    down = { status: 204, body: '' };
+    feed.follow(null, () => undefined);
+    await vi.waitFor(() => expect(feed.link).toBe('stopped'), PATIENCE);
+    for (const outcome of [{ status: 503, body: { message: 'no room' } }, null]) {
+      let settle: () => void = () => undefined;
+      starting = new Promise<void>(resolve => (settle = resolve)).then(() => (outcome === null ? null : outcome));
+      const started = feed.start();
+      expect(feed.link).toBe('starting');
+      const before = server.asked.length;
+      feed.refresh(); // another question that finds none yet
+      await vi.waitFor(() => expect(server.asked.length).toBeGreaterThan(before + 1), PATIENCE);
+      await vi.waitFor(() => expect(server.open).toBe(1), PATIENCE);
+      expect(feed.link).toBe('starting');
+      down = outcome === null ? null : down;
+      settle();
+      await (outcome === null ? started : expect(started).rejects.toThrow('no room'));
+      await vi.waitFor(() => expect(feed.link).toBe(outcome === null ? 'online' : 'stopped'), PATIENCE);
+    }
   });
 
   it('takes snapshots again where the store that comes back has less in it', async () => {
