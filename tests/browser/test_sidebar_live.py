@@ -99,6 +99,8 @@ def test_a_run_from_its_start_to_its_end(browse: Browse, tmp_path: Path) -> None
         kept = toasts.filter(has_text="2 finished electrons are kept")
         expect(kept).to_be_visible(timeout=SOON)
         page.shot("continue-light")
+        news = page.panel.get_by_role("status", name="News of dispatches")
+        expect(news).to_have_text("patient: cancelled", timeout=SOON)  # or both ends are told in one sentence
         kept.get_by_role("button", name="Continue").click()
         again = page.rows.and_(page.panel.locator('[data-status="RUNNING"]'))
         expect(again).to_have_count(1, timeout=SOON)
@@ -109,9 +111,7 @@ def test_a_run_from_its_start_to_its_end(browse: Browse, tmp_path: Path) -> None
         expect(page.panel.get_by_role("img", name="completed, partly reused")).to_be_visible(timeout=SOON)
         completed = toasts.filter(has_text="patient is completed")
         expect(completed).to_be_visible(timeout=SOON)
-        expect(page.panel.get_by_role("status", name="News of dispatches")).to_have_text(
-            "patient: completed, partly reused", timeout=SOON
-        )
+        expect(news).to_have_text("patient: completed, partly reused", timeout=SOON)
         expect(page.page.locator(".jp-Covalent-status")).to_be_hidden()
         page.shot("completed-light")
         page.page.locator(".jp-Notification-Status").click()

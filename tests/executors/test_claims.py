@@ -36,6 +36,7 @@ def test_the_task_of_a_dead_worker_is_not_run_by_another(
     tmp_path: Path, shared: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COVALENT_DASK_ADDRESS", "")  # a station sets it, in a process that is a worker's
+    (tmp_path / "store").mkdir()
     work = Work(tmp_path / "store")
     pack = work.pack(add, (1, 2))
     spools = tmp_path / "spool"

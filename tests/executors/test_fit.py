@@ -113,6 +113,7 @@ async def test_values_go_to_a_blob_root_of_its_own(service: Service, cluster: Cl
     work = Work(service.store_dir, ExecutorSpec("dask", {"address": cluster.start(elsewhere=service.store_dir)}))
     await service.host()
     root = tmp_path / "elsewhere" / "blobs"
+    root.mkdir(parents=True)  # as the service does
     pack = work.pack(big, (3_000_000,), blob_root=str(root))
     service.run(pack)
     outcome: Outcome = (await service.done(pack))[0]
