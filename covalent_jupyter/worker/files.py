@@ -74,10 +74,10 @@ def _arrive(name: str, executable: bool, content: Any) -> File:
     """Write the content to a file of the reader's own."""
     electron = get_context()
     folder = (electron.workdir if electron.dispatch_id else Path(_folder().name)) / "files"
+    make_folder(folder, 4)
     while True:
         own = folder / str(next(_numbers()))
         try:
-            make_folder(folder, 4)
             own.mkdir(mode=0o700)
             break
         except FileExistsError:
