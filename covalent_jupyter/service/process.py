@@ -35,6 +35,8 @@ log = logging.getLogger("covalent_jupyter.service")
 FAILED = 1
 #: Seconds for which a locked store is tried again: the service before this one may be about to leave.
 _HANDOVER = 10.0
+#: Seconds of a part of the start that are worth a line in the log.
+_LONG = 1.0
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -90,19 +92,23 @@ def _log_to(store_dir: Path, level: str) -> None:
 
 def _open(store_dir: Path, blob_root: str) -> Store | None:
     """The store; None if another service has it."""
-    deadline = time.monotonic() + _HANDOVER
+    began, locked = time.monotonic(), 0.0
     while True:
         try:
-            return Store.open(store_dir, blob_root=blob_root or None)
+            store = Store.open(store_dir, blob_root=blob_root or None)
+            if (took := time.monotonic() - began) > _LONG:
+                log.info("the store was opened after %.1f s, for %.1f s of which another process held it", took, locked)
+            return store
         except StoreLocked as error:
             other = launch.find(store_dir)
             if other is not None:
                 log.info("already running: process %d at %s", other.pid, other.url)
                 return None
-            if time.monotonic() > deadline:
+            if time.monotonic() > began + _HANDOVER:
                 log.error("%s", error)
                 return None
         time.sleep(0.1)
+        locked = time.monotonic() - began
 
 
 async def _serve(store: Store, settings: config.Settings, options: argparse.Namespace) -> None:
@@ -113,8 +119,11 @@ async def _serve(store: Store, settings: config.Settings, options: argparse.Name
     token = secrets.token_urlsafe(32)
     pools = Pools()
     parts = Parts(store, settings, token)
+    began = time.monotonic()
     try:
         host_port = await parts.start()
+        if (took := time.monotonic() - began) > _LONG:
+            log.info("what was unfinished was taken up in %.1f s", took)
         connection = _connection(store, sockets[0].getsockname()[1], host_port, token)
         context = Context(
             store, parts.dispatcher, connection, settings, pools, Path(store.folder) / "unfinished",

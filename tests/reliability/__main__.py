@@ -11,23 +11,26 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from ..bytecode import compile_the_package
-from . import answers, cluster, crashes, damage, disk, ends, graphs, kills, soak, upgrade
+from . import answers, cluster, crashes, damage, disk, ends, graphs, kills, others, soak, upgrade
 from .report import Report
 
 #: name -> (harness, times in the long run, times without); those that take longest first, so that none is alone at the end
 HARNESSES: dict[str, tuple[Callable[[int, int], Report], int, int]] = {
     "crashes-local": (lambda seed, times: crashes.run(seed, times, "local"), 40, 3),
-    "kills": (kills.run, 500, 30),
     "soak": (soak.run, 1200, 120),  # seconds
     "cluster": (cluster.run, 8, 1),
-    "crashes-dask": (lambda seed, times: crashes.run(seed, times, "dask", crashes.WORKER_POINTS), 40, 1),
-    "ready": (kills.run_ready, 100, 5),
+    "kills": (kills.run, 300, 30),
     "ends": (ends.run, 20, 1),
-    "graphs": (graphs.run, 2000, 300),
-    "crashes-store": (crashes.run_store, 40, 3),
-    "damage": (damage.run, 1200, 100),
-    "cancel": (ends.run_cancels, 300, 30),
+    "fuzz": (others.run_fuzz, 100_000, 5100),  # requests
     "answers": (answers.run, 300, 60),  # seconds
+    "crashes-dask": (lambda seed, times: crashes.run(seed, times, "dask", crashes.WORKER_POINTS), 10, 1),
+    "kills-local": (lambda seed, times: kills.run(seed, times, "local"), 200, 15),
+    "crashes-store": (crashes.run_store, 40, 3),
+    "graphs": (graphs.run, 2000, 300),
+    "cancel": (ends.run_cancels, 300, 30),
+    "uploads": (others.run_uploads, 5, 1),
+    "ready": (kills.run_ready, 100, 5),
+    "damage": (damage.run, 1200, 100),
     "disk": (disk.run, 60, 12),
     "upgrade": (upgrade.run, 1, 1),
 }

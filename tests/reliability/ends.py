@@ -128,12 +128,12 @@ WAYS = [
     Way(killed, ("SIGKILL",)), Way(segfaults, ("SIGSEGV",)), Way(aborts, ("SIGABRT",)), Way(bus_error, ("SIGBUS",)),
     Way(terminated, ("SIGTERM",), again=10),
     Way(eats_memory, ("MemoryLimitExceeded",), {"resources": {"memory": "300MB"}}, 2.0),
-    Way(loops, ("ElectronTimeout", "2 s"), {"timeout": 2.0}, 2.0),
-    Way(deaf_in_c, ("ElectronTimeout", "2 s"), {"timeout": 2.0}, 2.0),
-    Way(stops_itself, ("ElectronTimeout", "2 s"), {"timeout": 2.0}, 2.0),
+    Way(loops, ("ElectronTimeout", "0.5 s"), {"timeout": 0.5}, 0.5),
+    Way(deaf_in_c, ("ElectronTimeout", "0.5 s"), {"timeout": 0.5}, 0.5),
+    Way(stops_itself, ("ElectronTimeout", "0.5 s"), {"timeout": 0.5}, 0.5),
     Way(closes_descriptors, ("closed descriptors that are not its own",)),
     Way(leaves_a_child, ("exit code 9",)), Way(gives_a_lock, ("lock",)),
-    Way(kills_its_parent, ("cut off", "SIG"), {"timeout": 5.0}, 5.0, again=10),
+    Way(kills_its_parent, ("cut off", "SIG"), {"timeout": 2.0}, 2.0, again=10),
 ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -192,11 +193,11 @@ VICTIMS = [
 
 
 def run(seed: int, times: int, executor: str = "dask", again: str = "") -> Report:
-    """``times`` kills."""
+    """``times`` kills, those during recovery counted."""
     rng = random.Random(seed)
     report = Report(
         f"Random kills, {executor} executor", seed,
-        again or f"python -m tests.reliability kills --seed {seed} --times {times}",
+        again or f"python -m tests.reliability kills{'-local' * (executor == 'local')} --seed {seed} --times {times}",
     )  # fmt: skip
     victims = [v for v in VICTIMS if v.executor in ("any", executor)]
     with place(executor) as here:
@@ -206,13 +207,13 @@ def run(seed: int, times: int, executor: str = "dask", again: str = "") -> Repor
             first = world.kernel.send_sturdy()
             assert first is not None
             ct.get_result(first.dispatch_id, wait=True, timeout=240)
-            for n in range(times):
+            for n in itertools.count():
+                if report.fired >= times or report.wrong:
+                    break
                 victim = victims[n % len(victims)]
                 again_ = n % 3 == 2
                 row = report.row(victim.name, "again in recovery" if again_ else "under load")
                 trial(world, victim, again_, row)
-                if report.wrong:
-                    break
         finally:
             world.close()
         row.wrong += [f"left behind at the end: {line[:300]}" for line in here.stop()]

@@ -24,6 +24,7 @@ from covalent_jupyter.errors import ServiceUnavailable
 
 T = TypeVar("T")
 
+SLOW_START = 4.0  # seconds after which a start of the service has to be explained
 SERVICE, HOST, FORKSERVER = "covalent_jupyter.service", "covalent_jupyter.executors.host", "worker.forkserver"
 FOLDERS = {
     "COVALENT_STORE_DIR": "store",
@@ -109,7 +110,10 @@ class Place:
                 connection = launch.ensure_running(self.store, variables=self.variables)
                 status, _ = launch.call(connection, "GET", "health", timeout=10)
                 assert status == 200
-                return time.monotonic() - began
+                took = time.monotonic() - began
+                if took > SLOW_START:
+                    print(f"ready after {took:.1f} s; the log:\n{launch.log_tail(self.store)}", flush=True)
+                return took
             except (ServiceUnavailable, OSError):
                 if time.monotonic() > deadline:
                     raise

@@ -23,6 +23,7 @@ from .workload import Kernel, Sent, mark, mixed_value, sturdy
 
 PAUSE = (5.0, 15.0)  # seconds between two faults
 AT_ONCE = 3  # dispatches
+REST = 0.5  # seconds that each of them is followed by: what is asked is what lasts, not how much fits in
 VALUE = 1 << 20  # bytes
 GROWN = {"MB": 48.0, "descriptors": 24, "threads": 12}  # more than that at the end than after the warm-up is a leak
 
@@ -150,6 +151,7 @@ class Load:
             if sent is not None:
                 self.wrong += invariants.check_results([sent], self.kernel.interruptions)
                 self.ended += 1
+            self._stop.wait(REST)
 
     def _read(self) -> None:
         while not self._stop.wait(0.5):

@@ -27,13 +27,14 @@ from .conftest import World
 #: A run of the long kind sends 100,000.
 REQUESTS = int(os.environ.get("COVALENT_FUZZ", "5100"))
 #: Parts of them: made from the document with login and without (each costs twenty times what raw bytes cost), and raw on each way.
-MADE, WITHOUT_LOGIN, RAW = 0.28, 0.04, 0.34
+MADE, WITHOUT_LOGIN = int(min(0.28 * REQUESTS, 10_000)), int(min(0.04 * REQUESTS, 2_000))
+RAW = (REQUESTS - MADE - WITHOUT_LOGIN + 1) // 2
 SLOW = 1.0  # seconds
 MEMORY = 40 << 20  # bytes that the service may keep
 #: Not asked for: they end the service or what it runs, or wait because they were asked to.
 LEFT_OUT = ("/covalent/shutdown", "/covalent/cluster")
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(900 + REQUESTS // 20)
 
 
 class Log:
@@ -62,7 +63,8 @@ class Log:
         if min(took) > SLOW and min(took) > SLOW * slowness():
             self.wrong.append(f"{', '.join(f'{t:.2f}' for t in took)} s: {what[:500]}")
 
-    def check(self, least: int) -> None:
+    def check(self, least: int, record: Callable[[str, object], None]) -> None:
+        record("requests", sum(self.statuses.values()))
         print(f"\n{sum(self.statuses.values())} requests: {dict(sorted(self.statuses.items()))}")
         grown = self.world.service().memory_info().rss - self.memory
         print(f"memory of the service: {grown / 1e6:+.1f} MB; {self.slow} requests took more than {SLOW:g} s once")
@@ -73,7 +75,9 @@ class Log:
 
 
 @pytest.mark.parametrize("login", [True, False], ids=["with login", "without"])
-def test_requests_made_from_the_openapi_document(world: World, login: bool, seed: int) -> None:
+def test_requests_made_from_the_openapi_document(
+    world: World, login: bool, seed: int, record_property: Callable[[str, object], None]
+) -> None:
     found = document()
     for path in LEFT_OUT:
         del found["paths"][path]
@@ -82,7 +86,7 @@ def test_requests_made_from_the_openapi_document(world: World, login: bool, seed
     headers = {"Authorization": f"token {world.connection.token}"} if login else {}
     log = Log(world)
     operations = [operation.ok() for operation in schema.get_all_operations()]
-    each = max(1, int(REQUESTS * (MADE if login else WITHOUT_LOGIN)) // len(operations))
+    each = max(1, (MADE if login else WITHOUT_LOGIN) // len(operations))
     for operation in operations:
 
         @hypothesis.seed(seed)
@@ -98,7 +102,7 @@ def test_requests_made_from_the_openapi_document(world: World, login: bool, seed
             _send_case(world, case, headers, log)
 
         send()
-    log.check(least=len(operations))
+    log.check(len(operations), record_property)
     if not login:
         assert set(log.statuses) <= {200, 400, 401, 403, 404, 405, 413}, log.statuses
         assert log.statuses[401] > 0.8 * sum(log.statuses.values())
@@ -217,17 +221,17 @@ def status_of(answer: bytes) -> int:
 
 
 @pytest.mark.parametrize("where", ["directly", "through Jupyter"])
-def test_malformed_http(world: World, where: str, seed: int) -> None:
+def test_malformed_http(world: World, where: str, seed: int, record_property: Callable[[str, object], None]) -> None:
     rng = random.Random(seed)
     parts = urlsplit(world.connection.url if where == "directly" else world.jupyter_url)
     token = world.connection.token if where == "directly" else TOKEN
     log = Log(world)
-    for _ in range(int(REQUESTS * RAW)):
+    for _ in range(RAW):
         data = malformed(rng, token)
         where_to = (parts.hostname or "", parts.port or 0)
         log.send(repr(data), lambda data=data, to=where_to: status_of(exchange(to, data)))  # type: ignore[misc]
     assert log.statuses[401] or log.statuses[403]
-    log.check(least=int(REQUESTS * RAW))
+    log.check(RAW, record_property)
 
 
 def test_the_same_bytes_come_from_the_same_seed() -> None:
