@@ -211,7 +211,7 @@ def run(seed: int, times: int, executor: str = "dask", again: str = "") -> Repor
                 if report.fired >= times or report.wrong:
                     break
                 victim = victims[n % len(victims)]
-                again_ = n % 3 == 2
+                again_ = (n + n // len(victims)) % 3 == 2  # in time each of them
                 row = report.row(victim.name, "again in recovery" if again_ else "under load")
                 trial(world, victim, again_, row)
         finally:

@@ -96,7 +96,7 @@ def left_behind(world: World) -> list[Path]:
 
 
 @pytest.mark.parametrize("where", ["directly", "through Jupyter"])
-@pytest.mark.parametrize("path", ["dispatches", f"values/{'a' * 64}"])
+@pytest.mark.parametrize("path", ["dispatches", f"values/{'a' * 64}"], ids=["dispatches", "values"])
 def test_a_large_body_without_token_costs_nothing(world: World, where: str, path: str) -> None:
     direct = where == "directly"
     url = world.connection.url if direct else f"{world.jupyter_url}covalent/"
