@@ -27,7 +27,7 @@ from jupyter_core.paths import jupyter_config_dir, jupyter_config_path
 
 from .absent import setting as of_covalent
 from .errors import ConfigError
-from .executor_names import is_installed
+from .executor_names import is_installed, problem_with_scheduler
 from .model.notify import problem_with_target
 from .parts import part
 
@@ -287,6 +287,8 @@ def check(name: str, value: Any, source: str = "") -> Any:
         raise ConfigError(f"{name} cannot be {value!r}{where}: that is no name. {option.help}")
     if name == "on_finish" and value and (problem := problem_with_target(value, name)):
         raise ConfigError(f"{problem}{where}")
+    if name == "dask_address" and value and (problem := problem_with_scheduler(value)):
+        raise ConfigError(f"{name}: {problem}{where}")
     if option.minimum is not None and value is not None and value < option.minimum:
         raise ConfigError(f"{name} cannot be {value!r}{where}: it is at least {option.minimum:g}")
     return value

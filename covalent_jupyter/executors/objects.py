@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from ..errors import ConfigError
+from ..executor_names import problem_with_scheduler
 from ..model.graph import Digest, ExecutorSpec
 
 
@@ -133,8 +134,6 @@ class DaskExecutor(_BuiltIn):
         create_unique_workdir: bool | None = None,
         **options: Any,
     ) -> None:
-        if scheduler_address is not None and not isinstance(scheduler_address, str):
-            raise ConfigError(f"scheduler_address is a text such as 'tcp://host:8786', not {scheduler_address!r}")
         plain = {k: options.pop(k, None) for k in DASK_OPTIONS if k != "address"}
         _check_ignored(self, options)
         super().__init__(
@@ -145,6 +144,13 @@ class DaskExecutor(_BuiltIn):
                 **plain,
             }
         )
+
+    def _set(self, option: str, value: Any) -> None:
+        if option == "address" and value is not None and not isinstance(value, str):
+            raise ConfigError(f"scheduler_address is a text such as 'tcp://host:8786', not {value!r}")
+        if option == "address" and value and (problem := problem_with_scheduler(value)):
+            raise ConfigError(f"scheduler_address: {problem}")
+        super()._set(option, value)
 
 
 #: Options that Covalent's executors take: ``time_limit`` and ``retries`` count for electrons that say nothing of it themselves,

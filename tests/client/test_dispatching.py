@@ -293,8 +293,6 @@ def test_what_tables_and_notes_cannot_take_is_said() -> None:
     ):
         with pytest.raises(ct.ServiceError, match=words):
             wrong()
-    with pytest.raises(ct.ConfigError, match="scheduler_address is a text"):
-        ct.executor.DaskExecutor(scheduler_address=8786)  # type: ignore[arg-type]
 
 
 def test_notes_that_utf8_cannot_carry_are_written_out() -> None:

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,6 +119,31 @@ def test_objects_are_data() -> None:
     assert DaskExecutor().to_spec(str) == ExecutorSpec("dask", {})
     assert Plain(time_limit=5).to_spec(lambda obj: "d" * 64) == ExecutorSpec("Plain", {}, "d" * 64)
     assert LocalExecutor(log_stdout="x").short_name == "local"
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("nonsense", "'nonsense' is no address"),
+        ("tcp://nowhere", "'tcp://nowhere' is no address"),
+        ("tcp://host:0", "is no address; that of a Dask scheduler looks like tcp://host:8786"),
+        ("a b:8786", "is no address"),
+        ("http://127.0.0.1:8787/status", "the address of a web page"),
+        (8786, "is a text such as"),
+    ],
+)
+def test_an_address_that_no_scheduler_has_is_refused_where_it_is_written(address: Any, words: str) -> None:
+    with pytest.raises(ConfigError, match=f"^scheduler_address.*{words}"):
+        DaskExecutor(address)
+    with pytest.raises(ConfigError, match=f"^scheduler_address.*{words}"):
+        DaskExecutor().scheduler_address = address
+
+
+@pytest.mark.parametrize(
+    "address", ["host:8786", "tls://10.0.0.1:8786", "tcp://[::1]:8786", "wss://host:8786/", "inproc://10.0.0.1/1/1", "gateway://x/y"]
+)  # fmt: skip
+def test_addresses_that_dask_takes_are_taken(address: str) -> None:
+    assert DaskExecutor(address).scheduler_address == address
 
 
 def test_options_are_attributes_as_in_covalent() -> None:

@@ -78,6 +78,7 @@ def test_mistakes_name_the_way_out(folder: Path, monkeypatch: pytest.MonkeyPatch
         {"idle_timeout": -1},
         {"restart": "sometimes"},
         {"dask_cluster_kwargs": []},
+        {"dask_address": "nowhere"},
     ):
         with pytest.raises(ConfigError, match=next(iter(wrong))):
             config.set_config(wrong)
