@@ -8,7 +8,8 @@ import { DispatchRow } from './types';
 export type Item =
   /** `group` is there where it can be opened and closed. */
   | { kind: 'heading'; key: string; title: string; group?: string; count?: number; open?: boolean }
-  | { kind: 'row'; key: string; row: DispatchRow; level: number; children: number }
+  /** `level` is 1, or more for runs of sublattices; `within` is 1 in a group that can be opened and closed, else 0. */
+  | { kind: 'row'; key: string; row: DispatchRow; level: number; within: 0 | 1; children: number }
   /** So many rows of a group (null: of those under way) that were not fetched yet. */
   | { kind: 'gap'; key: string; group: string | null; count: number };
 
@@ -38,7 +39,7 @@ export function itemsOf(model: CovalentModel, words: Words): Item[] {
       const count = model.pastTotal(group.key);
       items.push({ kind: 'heading', key: `#group ${group.key}`, title, group: group.key, count, open });
       if (open) {
-        model.rows(model.past(group.key).ids).forEach(row => push(items, model, row, 1));
+        model.rows(model.past(group.key).ids).forEach(row => push(items, model, row, 1, 1));
         gap(items, model, group.key);
       }
     }
@@ -65,11 +66,11 @@ function byDay(items: Item[], model: CovalentModel, words: Words): void {
   gap(items, model, '');
 }
 
-function push(items: Item[], model: CovalentModel, row: DispatchRow, level: number): void {
+function push(items: Item[], model: CovalentModel, row: DispatchRow, level: number, within: 0 | 1 = 0): void {
   const children = model.childCount(row.dispatch_id);
-  items.push({ kind: 'row', key: row.dispatch_id, row, level, children });
+  items.push({ kind: 'row', key: row.dispatch_id, row, level, within, children });
   if (children > 0 && model.isOpen(row.dispatch_id)) {
-    model.children(row.dispatch_id).forEach(child => push(items, model, child, level + 1));
+    model.children(row.dispatch_id).forEach(child => push(items, model, child, level + 1, within));
   }
 }
 

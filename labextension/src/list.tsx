@@ -120,6 +120,7 @@ function Tree(props: ListProps & { items: Item[] }): JSX.Element {
                     key={id}
                     row={item.row}
                     level={item.level}
+                    within={item.within}
                     children={item.children}
                     open={model.isOpen(id)}
                     selected={selection.has(id)}
@@ -187,6 +188,8 @@ function Heading(props: {
   return (
     <button
       className="jp-Covalent-heading"
+      role="treeitem"
+      aria-level={1}
       aria-expanded={open}
       title={group || title}
       data-key={item.key}

@@ -19,6 +19,8 @@ export interface RowActions {
 export interface RowProps {
   row: DispatchRow;
   level: number;
+  /** 1 where the row belongs to a group that can be opened and closed. */
+  within: 0 | 1;
   children: number;
   open: boolean;
   selected: boolean;
@@ -42,7 +44,7 @@ export interface RowProps {
 
 /** One dispatch: sign, name, inputs, id; a bar while it runs; one line of figures. User text is text here, never markup. */
 export const Row = React.memo(function Row(props: RowProps): JSX.Element {
-  const { row, level, children, open, selected, active, renaming, style, actions, trans } = props;
+  const { row, level, within, children, open, selected, active, renaming, style, actions, trans } = props;
   const state = dispatchState(row, trans);
   const name = nameOf(row);
   const id = row.dispatch_id;
@@ -52,7 +54,7 @@ export const Row = React.memo(function Row(props: RowProps): JSX.Element {
       id={`jp-Covalent-row-${id}`}
       className={`jp-Covalent-row${selected ? ' jp-mod-selected' : ''}${active ? ' jp-mod-active' : ''}`}
       role="treeitem"
-      aria-level={level}
+      aria-level={level + within}
       aria-selected={selected}
       aria-label={spoken(props, state)}
       {...tree}

@@ -145,6 +145,8 @@ it('goes by keys between rows and the headings of groups', async () => {
     const found = document.activeElement as HTMLElement;
     return found.getAttribute('role') === 'tree' ? panel.model.selection.active : found.dataset.key;
   };
+  const levels = [...node.querySelectorAll<HTMLElement>('[role=tree] [role=treeitem]')].map(item => item.getAttribute('aria-level'));
+  expect(levels).toEqual(['1', '2', '2', '1']); // two groups, of which the first is open
   node.querySelector<HTMLElement>('[role=tree]')!.focus();
   for (const [key, where] of [
     ['ArrowDown', 'aaaa'], ['ArrowDown', 'bbbb'], ['ArrowLeft', '#group experiment'], ['ArrowDown', 'aaaa'],
