@@ -131,7 +131,9 @@ class Store:
         def over_all(cursor: duckdb.DuckDBPyConnection) -> T:
             plan = journal.kept(cursor)
             if plan is not None:
-                Tables.load(cursor).write(cursor, plan)
+                tables = Tables.load(cursor)
+                tables.likely = set()  # that a value lies there twice for a moment is less than looking for it
+                tables.write(cursor, plan)
             return query(cursor)
 
         # The tables cannot be written at present (a full disk): what the journal keeps is put into them for the time of the
@@ -401,7 +403,8 @@ class Store:
 
         def values(cursor: duckdb.DuckDBPyConnection, tables: Tables, last: int) -> tuple[int, int]:
             upkeep.prune_tombstones(cursor, last)
-            return upkeep.collect_values(cursor, tables, keep, older_than)
+            found = upkeep.collect_values(cursor, tables, keep, older_than), upkeep.single_out_values(cursor)
+            return sum(count for count, _ in found), sum(size for _, size in found)
 
         count, freed = self._writer.submit(values).result()  # whatever was queued before is committed now
         held = self._read(queries.referenced) | keep

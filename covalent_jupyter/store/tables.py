@@ -10,6 +10,7 @@ import duckdb
 
 from ..model.graph import Digest
 from .plan import Plan
+from .rows import head_of
 
 Cursor = duckdb.DuckDBPyConnection
 _COLUMNS = {
@@ -20,6 +21,8 @@ _COLUMNS = {
 _OWNED = ("dispatch", "electron", "event", "manifest", "reference", "attempt", "metric", "input", "recent")
 _FEW = 4  # rows up to which a plain INSERT beats an appender
 _RECENT = 100_000
+_NEWEST = 50  # dispatches whose values are likely to come again
+_LIKELY = 20_000  # of these values, at most
 
 
 def last_seq(cursor: Cursor) -> int:
@@ -34,11 +37,14 @@ def last_seq(cursor: Cursor) -> int:
 
 class Tables:
     """Used by the writer's thread alone; others may ask whether ``known`` has an id. ``known`` are dispatches that have rows: the
-    others need no deleting before they are inserted. ``recent`` are values that were written lately, and need not be written again."""
+    others need no deleting before they are inserted. ``recent`` are values that were written lately, and need not be written again;
+    ``likely`` are others that the newest dispatches of an earlier process refer to, such as the local modules of a project: None
+    as long as nobody has looked."""
 
     def __init__(self, known: set[str]) -> None:
         self.known = known
         self.recent: dict[Digest, None] = {}
+        self.likely: set[Digest] | None = None
         self._statements: dict[str, duckdb.Statement] = {}
 
     @classmethod
@@ -142,12 +148,16 @@ class Tables:
 
     def _write_values(self, cursor: Cursor, plan: Plan) -> None:
         """A value that was written long ago may come to lie here twice: both are the same bytes, and finding that
-        out for each would cost more than they do."""
+        out for each would cost more than they do. The next collection takes the second one away."""
+        if not plan.values:
+            return
+        if self.likely is None:
+            self.likely = _likely(cursor)
         now = time.time()
         new = [
             (head, digest, len(data), now, data)
             for digest, (head, data) in plan.values.items()
-            if digest not in self.recent
+            if digest not in self.recent and digest not in self.likely
         ]
         self._insert(cursor, "value", new)
 
@@ -159,3 +169,15 @@ class Tables:
             )
             self._execute(cursor, query, [[d for d, _ in plan.dereferences], [g for _, g in plan.dereferences]])
         self._insert(cursor, "reference", list(plan.references))
+
+
+def _likely(cursor: Cursor) -> set[Digest]:
+    """Values in their table that the newest dispatches refer to."""
+    found = cursor.execute(
+        "SELECT digest FROM reference WHERE dispatch_id IN "
+        "(SELECT dispatch_id FROM dispatch ORDER BY created DESC LIMIT ?) LIMIT ?",
+        [_NEWEST, _LIKELY],
+    ).fetchall()
+    heads = list({head_of(digest) for (digest,) in found})
+    query = "SELECT digest FROM value WHERE head IN (SELECT unnest(?::UBIGINT[]))"
+    return {r[0] for r in cursor.execute(query, [heads]).fetchall()} if heads else set()

@@ -154,7 +154,24 @@ def collect_values(
     if row is None or not row[0]:
         return 0, 0
     cursor.execute(f"DELETE FROM value WHERE {condition}", values)
+    tables.likely = None  # some of them may be gone
     return int(row[0]), int(row[1])
+
+
+def single_out_values(cursor: duckdb.DuckDBPyConnection) -> tuple[int, int]:
+    """Of inline values that lie there more than once the newest row stays; (how many rows went, bytes)."""
+    heads = "SELECT head FROM value GROUP BY head HAVING count(*) > 1"
+    if cursor.execute(f"{heads} LIMIT 1").fetchone() is None:
+        return 0, 0
+    gone = cursor.execute(
+        f"""
+        DELETE FROM value USING (
+            SELECT digest, max(rowid) AS newest FROM value WHERE head IN ({heads}) GROUP BY digest) AS one
+        WHERE value.digest = one.digest AND value.rowid < one.newest
+        RETURNING size
+        """
+    ).fetchall()
+    return len(gone), sum(size for (size,) in gone)
 
 
 def old_blobs(root: Path, older_than: float) -> list[Digest]:

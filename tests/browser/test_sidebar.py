@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from covalent_jupyter.launch import is_alive
 
@@ -25,6 +25,7 @@ Browse = Callable[..., LabPage]
 pytestmark = pytest.mark.timeout(600)
 
 SOON = 90_000  # ms, on a busy machine
+HEALTH = re.compile(r"/covalent/health(\?|$)")
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 
@@ -225,7 +226,15 @@ def test_the_service_is_stopped_started_and_survives_its_death(browse: Browse, t
         expect(page.panel).to_contain_text("the list may be old")
         page.point_away()
         page.shot("stopped-light")
+        held: list[Route] = []
+        page.page.route(HEALTH, held.append)
         page.panel.get_by_role("button", name="Start", exact=True).click()
+        expect(page.health).to_have_text("service is starting", timeout=SOON)
+        expect(page.panel.get_by_role("button", name="Start", exact=True)).to_have_count(0)
+        page.shot("starting-light")
+        page.page.unroute(HEALTH)
+        for route in held:
+            route.continue_()
         expect(page.health).to_have_text("service", timeout=60_000)
         before = lab.get("covalent/health")["pid"]  # type: ignore[index]
         page.panel.get_by_role("button", name="Service, cluster, settings").click()

@@ -528,3 +528,45 @@ def test_a_summary_says_as_of_when_it_counts(folder: Path) -> None:
         second = store.append(Batch(deletes=["b"])).result(20)
         found = store.summary()
         assert (found.states, found.seq) == ({"RUNNING": 1}, second)
+
+
+def _copies(store: Store) -> dict[str, int]:
+    """How often each inline value lies in its table."""
+    query = "SELECT digest, count(*) FROM value GROUP BY digest"
+    return dict(store._writer.submit(lambda cursor, _, last: cursor.execute(query).fetchall()).result(20))
+
+
+def _modules(store: Store, name: str) -> None:
+    """A dispatch that brings two modules along, and a number of its own."""
+    values = [(digest(text), text.encode()) for text in ("one.py", "two.py", name)]
+    put(store, dispatches=[dispatch(name)], values=values, references=[(name, d) for d, _ in values])
+
+
+def test_what_is_sent_again_after_a_restart_lies_there_once(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        with Store.open(tmp_path / "store") as store:
+            _modules(store, name)
+    with Store.open(tmp_path / "store") as store:
+        expected = {digest(text): 1 for text in ("one.py", "two.py", "a", "b", "c")}
+        assert _copies(store) == expected
+        put(store, deletes=["a", "b", "c"])
+        _age_values(store)
+        assert store.gc(set())[0] == 5 and _copies(store) == {}
+        _modules(store, "d")  # what was there a moment ago is written again
+        assert _copies(store) == {digest(text): 1 for text in ("one.py", "two.py", "d")}
+
+
+def test_collection_leaves_one_of_what_lies_there_twice(store: Store) -> None:
+    _modules(store, "a")
+    _modules(store, "b")
+
+    def double(cursor: duckdb.DuckDBPyConnection, tables: Tables, last: int) -> None:
+        for _ in range(3):
+            cursor.execute("INSERT INTO value SELECT * FROM value")
+
+    store._writer.submit(double).result(20)
+    assert set(_copies(store).values()) == {8}
+    bytes_ = sum(len(text) for text in ("one.py", "two.py", "a", "b"))
+    assert store.gc(set()) == (4 * 7, bytes_ * 7)
+    assert set(_copies(store).values()) == {1} and store.values([digest("a")]) == {digest("a"): b"a"}
+    assert store.gc(set()) == (0, 0)
