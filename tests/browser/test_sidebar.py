@@ -227,14 +227,14 @@ def test_the_service_is_stopped_started_and_survives_its_death(browse: Browse, t
         page.point_away()
         page.shot("stopped-light")
         held: list[Route] = []
-        page.page.route(HEALTH, held.append)
+        page.page.route(HEALTH, lambda route: held.append(route))
         page.panel.get_by_role("button", name="Start", exact=True).click()
         expect(page.health).to_have_text("service is starting", timeout=SOON)
         expect(page.panel.get_by_role("button", name="Start", exact=True)).to_have_count(0)
         page.shot("starting-light")
-        page.page.unroute(HEALTH)
-        for route in held:
-            route.continue_()
+        while held:
+            held.pop().continue_()
+        page.page.unroute(HEALTH)  # which lets those go on that came meanwhile
         expect(page.health).to_have_text("service", timeout=60_000)
         before = lab.get("covalent/health")["pid"]  # type: ignore[index]
         page.panel.get_by_role("button", name="Service, cluster, settings").click()
