@@ -211,9 +211,10 @@ class Dispatcher:
         self._placement.hosts.send(host_id, Ack(n))
         crashpoint("acknowledge.sent")
 
-    def host_recovered(self, host_id: str, incarnation: str, facts: list[Fact]) -> None:
-        """Facts that a dead host's runners left in their spools."""
+    def host_recovered(self, host_id: str, incarnation: str, facts: list[Fact], recorded: Callable[[], None]) -> None:
+        """Facts that a dead host's runners left in their spools; ``recorded`` is called when they are durable."""
         self._folding.fold(host_id, facts)
+        self._ledger.act(recorded, patient=True)
         self._flush()
 
     def host_ready(self, host_id: str, hello: Hello) -> Welcome:

@@ -33,7 +33,7 @@ _PRIVATE = frozenset(("COVALENT_JUPYTER_TOKEN", "COVALENT_JUPYTER_URL", "COVALEN
 _LOG_TAIL = 15  # lines
 _MOST_LOG = 10 << 20
 _READ = ".read"  # folders of spools that have been read
-_KEPT = 24 * 3600.0  # seconds that they are kept, in case a commit was lost
+_KEPT = 24 * 3600.0  # seconds that they are kept where what they hold was never recorded
 
 
 class HostRecord(msgspec.Struct):
@@ -94,6 +94,11 @@ def _fence(folder: Path, blob_root: Path) -> list[Fact]:
     if not facts:
         shutil.rmtree(fenced, ignore_errors=True)
     return facts
+
+
+def forget_spools(store_dir: Path, incarnation: str) -> None:
+    """What a dead incarnation's runners had written down is recorded: no later service has to read it again."""
+    shutil.rmtree(store_dir / "spool" / (incarnation + _READ), ignore_errors=True)
 
 
 class HostProcess:

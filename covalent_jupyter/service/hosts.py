@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +24,7 @@ from ..folders import FolderGone, make_folder
 from ..frames import BUFFER, BadPeer, frame, prove_service, read_frame
 from ..model import PROTOCOL, Ack, Close, Environment, ExecutorSpec, Fact, Facts, Hello, ServiceMessage, Welcome
 from ..model.wire import decode_from_host
-from .hostprocess import HostProcess, HostRecord, host_id_of, read_records, recover_strays
+from .hostprocess import HostProcess, HostRecord, forget_spools, host_id_of, read_records, recover_strays
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,10 @@ class HostListener(Protocol):
 
     def host_ready(self, host_id: str, hello: Hello) -> Welcome: ...
     def host_facts(self, host_id: str, n: int, facts: list[Fact]) -> None: ...
-    def host_recovered(self, host_id: str, incarnation: str, facts: list[Fact]) -> None: ...
+
+    def host_recovered(
+        self, host_id: str, incarnation: str, facts: list[Fact], recorded: Callable[[], None]
+    ) -> None: ...  # calls ``recorded`` when they are durable
     def host_lost(self, host_id: str, incarnation: str, reason: str, status: int | None) -> None: ...
 
 
@@ -126,7 +130,7 @@ class Hosts:
             recover_strays, self._store_dir, {r.incarnation for r in records}, self._blob_root
         )
         for incarnation, facts in strays:
-            self._listener.host_recovered("", incarnation, facts)
+            self._recovered("", incarnation, facts)
         self._started = True
         for host in self._hosts.values():
             if host.wanted and host.keeper is None:
@@ -318,11 +322,18 @@ class Hosts:
         host.process = None
         host.enter("gone" if host.hello is not None else "failed", reason)
         if facts:
-            self._listener.host_recovered(host.host_id, process.incarnation, facts)
+            self._recovered(host.host_id, process.incarnation, facts)
             crashpoint("recovery.adopted")
         if given_up:
             host.wanted = False  # unless the listener asks for it again
         self._listener.host_lost(host.host_id, process.incarnation, reason, status)
+
+    def _recovered(self, host_id: str, incarnation: str, facts: list[Fact]) -> None:
+        def recorded() -> None:
+            if not self._closing:  # the next service does it then
+                self._threads.submit(forget_spools, self._store_dir, incarnation)
+
+        self._listener.host_recovered(host_id, incarnation, facts, recorded)
 
     # Connections
 

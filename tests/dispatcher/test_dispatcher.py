@@ -733,3 +733,25 @@ async def test_what_says_nothing_new_does_not_acknowledge_what_was_said_before(s
     assert [m.n for m in hosts.sent if isinstance(m, Ack)] == [1, 2]
     row = store.dispatch(submitted.manifest.dispatch_id)
     assert row is not None and row.status is Status.COMPLETED
+
+
+async def test_what_a_dead_host_left_is_called_recorded_only_after_the_commit(service: Any, store: Store) -> None:
+    """Its spools are removed then: no service that starts later has to read them."""
+    dispatcher, hosts = service
+    submitted, small = head([[]])
+    dispatch_id, _ = await dispatcher.submit(submitted, small)
+    await settle(dispatcher)
+    (pack,) = hosts.packs.values()
+    recorded: list[Status | None] = []
+
+    def note() -> None:
+        row = store.dispatch(dispatch_id)
+        recorded.append(row.status if row is not None else None)
+
+    dispatcher.host_recovered("env", "i", completed(pack.tasks[0], pack, b"1"), note)
+    assert recorded == []
+    await settle(dispatcher)
+    assert recorded == [Status.COMPLETED]
+    dispatcher.host_recovered("env", "i", completed(pack.tasks[0], pack, b"1"), note)  # nothing that is not known
+    await settle(dispatcher)
+    assert len(recorded) == 2

@@ -126,6 +126,7 @@ class Listener:
         self.hellos: list[Hello] = []
         self.lost: list[tuple[str, str, str]] = []
         self.recovered: list[Fact] = []
+        self.recorded: list[Callable[[], None]] = []  # to be called when they would be durable
         self.acks = True
         self.drop: list[Any] = []
         self.hosts: Hosts | None = None
@@ -142,8 +143,9 @@ class Listener:
             self.hosts.send(host_id, Ack(n))
         self._changed.set()
 
-    def host_recovered(self, host_id: str, incarnation: str, facts: list[Fact]) -> None:
+    def host_recovered(self, host_id: str, incarnation: str, facts: list[Fact], recorded: Callable[[], None]) -> None:
         self.recovered.extend(facts)
+        self.recorded.append(recorded)
 
     def host_lost(self, host_id: str, incarnation: str, reason: str, status: int | None) -> None:
         self.lost.append((host_id, incarnation, reason))

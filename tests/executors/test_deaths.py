@@ -97,6 +97,15 @@ async def test_spools_of_unknown_hosts_are_read(service: Service) -> None:
         record.unlink()
     await service.start()
     assert [f.status for f in service.listener.recovered if isinstance(f, Outcome)] == ["completed"]
+    await service.stop(stop_hosts=False)
+    await service.start()  # nobody has said that they are recorded: they are read again
+    assert [f.status for f in service.listener.recovered if isinstance(f, Outcome)] == ["completed"]
+    (recorded,), (spool,) = service.listener.recorded, (service.store_dir / "spool").iterdir()
+    recorded()
+    await service.listener.until(lambda: not spool.exists())
+    await service.stop(stop_hosts=False)
+    await service.start()
+    assert service.listener.recovered == []
 
 
 @pytest.mark.parametrize("spec", [LOCAL, DASK], ids=["local", "dask"])
