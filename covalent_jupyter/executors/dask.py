@@ -147,6 +147,7 @@ class DaskPackExecutor(PackExecutor):
                 try:
                     await self._lines.open()
                     self._dask = await open_dask(self._options, self._context.scratch_dir / "dask", self._folders())
+                    self._lines.note(self._context.scratch_dir)
                     await self._prepare(self._dask)
                     pause = _RETRY[0]
                     await self._watch(self._dask)

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 
@@ -57,6 +58,11 @@ class Lines:
             return
         self._folder = self._folder or socket_folder()
         self._server = await asyncio.start_unix_server(self._listen, self.path)
+
+    def note(self, scratch: Path) -> None:
+        """Leave word there of where the socket is, for whoever clears up after this process."""
+        with suppress(OSError):
+            (scratch / f"socket-{Path(self._folder).name}").symlink_to(self._folder)
 
     def close(self) -> None:
         if self._server is not None:

@@ -96,6 +96,15 @@ def _fence(folder: Path, blob_root: Path) -> list[Fact]:
     return facts
 
 
+def _remove_sockets(scratch: Path) -> None:
+    """Sockets of a dead host, each in a folder of its own elsewhere, since their paths must be short."""
+    for link in scratch.glob("socket-*"):
+        with suppress(OSError):
+            folder = link.readlink()
+            (folder / "s").unlink(missing_ok=True)
+            folder.rmdir()
+
+
 def forget_spools(store_dir: Path, incarnation: str) -> None:
     """What a dead incarnation's runners had written down is recorded: no later service has to read it again."""
     shutil.rmtree(store_dir / "spool" / (incarnation + _READ), ignore_errors=True)
@@ -234,7 +243,9 @@ class HostProcess:
         processes.end_survivors(folder)
         crashpoint("recovery.ended")
         facts = _fence(folder, blob_root)
-        shutil.rmtree(self._store_dir / "hosts" / f"{self.host_id}.scratch", ignore_errors=True)
+        scratch = self._store_dir / "hosts" / f"{self.host_id}.scratch"
+        _remove_sockets(scratch)
+        shutil.rmtree(scratch, ignore_errors=True)
         self._record_file.unlink(missing_ok=True)
         if self._plugin and not self._log_size():
             self.log_file.unlink(missing_ok=True)

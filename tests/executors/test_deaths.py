@@ -53,12 +53,16 @@ async def test_a_killed_host_leaves_nothing_running_and_nothing_unread(
     pid = service.pid()
     everything = [pid, *below(pid)]
     assert len(everything) > 3
+    sockets = [
+        link.readlink() for link in (service.store_dir / "hosts" / f"{service.host_id}.scratch").glob("socket-*")
+    ]
+    assert len(sockets) == (spec is DASK)
     os.kill(pid, signal.SIGKILL)
     await service.listener.until(lambda: service.listener.lost)
     assert "SIGKILL" in service.listener.lost[0][2]
     await service.listener.until(lambda: not [p for p in everything if processes.start_time(p) is not None])
     recovered = {(f.node, f.status) for f in service.listener.recovered if isinstance(f, Outcome)}
-    assert recovered == {(0, "completed")}
+    assert recovered == {(0, "completed")} and not [folder for folder in sockets if folder.exists()]
     await service.host()
     again = work.pack(add, (2, 2))
     service.run(again)
