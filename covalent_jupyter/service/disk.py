@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ..blobs import iter_blobs
 from ..store import Store
 
 #: Part of the budget above which it is said.
@@ -14,22 +15,23 @@ WARN_AT = 0.8
 _PARTS = {"logs": "logs", "spool": "spool", "work": "work", "uploads": "uploads", "hosts": "hosts"}
 
 
-def usage(store: Store) -> dict[str, Any]:
-    """Bytes by part, in all, and what is free; ``budget`` is a fifth of what was free before the store came.
-    ``dispatches`` and ``lattices`` are those that take most. Blocks."""
+def sizes(store: Store) -> dict[str, Any]:
+    """Bytes by part, in all, and what is free; ``budget`` is a fifth of what was free before the store came. Blocks."""
     folder = Path(store.folder)
     parts = {name: _size(folder / sub) for name, sub in _PARTS.items()}
-    found_in_store = store.disk()
-    parts["blobs"] = found_in_store["blobs"]
+    parts["blobs"] = sum(blob.size for blob in iter_blobs(Path(store.blob_root)))
     parts["database"] = sum(p.stat().st_size for p in folder.glob("store.duckdb*") if p.is_file())
     parts["log"] = sum(p.stat().st_size for p in folder.glob("service.log*") if p.is_file())
     total = sum(parts.values())
     found = os.statvfs(folder)
     free = found.f_bavail * found.f_frsize
-    return {
-        "store": str(folder), "total": total, "parts": parts, "free": free, "budget": (free + total) // 5,
-        "dispatches": found_in_store["dispatches"], "lattices": found_in_store["lattices"],
-    }  # fmt: skip
+    return {"store": str(folder), "total": total, "parts": parts, "free": free, "budget": (free + total) // 5}
+
+
+def usage(store: Store) -> dict[str, Any]:
+    """The same, with the ``dispatches`` and ``lattices`` that take most. Blocks, and for longer the more dispatches there are."""
+    found = store.disk()
+    return {**sizes(store), "dispatches": found["dispatches"], "lattices": found["lattices"]}
 
 
 def budget_warning(total: int, budget: int) -> str:

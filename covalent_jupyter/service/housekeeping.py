@@ -15,7 +15,7 @@ from ..errors import StoreError
 from ..lastwords import named_in_spools
 from ..model import wire
 from ..store import Store
-from .disk import budget_warning, usage
+from .disk import budget_warning, sizes
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -105,5 +105,5 @@ class Housekeeping:
 
     def look_at_disk(self) -> None:
         """Whether the store takes more of the disk than it should; blocks."""
-        found = usage(self._store)
+        found = sizes(self._store)
         self.disk_warning = budget_warning(found["total"], found["budget"])
