@@ -63,8 +63,8 @@ class Log:
         if min(took) > SLOW and min(took) > SLOW * slowness():
             self.wrong.append(f"{', '.join(f'{t:.2f}' for t in took)} s: {what[:500]}")
 
-    def check(self, least: int, record: Callable[[str, object], None]) -> None:
-        record("requests", sum(self.statuses.values()))
+    def check(self, least: int, request: pytest.FixtureRequest) -> None:
+        request.node.user_properties.append(("requests", sum(self.statuses.values())))
         print(f"\n{sum(self.statuses.values())} requests: {dict(sorted(self.statuses.items()))}")
         grown = self.world.service().memory_info().rss - self.memory
         print(f"memory of the service: {grown / 1e6:+.1f} MB; {self.slow} requests took more than {SLOW:g} s once")
@@ -76,7 +76,7 @@ class Log:
 
 @pytest.mark.parametrize("login", [True, False], ids=["with login", "without"])
 def test_requests_made_from_the_openapi_document(
-    world: World, login: bool, seed: int, record_property: Callable[[str, object], None]
+    world: World, login: bool, seed: int, request: pytest.FixtureRequest
 ) -> None:
     found = document()
     for path in LEFT_OUT:
@@ -102,7 +102,7 @@ def test_requests_made_from_the_openapi_document(
             _send_case(world, case, headers, log)
 
         send()
-    log.check(len(operations), record_property)
+    log.check(len(operations), request)
     if not login:
         assert set(log.statuses) <= {200, 400, 401, 403, 404, 405, 413}, log.statuses
         assert log.statuses[401] > 0.8 * sum(log.statuses.values())
@@ -221,7 +221,7 @@ def status_of(answer: bytes) -> int:
 
 
 @pytest.mark.parametrize("where", ["directly", "through Jupyter"])
-def test_malformed_http(world: World, where: str, seed: int, record_property: Callable[[str, object], None]) -> None:
+def test_malformed_http(world: World, where: str, seed: int, request: pytest.FixtureRequest) -> None:
     rng = random.Random(seed)
     parts = urlsplit(world.connection.url if where == "directly" else world.jupyter_url)
     token = world.connection.token if where == "directly" else TOKEN
@@ -231,7 +231,7 @@ def test_malformed_http(world: World, where: str, seed: int, record_property: Ca
         where_to = (parts.hostname or "", parts.port or 0)
         log.send(repr(data), lambda data=data, to=where_to: status_of(exchange(to, data)))  # type: ignore[misc]
     assert log.statuses[401] or log.statuses[403]
-    log.check(RAW, record_property)
+    log.check(RAW, request)
 
 
 def test_the_same_bytes_come_from_the_same_seed() -> None:
