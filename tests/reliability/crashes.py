@@ -29,6 +29,7 @@ from .report import Report
 from .workload import Kernel
 
 FIRES = 120.0  # seconds within which a point must be passed
+TEARS = 5  # of one log, until there is something to repair
 ROOT = Path(__file__).parents[2]
 
 
@@ -298,15 +299,21 @@ def _store_trial(folder: Path, action: str, point: str, rng: random.Random, wron
             subprocess.run(["cp", "-r", str(store), str(folder / "unclean")], check=True)
             store = folder / "unclean"
     migrations, delay = "", 0.0
-    if action == "repair":
-        _tear(store / "store.duckdb.wal", rng)
-    elif action == "fold":
+    if action == "fold":
         delay = rng.choice((0.0, 0.003, 0.01, 0.03))  # before the checkpoint, in the middle of it, after it
     elif action == "migrate":
         migrations = str(_next_schema(folder / "migrations"))
-    here.arm(point, 1, delay)
-    command = [sys.executable, "-m", "tests.reliability.storework", action, str(store), str(here.crash), migrations]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    whole = store
+    for n in range(TEARS if action == "repair" else 1):
+        if action == "repair":
+            store = folder / f"torn{n}"
+            subprocess.run(["cp", "-r", str(whole), str(store)], check=True)
+            _tear(store / "store.duckdb.wal", rng)
+        here.arm(point, 1, delay)
+        command = [sys.executable, "-m", "tests.reliability.storework", action, str(store), str(here.crash), migrations]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if done.returncode:  # else it was torn between two entries, where the log may end: there was nothing to repair
+            break
     if not here.fired() or done.returncode != -signal.SIGKILL:
         wrong.append(f"it was not passed: {done.stderr[-500:]}")
         return
