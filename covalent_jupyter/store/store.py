@@ -131,9 +131,7 @@ class Store:
         def over_all(cursor: duckdb.DuckDBPyConnection) -> T:
             plan = journal.kept(cursor)
             if plan is not None:
-                tables = Tables.load(cursor)
-                tables.likely = set()  # that a value lies there twice for a moment is less than looking for it
-                tables.write(cursor, plan)
+                Tables.load(cursor).write(cursor, plan)
             return query(cursor)
 
         # The tables cannot be written at present (a full disk): what the journal keeps is put into them for the time of the

@@ -149,15 +149,11 @@ class Tables:
     def _write_values(self, cursor: Cursor, plan: Plan) -> None:
         """A value that was written long ago may come to lie here twice: both are the same bytes, and finding that
         out for each would cost more than they do. The next collection takes the second one away."""
-        if not plan.values:
-            return
-        if self.likely is None:
-            self.likely = _likely(cursor)
-        now = time.time()
+        now, likely = time.time(), self.likely or set()
         new = [
             (head, digest, len(data), now, data)
             for digest, (head, data) in plan.values.items()
-            if digest not in self.recent and digest not in self.likely
+            if digest not in self.recent and digest not in likely
         ]
         self._insert(cursor, "value", new)
 
@@ -171,7 +167,7 @@ class Tables:
         self._insert(cursor, "reference", list(plan.references))
 
 
-def _likely(cursor: Cursor) -> set[Digest]:
+def likely(cursor: Cursor) -> set[Digest]:
     """Values in their table that the newest dispatches refer to."""
     found = cursor.execute(
         "SELECT digest FROM reference WHERE dispatch_id IN "

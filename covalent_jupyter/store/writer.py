@@ -6,6 +6,7 @@ lose them. A batch that is itself wrong fails alone.
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import time
@@ -21,12 +22,15 @@ import duckdb
 from ..blobs import write_blob
 from ..crashpoint import crashpoint
 from ..errors import StoreError
+from ..model.graph import Digest
 from . import journal
 from .batch import Batch
 from .database import Database, spoils
 from .opening import damaged, is_damage
 from .plan import Plan, Prepared
-from .tables import Tables, last_seq
+from .tables import Tables, last_seq, likely
+
+log = logging.getLogger(__name__)
 
 #: Manifests above this many bytes are blob files.
 MANIFEST_INLINE = 262_144
@@ -286,6 +290,8 @@ class Writer:
             whole.take(self._kept)
             whole.take(plan)
             plan = whole
+        if entry is None and plan.values and self._tables.likely is None:
+            self._tables.likely = self._likely()
         generation = self._database.generation
         result: Any = None
         if not self._happened(plan, entry):
@@ -306,6 +312,14 @@ class Writer:
         self.problem = None  # before anybody hears that it went well
         for item in group:
             item.future.set_result(result if item.prepared is None else item.prepared.last)
+
+    def _likely(self) -> set[Digest]:
+        """Before the transaction, and none where it cannot be read: a store that is damaged there is written to all the same."""
+        try:
+            return self._database.read(likely)
+        except (StoreError, duckdb.Error) as error:
+            log.info("which values are likely to come again cannot be read: %s", error)
+            return set()
 
     def _written(self, plan: Plan, entry: bytes | None) -> None:
         """What is known after the commit."""
