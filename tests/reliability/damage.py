@@ -21,6 +21,7 @@ from .report import Report, Row
 ROOT = Path(__file__).parents[2]
 WAL, MAIN = "store.duckdb.wal", "store.duckdb"
 PAGE = 4096
+CLOSING = 5.0  # seconds
 RECORDS = 40
 
 
@@ -165,6 +166,8 @@ def trial(
         row.fired += 1
         found = reader.ask(folder)
         row.seconds.append(found.get("seconds", 0.0))
+        if found.get("closing", 0.0) > CLOSING:
+            row.wrong.append(f"the last commits took {found['closing']:.1f} s")
         row.acknowledged += RECORDS
         problem = judge(found, checkpointed if damage.file != MAIN else 0, damage.file)
         if problem:
