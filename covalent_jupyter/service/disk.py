@@ -15,11 +15,12 @@ WARN_AT = 0.8
 _PARTS = {"logs": "logs", "spool": "spool", "work": "work", "uploads": "uploads", "hosts": "hosts"}
 
 
-def sizes(store: Store) -> dict[str, Any]:
-    """Bytes by part, in all, and what is free; ``budget`` is a fifth of what was free before the store came. Blocks."""
+def sizes(store: Store, blobs: int | None = None) -> dict[str, Any]:
+    """Bytes by part, in all, and what is free; ``budget`` is a fifth of what was free before the store came. ``blobs``: what
+    large values take, if that is known. Blocks."""
     folder = Path(store.folder)
     parts = {name: _size(folder / sub) for name, sub in _PARTS.items()}
-    parts["blobs"] = sum(blob.size for blob in iter_blobs(Path(store.blob_root)))
+    parts["blobs"] = sum(blob.size for blob in iter_blobs(Path(store.blob_root))) if blobs is None else blobs
     parts["database"] = sum(p.stat().st_size for p in folder.glob("store.duckdb*") if p.is_file())
     parts["log"] = sum(p.stat().st_size for p in folder.glob("service.log*") if p.is_file())
     total = sum(parts.values())
@@ -31,7 +32,7 @@ def sizes(store: Store) -> dict[str, Any]:
 def usage(store: Store) -> dict[str, Any]:
     """The same, with the ``dispatches`` and ``lattices`` that take most. Blocks, and for longer the more dispatches there are."""
     found = store.disk()
-    return {**sizes(store), "dispatches": found["dispatches"], "lattices": found["lattices"]}
+    return {**sizes(store, found["blobs"]), "dispatches": found["dispatches"], "lattices": found["lattices"]}
 
 
 def budget_warning(total: int, budget: int) -> str:
