@@ -13,8 +13,8 @@ import re
 import shutil
 import socket
 import time
-import uuid
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,11 @@ import duckdb
 from ..crashpoint import crashpoint
 from ..errors import StoreDamaged, StoreError, StoreLocked, StoreTooNew
 from .history import take_over
+from .repair import cut_log, is_other_log, mend_header
 
 DATABASE = "store.duckdb"
 LOCK = "store.lock"
+_SCRATCH = "store.scratch"  # a folder for what a repair needs and nobody else
 MIGRATIONS = Path(__file__).with_name("migrations")
 #: DuckDB takes 80% of the machine unless told otherwise. No files, no network, no extensions for anyone.
 CONFIG: dict[str, Any] = {
@@ -39,7 +41,6 @@ CONFIG: dict[str, Any] = {
     "allow_community_extensions": "false",
     "python_enable_replacements": "false",
 }
-_BROKEN_LOG = re.compile(r"entry at byte position (\d+)")
 _NEWER_FILE = re.compile(
     r"newer version|newer DuckDB|version number|unsupported storage|not supported by this version", re.I
 )
@@ -134,13 +135,18 @@ def _owner(fd: int, folder: Path) -> str:
     )
 
 
-def connect(path: Path) -> duckdb.DuckDBPyConnection:
-    """The one place where a database is opened. The caller holds the folder's lock."""
+def connect(path: Path, keeps_log: bool = False) -> duckdb.DuckDBPyConnection:
+    """The one place where a database is opened. The caller holds the folder's lock.
+
+    ``keeps_log``: the log is left as it is at the end, instead of being written into the file.
+    """
     before = os.umask(0o077)
     try:
         connection = duckdb.connect(str(path), config=CONFIG)
     finally:
         os.umask(before)
+    if keeps_log:
+        connection.execute("PRAGMA disable_checkpoint_on_shutdown")
     connection.execute("SET GLOBAL TimeZone = 'UTC'; SET GLOBAL lock_configuration = true")
     return connection
 
@@ -148,40 +154,21 @@ def connect(path: Path) -> duckdb.DuckDBPyConnection:
 def open_database(folder: Path, repairs: list[str]) -> duckdb.DuckDBPyConnection:
     """Open it, mending a log that a power cut has torn. What was done is told in ``repairs``."""
     path = folder / DATABASE
+    try:
+        mend_header(path, folder / _SCRATCH, partial(connect, keeps_log=True), repairs)
+    except OSError as e:
+        raise unusable(folder, e) from e
     for _ in range(_REPAIRS):
         try:
             return connect(path)
         except (duckdb.Error, OSError) as e:
-            position = _BROKEN_LOG.search(str(e))
-            if position is None or not _repair(folder, int(position.group(1)), repairs):
+            try:
+                mended = cut_log(path, e, repairs)
+            except OSError as disk:
+                raise unusable(folder, disk) from disk
+            if not mended:
                 raise _opening_error(folder, e) from e
     raise damaged(folder, f"its log was still damaged after {_REPAIRS} repairs")
-
-
-def _repair(folder: Path, position: int, repairs: list[str]) -> bool:
-    """Cut the log where its first damaged entry begins: what is before it is the exact committed prefix."""
-    for name in (f"{DATABASE}.wal", f"{DATABASE}.wal.checkpoint", f"{DATABASE}.wal.recovery"):
-        log = folder / name
-        if not log.is_file() or log.stat().st_size <= position:
-            continue
-        copy = log.with_name(f"{name}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}")
-        try:
-            shutil.copyfile(log, copy)
-            copy.chmod(0o600)
-            crashpoint("repair.copied")
-            lost = log.stat().st_size - position
-            with open(log, "r+b") as file:
-                file.truncate(position)
-                os.fsync(file.fileno())
-            crashpoint("repair.cut")
-        except OSError as e:
-            raise unusable(folder, e) from e
-        repairs.append(
-            f"{log.name} was damaged at byte {position} (as after a power cut): its last {lost} bytes, which no "
-            f"acknowledged record needs unless the disk lost it, were cut off; a copy is {copy}"
-        )
-        return True
-    return False
 
 
 def _opening_error(folder: Path, error: Exception) -> StoreError:
@@ -190,6 +177,14 @@ def _opening_error(folder: Path, error: Exception) -> StoreError:
         return unusable(folder, error)
     if re.search(r"No space left|Read-only file system|quota", text):
         return unusable(folder, error)
+    if is_other_log(error):
+        log = folder / f"{DATABASE}.wal"
+        return StoreDamaged(
+            f"the log {log} is none of the store beside it ({text}). Nothing was changed. If an older copy of "
+            f"{DATABASE} was put in its place, put the log of that time beside it, or move this one away (`mv {log} "
+            f"{log}.other`): the store then has what was in the copy. If it was written by a newer DuckDB, upgrade "
+            "covalent-jupyter in this environment"
+        )
     if _NEWER_FILE.search(text):
         return StoreTooNew(
             f"the store {folder} was written by a newer DuckDB ({text}). Upgrade covalent-jupyter in this environment, "

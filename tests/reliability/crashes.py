@@ -161,7 +161,7 @@ WORKER_POINTS = [
 STORE_POINTS = {
     "migration.begun": "migrate", "migration.checkpointed": "migrate", "migration.saved": "migrate",
     "migration.written": "migrate", "migration.applied": "migrate", "migration.done": "migrate",
-    "repair.copied": "repair", "repair.cut": "repair", "reopen.closed": "reopen",
+    "repair.copied": "repair", "repair.cut": "repair", "repair.kept": "header", "repair.header": "header", "reopen.closed": "reopen",
     "log.read": "fold", "log.folded": "fold",
 }  # fmt: skip
 
@@ -295,7 +295,7 @@ def _store_trial(folder: Path, action: str, point: str, rng: random.Random, wron
         if action == "fold":
             for _ in range(30):
                 opened.append(Batch(events=[("b", "x", rng.randbytes(100_000))])).result(20)
-        if action in ("repair", "fold"):  # copied by another process while it is open
+        if action in ("repair", "header", "fold"):  # copied by another process while it is open
             subprocess.run(["cp", "-r", str(store), str(folder / "unclean")], check=True)
             store = folder / "unclean"
     migrations, delay = "", 0.0
@@ -303,6 +303,8 @@ def _store_trial(folder: Path, action: str, point: str, rng: random.Random, wron
         delay = rng.choice((0.0, 0.003, 0.01, 0.03))  # before the checkpoint, in the middle of it, after it
     elif action == "migrate":
         migrations = str(_next_schema(folder / "migrations"))
+    elif action == "header":
+        _spoil_header(store / "store.duckdb.wal", rng)
     whole = store
     for n in range(TEARS if action == "repair" else 1):
         if action == "repair":
@@ -348,6 +350,12 @@ def _tear(log: Path, rng: random.Random) -> None:
     with open(log, "r+b") as file:
         file.truncate(rng.randint(size // 3, size - 2))
         file.truncate(size)
+
+
+def _spoil_header(log: Path, rng: random.Random) -> None:
+    """Garbage over the log's first bytes, which no checksum covers."""
+    with open(log, "r+b") as file:
+        file.write(rng.randbytes(rng.randint(4, 24)))
 
 
 def _next_schema(folder: Path) -> Path:

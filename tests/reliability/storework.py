@@ -1,6 +1,6 @@
 """A process that opens a store and may be killed at any point: ``storework ACTION FOLDER CRASH [MIGRATIONS]``.
 
-``migrate``, ``repair`` and ``fold`` open it (the last waits to be killed), ``reopen`` also writes and opens it anew again and again, ``read`` prints what is in it.
+``migrate``, ``repair``, ``header`` and ``fold`` open it (the last waits to be killed), ``reopen`` also writes and opens it anew again and again, ``read`` prints what is in it.
 Numbers of records are printed once they are acknowledged.
 """
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from covalent_jupyter.errors import StoreError
+from covalent_jupyter.errors import StoreDamaged, StoreError
 from covalent_jupyter.model import Status
 from covalent_jupyter.store import Batch, Store, opening, writer
 
@@ -99,6 +99,73 @@ def test_a_flipped_bit_in_the_log_costs_only_what_follows(folder: Path, tmp_path
     with Store.open(target) as store:
         found = store.events("a")
         assert 0 < len(found) < len(events) and found == events[: len(found)]
+
+
+def _with_log(folder: Path, target: Path, committed: int = 30) -> bytes:
+    """Copied to ``target`` while it is open: a store with ``committed`` events in its log; the log."""
+    with Store.open(folder) as store:
+        for i in range(committed):
+            store.append(Batch(events=[("a", "x", b"%d" % i)])).result(20)
+        subprocess.run(["cp", "-r", str(folder), str(target)], check=True)
+    return (target / "store.duckdb.wal").read_bytes()
+
+
+@pytest.mark.parametrize("garbage", [bytes(30), os.urandom(30), b"\x64\x00\x62\x65\x00\x03", b"\xff" * 17])
+def test_a_log_with_a_damaged_header_loses_nothing(folder: Path, tmp_path: Path, garbage: bytes) -> None:
+    target = tmp_path / "spoilt"
+    data = _with_log(folder, target)
+    log = target / "store.duckdb.wal"
+    log.write_bytes(garbage + data[len(garbage) :])
+    with Store.open(target) as store:
+        assert [data for _, _, data in store.events("a")] == [b"%d" % i for i in range(30)]
+        assert len(store.repairs) == 1 and "written anew" in store.repairs[0]
+        copy = Path(store.repairs[0].rsplit(" ", 1)[1])
+        assert copy.read_bytes()[: len(garbage)] == garbage and copy.stat().st_mode & 0o777 == 0o600
+        assert store.append(Batch(events=[("a", "x", b"")])).result(20) == store.last_seq
+    assert not (target / "store.scratch").exists()
+    with Store.open(target) as store:
+        assert len(store.events("a")) == 31 and store.repairs == []
+
+
+def test_a_header_is_mended_where_files_have_one_name_only(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "spoilt"
+    data = _with_log(folder, target)
+    (target / "store.duckdb.wal").write_bytes(bytes(8) + data[8:])
+
+    def link(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    with Store.open(target) as store:
+        assert len(store.events("a")) == 30
+
+
+def test_a_log_that_is_damaged_beyond_its_header_is_cut_there(folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "spoilt"
+    data = _with_log(folder, target)
+    (target / "store.duckdb.wal").write_bytes(os.urandom(300) + data[300:])
+    with Store.open(target) as store:
+        assert store.events("a") == []
+        assert 1 <= len(store.repairs) <= 2 and Path(store.repairs[0].rsplit(" ", 1)[1]).stat().st_size == len(data)
+
+
+@pytest.mark.parametrize("of", ["another store", "a later time"])
+def test_the_log_of_another_file_is_not_read(folder: Path, tmp_path: Path, of: str) -> None:
+    target, earlier = tmp_path / "target", tmp_path / "earlier"
+    _with_log(tmp_path / "another" if of == "another store" else folder, earlier)
+    if of == "a later time":
+        with Store.open(folder) as store:
+            store.append(Batch(events=[("a", "x", b"later")])).result(20)
+    log = _with_log(folder, target)
+    shutil.copyfile(earlier / "store.duckdb", target / "store.duckdb")
+    with pytest.raises(StoreDamaged, match=r"is none of the store beside it.*move this one away \(`mv "):
+        Store.open(target)
+    assert (target / "store.duckdb.wal").read_bytes() == log
+    (target / "store.duckdb.wal").rename(target / "store.duckdb.wal.other")
+    with Store.open(target) as store:
+        assert store.repairs == []
 
 
 def _long_log(folder: Path, target: Path) -> list[tuple[int, str, bytes]]:
