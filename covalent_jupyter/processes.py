@@ -164,6 +164,20 @@ def alive(record: ProcessRecord) -> bool:
     return record.boot == boot_id() and bool(record.start) and start_time(record.pid) == record.start
 
 
+def end_child(pid: int, timeout: float = 10.0) -> None:
+    """End this child of the present process, and return when it is gone; nothing if there is none of that number. TimeoutError
+    if it is not gone after ``timeout`` seconds."""
+    start = start_time(pid)
+    if start is None or pid not in children(os.getpid()):
+        return
+    end = time.monotonic() + timeout
+    while start_time(pid) == start:
+        kill(pid)
+        if time.monotonic() > end:
+            raise TimeoutError(f"process {pid} did not end within {timeout:g} s of being killed")
+        time.sleep(0.005)
+
+
 def end_survivors(folder: str | os.PathLike[str], timeout: float = 10.0) -> list[int]:
     """End every process recorded in a file ``*.proc`` below ``folder``, with all that it started.
 

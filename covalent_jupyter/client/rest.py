@@ -26,6 +26,7 @@ from ..errors import SERVICE_ERRORS, NotFound, ServiceError, ServiceUnavailable,
 from ..model import PROTOCOL, DispatchRow, ElectronRow, Manifest
 from ..model.wire import decode_manifest
 from .connection import Connector, Endpoint, Settings, settings
+from .sent import Sent
 
 #: seconds until a request that should be quick is given up
 TIMEOUT = 30.0
@@ -111,6 +112,7 @@ class Rest:
     def __init__(self, connector: Connector) -> None:
         self.connector = connector
         self._kept = _Kept()
+        self.sent = Sent()
 
     # transport
 

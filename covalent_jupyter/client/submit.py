@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
@@ -21,6 +21,8 @@ from .rest import Rest
 RIDES = 128 << 10
 #: bytes of blobs that ride inside one body
 BODY = 1 << 20
+#: bytes of blobs from which on those that the service has already are left out of the body: sending fewer is quicker than looking there
+WORTH_LEAVING = 128 << 10
 #: main modules of the processes that electrons and their executors run in
 _OF_ELECTRONS = ("covalent_jupyter.worker.", "covalent_jupyter.executors.")
 
@@ -31,19 +33,25 @@ def submit(rest: Rest, built: Built) -> bool:
     Returns after the service has committed it. May be repeated: the dispatch id is in the manifest.
     """
     _refuse_at_import()
-    small, large = _split(built.blobs)
+    sizes = {digest: sum(memoryview(chunk).nbytes for chunk in chunks) for digest, chunks in built.blobs.items()}
+    known = rest.sent.among(sizes)
+    if sum(sizes[digest] for digest in known) < WORTH_LEAVING:
+        known = set()
+    small, large = _split([digest for digest in sizes if digest not in known], sizes)
     if large:
-        _upload(rest, large, rest.missing(list(large)))
-    body = pack_body(built.manifest, small, built.variables)
+        _upload(rest, built, rest.missing(large))
     try:
-        answer = rest.submit(body)
+        answer = rest.submit(_body(built, small))
     except MissingBlobs as error:
-        # blobs may have been collected since a colleague's upload, or the store is another one by now
+        # they may have been deleted since, or collected since a colleague's upload, or the store is another one by now
         missing = [str(d) for d in error.details.get("missing", [])]
-        if not missing or not built.blobs.keys() >= set(missing):
+        if not missing or not sizes.keys() >= set(missing):
             raise
-        _upload(rest, built.blobs, missing)
-        answer = rest.submit(body)
+        rest.sent.forget(missing)
+        small, large = _split([*small, *missing], sizes)
+        _upload(rest, built, large)
+        answer = rest.submit(_body(built, small))
+    rest.sent.add(sizes)
     return bool(answer.get("created", True))
 
 
@@ -63,23 +71,27 @@ def _refuse_at_import() -> None:
         frame = frame.f_back
 
 
-def _split(blobs: Mapping[Digest, Sequence[Any]]) -> tuple[list[tuple[Digest, bytes]], dict[Digest, Sequence[Any]]]:
-    small: list[tuple[Digest, bytes]] = []
-    large: dict[Digest, Sequence[Any]] = {}
+def _split(digests: Iterable[Digest], sizes: Mapping[Digest, int]) -> tuple[list[Digest], list[Digest]]:
+    """Those that ride inside the body, and the others."""
+    small: list[Digest] = []
+    large: list[Digest] = []
     total = 0
-    for digest, chunks in blobs.items():
-        size = sum(memoryview(chunk).nbytes for chunk in chunks)
-        if size > RIDES or total + size > BODY:
-            large[digest] = chunks
+    for digest in digests:
+        if sizes[digest] > RIDES or total + sizes[digest] > BODY:
+            large.append(digest)
         else:
-            small.append((digest, b"".join(chunks)))
-            total += size
+            small.append(digest)
+            total += sizes[digest]
     return small, large
 
 
-def _upload(rest: Rest, blobs: Mapping[Digest, Sequence[Any]], missing: Sequence[str]) -> None:
-    for digest in missing:
-        rest.put_value(digest, blobs[digest])
+def _body(built: Built, small: Iterable[Digest]) -> bytes:
+    return pack_body(built.manifest, [(digest, b"".join(built.blobs[digest])) for digest in small], built.variables)
+
+
+def _upload(rest: Rest, built: Built, digests: Iterable[str]) -> None:
+    for digest in digests:
+        rest.put_value(digest, built.blobs[digest])
 
 
 def mark(manifest: Manifest, *, name: str | None, tags: Sequence[str], seed: int | None, notify: Any = None) -> None:

@@ -274,6 +274,7 @@ class DaskPackExecutor(PackExecutor):
                     log.error("workers do not come back: the Dask cluster is built anew")
                     return
                 log.warning("%d of %d Dask workers are there: asking for more", count, dask.n_workers)
+                dask.drop_failed()
                 dask.cluster.scale(dask.n_workers)
                 short_since = now
 

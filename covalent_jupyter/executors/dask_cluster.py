@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 _CONFIG: dict[str, Any] = {
     "distributed.scheduler.allowed-failures": 0,
     "distributed.scheduler.work-stealing": False,
+    # Some time after a worker died, the cluster would close the nanny whose worker is not there, also where another one died
+    # just now and its successor is about to come. See Dask.drop_failed
+    "distributed.deploy.lost-worker-timeout": "1000 weeks",
     "distributed.scheduler.worker-ttl": None,
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
@@ -87,6 +90,7 @@ class Dask:
     def __post_init__(self) -> None:
         self._comm = self.client.scheduler_comm
         self._own: dict[int, str | None] = {}  # processes of workers of our own, and when they started
+        self._closing: set[asyncio.Future[Any]] = set()
 
     @property
     def connected(self) -> bool:
@@ -129,6 +133,21 @@ class Dask:
             return {a: {"nthreads": w.nthreads, "last_seen": w.last_seen} for a, w in there.items()}
         found: dict[str, dict[str, Any]] = (await identity(self.client))["workers"]
         return found
+
+    def drop_failed(self) -> None:
+        """Forget nannies of our own that have no worker and start none, so that others can take their place."""
+        for name, nanny in list(self.cluster.workers.items()) if self.local else ():
+            if not nanny.is_alive():
+                log.warning("the nanny of Dask worker %s has no process: it is closed", name)
+                del self.cluster.workers[name]
+                closing = asyncio.ensure_future(nanny.close())
+                self._closing.add(closing)
+                closing.add_done_callback(self._closed)
+
+    def _closed(self, closing: asyncio.Future[Any]) -> None:
+        self._closing.discard(closing)
+        if not closing.cancelled() and closing.exception() is not None:
+            log.info("closing a nanny: %s", closing.exception())
 
     def pids(self) -> dict[str, int]:
         """The processes of workers of our own, by address."""

@@ -22,14 +22,16 @@ from ..lastwords import last_words
 from ..model import Attempt, Error, Fact, Pack, PackEnded
 from .base import Emit, HostContext
 from .dask_cluster import Dask
-from .dask_worker import CLAIMS, Said, control, decode_said, encode, run_pack_bytes, worker_folder
+from .dask_worker import CLAIMS, Said, claim, control, decode_said, encode, run_pack_bytes, worker_folder
 from .inline import keep_big_values, with_values
 
 log = logging.getLogger(__name__)
 
 _QUEUED = 0.5  # seconds that a pack waits for its worker before a place that is free elsewhere is its own
 _PRUNED = 1000  # packs after which the marks of old ones are removed
-_OLD = 3600.0  # seconds in which a scheduler has given the task of a dead worker to another one
+_OLD = 3600.0  # seconds in which a scheduler has given the task of a dead worker to another one,
+_OLD_HERE = 60.0  # and one of our own
+_FENCINGS = 5  # attempts to take a pack back while workers come
 _LAST_WORDS = 5.0  # seconds in which a pack whose Dask task has finished must have ended
 
 _facts = msgspec.msgpack.Decoder(list[Fact])
@@ -45,6 +47,7 @@ class _Sent:
     worker: str = ""  # the station that began it
     address: str = ""  # of its Dask worker
     missed: int = 0  # looks at the cluster in which that worker was not there
+    begun: asyncio.Event = field(default_factory=asyncio.Event)  # a station said so
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     since: float = field(default_factory=time.monotonic)  # when Dask got it
     moving: bool = False  # it is being taken back, since its worker has no place for it and another one has
@@ -153,7 +156,8 @@ class DaskPacks:
         sent.future.release()
         self._followed += 1
         if self._followed % _PRUNED == 0:
-            await asyncio.to_thread(_prune, self._context.spool_dir / CLAIMS, set(self._sent))
+            old = _OLD_HERE if self._dask is not None and self._dask.local else _OLD
+            await asyncio.to_thread(_prune, self._context.spool_dir / CLAIMS, set(self._sent), old)
 
     async def _until_ended(self, sent: _Sent) -> None:
         from distributed import CancelledError, wait
@@ -188,6 +192,9 @@ class DaskPacks:
         """The Dask task itself failed: its worker died, or what runs there is not ours."""
         error = await sent.future.exception()
         if type(error).__name__ == "KilledWorker":
+            if not sent.worker and not self._fence(sent.pack.pack_id):
+                with suppress(TimeoutError):  # it died before it could say that it began
+                    await asyncio.wait_for(sent.begun.wait(), _LAST_WORDS)
             if sent.worker and self._dask is not None:
                 await self.worker_gone(sent.worker, "its Dask worker died", self._dask.local)
             if not sent.ended.is_set():
@@ -217,12 +224,29 @@ class DaskPacks:
         sent = self._sent.get(pack_id)
         if sent is None or sent.ended.is_set():
             return
-        answers = await self.control(op, pack_id, *args)
-        if not sent.worker and answers and all(answer is True for answer in answers) and not sent.ended.is_set():
-            for address in self._dask.silent if self._dask is not None else ():
-                self._abandon(address, pack_id)
-            self._close_pack(sent, self._ledger.give_back(pack_id, args[0] if args else ()))
-            await sent.future.cancel()
+        for _ in range(_FENCINGS):
+            answers = await self.control(op, pack_id, *args)
+            if sent.worker or sent.ended.is_set() or not answers or not all(answer is True for answer in answers):
+                return
+            if self._fence(pack_id):
+                break  # else a worker that was not asked, for it has only just come, was quicker: it is asked now
+        else:
+            if self._dask is None or not self._dask.silent:
+                return  # it died before it could say so: Dask will tell
+        for address in self._dask.silent if self._dask is not None else ():
+            self._abandon(address, pack_id)
+        self._close_pack(sent, self._ledger.give_back(pack_id, args[0] if args else ()))
+        await sent.future.cancel()
+
+    def _fence(self, pack_id: str) -> bool:
+        """Keep workers that nobody asked from beginning it; False if one has. As far as they see a folder in common with this host."""
+        if self._dask is None or not self._dask.shared:
+            return True
+        try:
+            return claim(self._context.spool_dir, pack_id)
+        except OSError as error:
+            log.warning("pack %s is taken back without a mark: %s", pack_id, error)
+            return True
 
     def move(self, slots: int) -> None:
         """Give back packs that wait behind others on their worker while another worker has a place.
@@ -277,10 +301,13 @@ class DaskPacks:
             if said.kind == "begun" and said.pack_id in self._abandoned.get(said.text, {}):
                 self.heard_again(said.text)
             return
+        if said.kind == "again" and sent.worker and self._dask is not None and self._dask.local:
+            return  # the end of its line says what became of it there
         if said.kind == "again" or (said.kind == "begun" and sent.worker not in ("", said.worker)):
             self._given_to_another(sent)
         elif said.kind == "begun":
             sent.worker, sent.address = said.worker, said.text
+            sent.begun.set()
         elif said.worker != sent.worker:
             return  # of a worker that was taken for dead
         elif said.kind == "facts":
@@ -295,7 +322,7 @@ class DaskPacks:
             self._close_pack(sent, self._ledger.fail(said.pack_id, Error("ExecutorError", text, cause="executor")))
 
     def _given_to_another(self, sent: _Sent) -> None:
-        """The scheduler of a cluster that is not ours runs tasks of a dead worker again. What had begun there is ours to judge."""
+        """The scheduler runs tasks of a dead worker again. What had begun there is ours to judge."""
         pack_id = sent.pack.pack_id
         self._begin(self.control("cancel", pack_id, self._ledger_attempts(pack_id), 0.0))
         self._close_pack(sent, self._ledger.interrupt(pack_id, "its Dask worker died"))
@@ -304,14 +331,17 @@ class DaskPacks:
         return [a for a in self._ledger.attempts() if pack_id in self._ledger.by_pack([a])[0]]
 
     async def worker_gone(self, worker: str, reason: str, local: bool) -> None:
-        """A worker's process is gone: what its runners wrote down counts, the rest of its packs was cut off."""
+        """A worker is gone: what its runners wrote down counts, the rest of its packs was cut off.
+
+        The process of one of our own may be there yet, where the scheduler has given it up: then it is ended first.
+        """
         packs = [sent for sent in self._sent.values() if sent.worker == worker and not sent.ended.is_set()]
         if not packs:
             return
         if local and worker:
             blob_root = Path(packs[0].blob_root or self._context.store_dir / "blobs")
             folder = worker_folder(self._context.spool_dir, worker)
-            self._emit(await asyncio.to_thread(_last_words, folder, blob_root))
+            self._emit(await asyncio.to_thread(_last_words, worker, folder, blob_root))
         for sent in packs:
             if not sent.ended.is_set():
                 self._close_pack(sent, self._ledger.interrupt(sent.pack.pack_id, reason))
@@ -356,16 +386,17 @@ class DaskPacks:
                 await dask.ask(control, self._setup, "cancel", pack_id, attempts, 0.0, workers=[address])
 
 
-def _last_words(folder: Path, blob_root: Path) -> list[Fact]:
-    """What the runners of a dead worker wrote down, when they are gone too."""
+def _last_words(worker: str, folder: Path, blob_root: Path) -> list[Fact]:
+    """What the runners of a worker wrote down, when it is gone, so that it starts no others, and they are gone too."""
+    processes.end_child(int(worker.rpartition(":")[2]))
     processes.end_survivors(folder)
     return last_words(folder, blob_root)
 
 
-def _prune(claims: Path, present: Collection[str]) -> None:
-    """Removes the marks of packs that began long ago and are not ``present`` any more."""
+def _prune(claims: Path, present: Collection[str], old: float) -> None:
+    """Removes the marks of packs that are older than ``old`` seconds, and not ``present`` any more."""
     with suppress(OSError):
         for path in list(claims.iterdir()):
             with suppress(FileNotFoundError):
-                if path.name not in present and path.stat().st_mtime < time.time() - _OLD:
+                if path.name not in present and path.stat().st_mtime < time.time() - old:
                     path.unlink()

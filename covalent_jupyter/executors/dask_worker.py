@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 BIG = 1 << 20
 LENGTH = struct.Struct(">I")
 
-#: Folder below the host's spools: a file for each pack that has begun.
+#: Folder below the host's spools: a file for each pack that has begun or was taken back.
 CLAIMS = "claims"
 
 _STATIONS = "covalent_stations"  # attribute of the Dask worker
@@ -101,6 +101,20 @@ def worker_folder(spool_dir: Path, worker: str) -> Path:
     return spool_dir / f"dask-{worker.rpartition(':')[2]}"
 
 
+def claim(spool_dir: Path, pack_id: str) -> bool:
+    """Mark a pack as taken: begun by a worker, or back with the host. False if it was taken already; of two who try, one succeeds."""
+    claims = spool_dir / CLAIMS
+    for _ in range(2):
+        try:
+            os.close(os.open(claims / pack_id, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            return True
+        except FileExistsError:
+            return False
+        except FileNotFoundError:
+            make_folder(claims)
+    raise FileNotFoundError(str(claims))
+
+
 class Station:
     """The runners that one Dask worker keeps for one executor host."""
 
@@ -147,8 +161,8 @@ class Station:
     def run(self, pack: Pack) -> bytes:
         """Runs a pack; gives outcomes with big values (msgpack of a list of facts), everything else was said meanwhile.
 
-        A scheduler that is not ours gives the task of a worker that died to another one. What of it ran there is the
-        host's to judge: nothing of it runs again here.
+        A scheduler gives the task of a worker that died to another one, and what waited to a worker that has only just come. What
+        of it ran elsewhere, or was taken back, is the host's to judge: nothing of it runs here.
         """
         if not self._claim(pack.pack_id):
             self._say(Said(self.name, pack.pack_id, "again", text=self._worker.address))
@@ -189,19 +203,15 @@ class Station:
             log.exception("the Dask worker does not give the slot of an electron that waits to another")
 
     def _claim(self, pack_id: str) -> bool:
-        """Whether the pack has begun nowhere yet, as far as workers see a folder in common. A worker of ours is not given
-        what another one had."""
-        if self._line is not None or not self._setup.spool_dir:
+        """Whether the pack is this worker's: it has begun nowhere, and was not taken back, as far as workers and host see a
+        folder in common."""
+        if not self._setup.spool_dir:
             return True
-        claims = Path(self._setup.spool_dir) / CLAIMS
         try:
-            make_folder(claims)
-            (claims / pack_id).touch(mode=0o600, exist_ok=False)
-        except FileExistsError:
-            return False
+            return claim(Path(self._setup.spool_dir), pack_id)
         except OSError as error:  # better without than not at all
             log.warning("pack %s is not marked as begun: %s", pack_id, error)
-        return True
+            return True
 
     def control(self, op: str, arguments: tuple[Any, ...]) -> Any:
         """What the host asks for; see :class:`.bay.Bay`."""

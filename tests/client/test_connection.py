@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import http.server
+import importlib
 import importlib.util
 import json
 import os
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ import covalent_jupyter as ct
 from covalent_jupyter import config, launch
 from covalent_jupyter.client.connection import Connector, Settings, parent_server, server_endpoint, settings
 from covalent_jupyter.client.rest import Rest, connect
+from covalent_jupyter.client.sent import Sent
 from covalent_jupyter.client.sidebar import sidebar_hint
 from covalent_jupyter.client.submit import submit
 from covalent_jupyter.notebook.panel import SCRIPT, Forms, forms_for
@@ -265,6 +267,82 @@ def test_blobs_that_went_meanwhile_are_sent_again() -> None:
     with pytest.raises(ct.ServiceError):
         submit(rest, built)
     rest.disconnect()
+
+
+class _Weighing(Rest):
+    """Notes the bytes of each submitted body, and the values that were put or asked for one by one."""
+
+    def __init__(self) -> None:
+        super().__init__(connect().connector)
+        self.bodies: list[int] = []
+        self.others: list[str] = []
+
+    def submit(self, body: bytes) -> dict[str, Any]:
+        self.bodies.append(len(body))
+        return super().submit(body)
+
+    def missing(self, digests: list[str]) -> list[str]:
+        self.others.extend(digests)
+        return super().missing(digests)
+
+    def put_value(self, digest: str, chunks: Sequence[Any]) -> None:
+        self.others.append(digest)
+        super().put_value(digest, chunks)
+
+
+@pytest.fixture
+def lengths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A lattice in a module that brings no other: the sum of the lengths of its arguments."""
+    (tmp_path / "lengths_of.py").write_text(
+        "import covalent_jupyter as ct\n\n"
+        "@ct.electron\ndef add(*parts):\n    return sum(len(part) for part in parts)\n\n"
+        "@ct.lattice\ndef lengths(*parts):\n    return add(*parts)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module("lengths_of").lengths
+    del sys.modules["lengths_of"]
+
+
+def test_what_the_service_has_is_not_sent_again_unless_it_is_gone(lengths: Any) -> None:
+    rest = _Weighing()
+    parts = [os.urandom(20_000) for _ in range(5)]
+
+    def send() -> None:
+        built = build(lengths, parts, executor="local")
+        assert submit(rest, built)
+        assert ct.DispatchId(built.manifest.dispatch_id).value(60) == 100_000
+
+    send()
+    assert rest.bodies.pop() > 150_000
+    send()
+    assert rest.bodies.pop() < 20_000 and not rest.bodies
+    parts = [os.urandom(20_000) for _ in range(5)]
+    rest.sent.add(build(lengths, parts, executor="local").blobs)  # as if it had another store by now
+    send()
+    refused, again = rest.bodies
+    assert refused < 20_000 and again > 150_000
+    assert rest.others == []  # all of it is small
+    rest.disconnect()
+
+
+def test_a_few_bytes_are_sent_again_without_asking(lengths: Any) -> None:
+    rest = _Weighing()
+    part = os.urandom(20_000)
+    for _ in range(2):
+        built = build(lengths, (part,), executor="local")
+        assert submit(rest, built)
+        assert ct.DispatchId(built.manifest.dispatch_id).value(60) == 20_000
+    assert min(rest.bodies) > 20_000 and len(rest.bodies) == 2 and rest.others == []
+    rest.disconnect()
+
+
+def test_digests_are_remembered_up_to_a_number() -> None:
+    sent = Sent(most=3)
+    sent.add(["a", "b", "c"])
+    sent.add(["a", "d"])
+    assert sent.among(["a", "b", "c", "d", "e"]) == {"a", "c", "d"}
+    sent.forget(["c", "e"])
+    assert sent.among(["c", "d"]) == {"d"}
 
 
 def test_a_service_that_goes_is_asked_again(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import psutil
@@ -257,3 +258,57 @@ async def test_electrons_are_told_where_dask_is(service: Service) -> None:
     pack = work.pack(where)
     service.run(pack)
     assert work.value((await service.done(pack))[0]).startswith("tls://127.0.0.1:")
+
+
+def give_up_the_worker_of(pack_id: str) -> int:
+    """Has the scheduler take the worker for dead that runs a pack; how many there were."""
+    import os
+
+    import distributed
+
+    async def remove(dask_scheduler: distributed.Scheduler) -> int:
+        found = [w for w in dask_scheduler.workers.values() if any(pack_id in str(task.key) for task in w.processing)]
+        for worker in found:
+            await dask_scheduler.remove_worker(worker.address, stimulus_id="test", close=False)
+        return len(found)
+
+    with distributed.Client(os.environ["COVALENT_DASK_ADDRESS"], set_as_default=False) as client:
+        return int(client.run_on_scheduler(remove))
+
+
+async def test_a_worker_that_its_scheduler_has_given_up_is_gone_before_its_electrons_run_elsewhere(
+    service: Service, tmp_path: Path
+) -> None:
+    work, path = (
+        Work(service.store_dir, ExecutorSpec("dask", {"n_workers": 2, "threads_per_worker": 1})),
+        tmp_path / "m",
+    )
+    await service.host()
+    slow = work.pack(marked, (str(path),))
+    service.run(slow)
+    await service.listener.until(path.exists)
+    runner = psutil.Process(int(path.read_text()))
+    workers = [p.pid for p in runner.parents() if p.ppid() == service.pid()]
+    assert len(workers) == 1
+    removing = work.pack(give_up_the_worker_of, (slow.pack_id,))
+    service.run(removing)
+    assert work.value((await service.done(removing))[1]) == 1
+    outcomes = await service.done(slow)
+    assert outcomes[0].status == "interrupted"
+    assert processes.start_time(workers[0]) is None and not runner.is_running()
+    again = work.pack(add, (3, 4))
+    service.run(again)
+    assert work.value((await service.done(again))[again.tasks[0].node]) == 7
+
+
+def test_a_child_is_ended_and_nobody_elses() -> None:
+    with subprocess.Popen(["sh", "-c", "sleep 100 & echo $!; wait"], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        grandchild = int(child.stdout.readline())
+        processes.end_child(grandchild)
+        assert processes.start_time(grandchild) is not None
+        processes.end_child(child.pid)
+        assert processes.start_time(child.pid) is None
+        processes.end_child(child.pid)  # there is none any more
+        processes.kill(grandchild)
+    assert child.returncode == -signal.SIGKILL
