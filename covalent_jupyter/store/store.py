@@ -323,7 +323,10 @@ class Store:
         """
         root = self.blob_root if blobs is None else blobs
         wanted = list(dict.fromkeys(digests))
-        rest = [d for d in wanted if not (is_digest(d) and has_blob(root, d, touch=True))]
+        here = [d for d in wanted if self._writer.has_value(d)]
+        self._promised.add(here)
+        known = set(here)
+        rest = [d for d in wanted if d not in known and not (is_digest(d) and has_blob(root, d, touch=True))]
         asked = [d for d in rest if is_digest(d)]
         if asked:
             self._promised.add(asked)

@@ -114,6 +114,10 @@ class Writer:
         """Whether anything that was committed belongs to the dispatch. From any thread."""
         return dispatch_id in self._tables.known or dispatch_id in self._kept_ids
 
+    def has_value(self, digest: Digest) -> bool:
+        """Whether it is an inline value that was written lately. From any thread; if not, it may be there all the same."""
+        return digest in self._tables.recent
+
     def append(self, batch: Batch, *, patient: bool = False, unread: bool = False) -> Future[int]:
         """The future gives the number of the batch's last event, after the commit. A ``patient`` batch, which nobody waits
         for, may be kept for a moment, so that others share its transaction. An ``unread`` one, which nobody is about to read,
