@@ -35,6 +35,7 @@ _HEADER = re.compile(
 )
 #: A header that names a database of which so many bytes (of 16) are those of this one is a damaged one; else it is that of another log.
 _SAME = 8
+_HEADERS = 3 * 4096  # bytes at the start of a database file without which there is no database
 _ENCRYPTED = b"\x03"  # the version of an encrypted log, which no store of ours has
 
 
@@ -54,10 +55,13 @@ def mend_header(
     """
     log = database.with_name(f"{database.name}.wal")
     try:
+        whole = database.stat().st_size >= _HEADERS
         with open(log, "rb") as file:
             start = file.read(64)
     except FileNotFoundError:
         return
+    if not whole:
+        return  # a new database, or none: DuckDB knows what to do
     found = _parsed(start)
     if not start or (found is not None and _is_of(found, database)):
         return

@@ -151,6 +151,14 @@ def test_a_log_that_is_damaged_beyond_its_header_is_cut_there(folder: Path, tmp_
         assert 1 <= len(store.repairs) <= 2 and Path(store.repairs[0].rsplit(" ", 1)[1]).stat().st_size == len(data)
 
 
+def test_who_removes_the_database_but_not_its_log_begins_anew(folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "removed"
+    _with_log(folder, target)
+    (target / "store.duckdb").unlink()
+    with Store.open(target) as store:
+        assert store.events("a") == [] and store.append(Batch(events=[("a", "x", b"")])).result(20) == 1
+
+
 @pytest.mark.parametrize("of", ["another store", "a later time"])
 def test_the_log_of_another_file_is_not_read(folder: Path, tmp_path: Path, of: str) -> None:
     target, earlier = tmp_path / "target", tmp_path / "earlier"
