@@ -295,7 +295,7 @@ async def test_a_worker_that_its_scheduler_has_given_up_is_gone_before_its_elect
     assert work.value((await service.done(removing))[1]) == 1
     outcomes = await service.done(slow)
     assert outcomes[0].status == "interrupted"
-    assert processes.start_time(workers[0]) is None and not runner.is_running()
+    assert processes.start_time(workers[0]) is None and processes.start_time(runner.pid) is None
     again = work.pack(add, (3, 4))
     service.run(again)
     assert work.value((await service.done(again))[again.tasks[0].node]) == 7
