@@ -165,17 +165,11 @@ def alive(record: ProcessRecord) -> bool:
 
 
 def end_child(pid: int, timeout: float = 10.0) -> None:
-    """End this child of the present process, and return when it is gone; nothing if there is none of that number. TimeoutError
-    if it is not gone after ``timeout`` seconds."""
+    """End this child of the present process with all that it started, and return when it is gone; nothing if there is none of that
+    number. TimeoutError if it is not gone after ``timeout`` seconds."""
     start = start_time(pid)
-    if start is None or pid not in children(os.getpid()):
-        return
-    end = time.monotonic() + timeout
-    while start_time(pid) == start:
-        kill(pid)
-        if time.monotonic() > end:
-            raise TimeoutError(f"process {pid} did not end within {timeout:g} s of being killed")
-        time.sleep(0.005)
+    if start is not None and pid in children(os.getpid()):
+        _end([ProcessRecord(pid, start, boot_id())], timeout)
 
 
 def end_survivors(folder: str | os.PathLike[str], timeout: float = 10.0) -> list[int]:
@@ -186,7 +180,13 @@ def end_survivors(folder: str | os.PathLike[str], timeout: float = 10.0) -> list
     """
     found = dict(_records(Path(folder)))
     survivors = [record for record in found.values() if alive(record)]
-    ended = [record.pid for record in survivors]
+    _end(survivors, timeout)
+    for path in found:
+        path.unlink(missing_ok=True)
+    return [record.pid for record in survivors]
+
+
+def _end(survivors: list[ProcessRecord], timeout: float) -> None:
     end = time.monotonic() + timeout
     while survivors:
         for record in survivors:
@@ -196,9 +196,6 @@ def end_survivors(folder: str | os.PathLike[str], timeout: float = 10.0) -> list
         if survivors and time.monotonic() > end:
             pids = ", ".join(str(record.pid) for record in survivors)
             raise TimeoutError(f"processes {pids} did not end within {timeout:g} s of being killed")
-    for path in found:
-        path.unlink(missing_ok=True)
-    return ended
 
 
 def _records(folder: Path) -> Iterable[tuple[Path, ProcessRecord]]:

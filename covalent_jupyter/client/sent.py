@@ -28,8 +28,8 @@ class Sent:
             for digest in digests:
                 self._digests.pop(digest, None)
                 self._digests[digest] = None
-            for digest in list(self._digests)[: max(0, len(self._digests) - self._most)]:
-                del self._digests[digest]
+            while len(self._digests) > self._most:
+                del self._digests[next(iter(self._digests))]
 
     def forget(self, digests: Collection[Digest]) -> None:
         with self._lock:

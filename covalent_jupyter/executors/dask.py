@@ -274,7 +274,8 @@ class DaskPackExecutor(PackExecutor):
                     log.error("workers do not come back: the Dask cluster is built anew")
                     return
                 log.warning("%d of %d Dask workers are there: asking for more", count, dask.n_workers)
-                dask.drop_failed()
+                for nanny in dask.drop_failed():
+                    self._begin(self._soon(nanny.close()))
                 dask.cluster.scale(dask.n_workers)
                 short_since = now
 

@@ -90,7 +90,6 @@ class Dask:
     def __post_init__(self) -> None:
         self._comm = self.client.scheduler_comm
         self._own: dict[int, str | None] = {}  # processes of workers of our own, and when they started
-        self._closing: set[asyncio.Future[Any]] = set()
 
     @property
     def connected(self) -> bool:
@@ -134,20 +133,13 @@ class Dask:
         found: dict[str, dict[str, Any]] = (await identity(self.client))["workers"]
         return found
 
-    def drop_failed(self) -> None:
-        """Forget nannies of our own that have no worker and start none, so that others can take their place."""
-        for name, nanny in list(self.cluster.workers.items()) if self.local else ():
-            if not nanny.is_alive():
-                log.warning("the nanny of Dask worker %s has no process: it is closed", name)
-                del self.cluster.workers[name]
-                closing = asyncio.ensure_future(nanny.close())
-                self._closing.add(closing)
-                closing.add_done_callback(self._closed)
-
-    def _closed(self, closing: asyncio.Future[Any]) -> None:
-        self._closing.discard(closing)
-        if not closing.cancelled() and closing.exception() is not None:
-            log.info("closing a nanny: %s", closing.exception())
+    def drop_failed(self) -> list[Any]:
+        """Forget nannies of our own that have no worker and start none, so that others can take their place; gives them, to be
+        closed."""
+        failed = [name for name, nanny in self.cluster.workers.items() if not nanny.is_alive()] if self.local else []
+        for name in failed:
+            log.warning("the nanny of Dask worker %s has no process: it is closed", name)
+        return [self.cluster.workers.pop(name) for name in failed]
 
     def pids(self) -> dict[str, int]:
         """The processes of workers of our own, by address."""

@@ -9,6 +9,7 @@ this database in this state, so DuckDB is asked to write another one.
 
 from __future__ import annotations
 
+import operator
 import os
 import re
 import shutil
@@ -16,7 +17,6 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import duckdb
 
@@ -29,7 +29,7 @@ _OTHER_LOG = re.compile(
 )
 _NUMBER = rb"[\x80-\xff]*[\x00-\x7f]"
 _HEADER = re.compile(
-    rb"\x64\x00\x62\x65\x00(?P<version>%b)\x66\x00\x10(?P<database>(?:%b){16})\x67\x00(?P<checkpoint>%b)\xff\xff"
+    rb"\x64\x00\x62\x65\x00(?P<version>%b)\x66\x00\x10(?P<database>(?:%b){16})\x67\x00%b\xff\xff"
     % (_NUMBER, _NUMBER, _NUMBER),
     re.DOTALL,
 )
@@ -37,12 +37,6 @@ _HEADER = re.compile(
 _SAME = 8
 _HEADERS = 3 * 4096  # bytes at the start of a database file without which there is no database
 _ENCRYPTED = b"\x03"  # the version of an encrypted log, which no store of ours has
-
-
-class _Header(NamedTuple):
-    version: bytes
-    database: list[bytes]
-    checkpoint: bytes
 
 
 def mend_header(
@@ -62,15 +56,14 @@ def mend_header(
         return
     if not whole:
         return  # a new database, or none: DuckDB knows what to do
-    found = _parsed(start)
-    if not start or (found is not None and _is_of(found, database)):
+    found = _database_of(start)
+    if not start or (found is not None and _is_name_of(found, database)):
         return
     header = _written_anew(database, scratch, connect)
     if header is None or log.stat().st_size <= len(header):
         return  # nothing follows it, or the database has other troubles: DuckDB tells them
-    wanted = _parsed(header)
-    assert wanted is not None, header
-    if found is not None and sum(a == b for a, b in zip(found.database, wanted.database, strict=True)) < _SAME:
+    wanted = _database_of(header)
+    if found is not None and wanted is not None and sum(map(operator.eq, found, wanted)) < _SAME:
         return  # the log of another database
     copy = _kept(log)
     crashpoint("repair.kept")
@@ -122,16 +115,17 @@ def _kept(log: Path) -> Path:
     return copy
 
 
-def _parsed(start: bytes) -> _Header | None:
-    match = _HEADER.match(start)
+def _database_of(header: bytes) -> bytes | None:
+    """The name of the database in the header of a log; None if that is none, or damaged."""
+    match = _HEADER.match(header)
     if match is None or match["version"] == _ENCRYPTED:
         return None
-    return _Header(match["version"], re.findall(_NUMBER, match["database"], re.DOTALL), match["checkpoint"])
+    numbers = re.findall(_NUMBER, match["database"], re.DOTALL)
+    return bytes(sum((byte & 0x7F) << 7 * i for i, byte in enumerate(number)) & 0xFF for number in numbers)
 
 
-def _is_of(header: _Header, database: Path) -> bool:
-    """Whether it is the header of a log that this DuckDB reads, and names this database, as its file begins with the name."""
-    name = bytes(sum((byte & 0x7F) << 7 * i for i, byte in enumerate(number)) & 0xFF for number in header.database)
+def _is_name_of(name: bytes, database: Path) -> bool:
+    """Whether the database's file has this name in its first block."""
     with open(database, "rb") as file:
         return name in file.read(4096)
 

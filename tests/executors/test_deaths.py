@@ -309,6 +309,6 @@ def test_a_child_is_ended_and_nobody_elses() -> None:
         assert processes.start_time(grandchild) is not None
         processes.end_child(child.pid)
         assert processes.start_time(child.pid) is None
+        assert processes.start_time(grandchild) is None, "it was started by that child"
         processes.end_child(child.pid)  # there is none any more
-        processes.kill(grandchild)
     assert child.returncode == -signal.SIGKILL

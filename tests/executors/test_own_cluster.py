@@ -43,7 +43,7 @@ async def test_a_nanny_whose_worker_comes_back_is_never_closed(tmp_path: Path) -
                 await asyncio.sleep(0.01)
         await until_workers(made, 1)
         assert list(made.cluster.workers.values()) == [nanny] and nanny.is_alive()
-        made.drop_failed()
+        assert made.drop_failed() == []
         assert list(made.cluster.workers.values()) == [nanny]
     finally:
         await made.close()
@@ -57,10 +57,11 @@ async def test_a_nanny_that_has_given_up_is_replaced(tmp_path: Path, caplog: pyt
         nanny.status = Status.failed  # as when a worker could not be started
         os.kill(nanny.pid, signal.SIGKILL)
         await until_workers(made, 0)
-        made.drop_failed()
+        assert made.drop_failed() == [nanny]
         made.cluster.scale(made.n_workers)
         (after,) = await until_workers(made, 1)
         assert after != before and nanny not in made.cluster.workers.values()
         assert "has no process" in caplog.text
     finally:
+        await nanny.close()
         await made.close()
